@@ -16,31 +16,53 @@
  * Point p is x with x[index[2p]] = value[2p] and x[index[2p+1]] = value[2p+1]; index -1 displaces nothing.
  */
 
-/* The points of pairs first .. last-1 of the strict lower triangle, pair number i(i-1)/2 + j for (i, j), i > j.
- * A pair has m points, one a node, node fastest: x_i and x_j at nodes[i*m + k] and nodes[j*m + k].
+/* The points of pairs first .. last-1 of the strict lower triangle; pair number i(i-1)/2 + j is (i, j), i > j.
+ * A pair has m points, one a node, node fastest: axis i at nodes[i*m + k] and axis j at nodes[j*m + k].
+ *   axis   (n)     coordinate of x that each axis is; NULL: axis i is coordinate i
  *   nodes  (n, m)  displaced coordinate of each axis at each node
  *   index  (last-first, m, 2), value (last-first, m, 2)  out */
-void hf_pair_points(size_t m, const double *nodes, size_t first, size_t last, int32_t *index, double *value);
+void hf_pair_points(size_t m, const int32_t *axis, const double *nodes, size_t first, size_t last, int32_t *index,
+                    double *value);
+
+/* Points p = 0 .. points-1 as the columns of an (n, points) block, every entry written. */
+void hf_fill_block(size_t n, const double *x, size_t points, const int32_t *index, const double *value,
+                   double *block);
 
 /* ---- Sweep: native callbacks --------------------------------------------------------------------------------------
  *
- * One of the three function pointers is set. `flag`, where given, is raised by a callback that caught an exception;
- * the sweep stops at that point. */
+ * Exactly one of the three function pointers is set. A callback that caught an exception raises `flag`, where there is
+ * one, and the sweep stops at that point. */
 typedef struct {
     double (*with_data)(int n, double *x, void *data);
     double (*plain)(int n, double *x);
     void (*gradient)(int n, double *x, double *g, void *data);
     void *data;
     const volatile int64_t *flag;
+    int refill; /* x is written anew before each call: for callbacks that write into it */
 } hf_function;
 
-/* Evaluate f at `points` points; return how many were done (fewer only where the flag was raised).
- *   x (n), work (2n), out (points) */
+/* The callback wrote into x, which the sweep would have handed to the next point: repeat the sweep with `refill`. */
+#define HF_X_WRITTEN ((size_t)-1)
+
+/* Evaluate at `points` points; return how many were done (fewer only where the flag was raised), or HF_X_WRITTEN.
+ *   x (n), work (2n), out (points); for a gradient callback out (points, n) */
 size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
                 const double *value, double *work, double *out);
 
-/* The same for a gradient callback: out (points, n). */
-size_t hf_sweep_gradient(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
-                         const double *value, double *work, double *out);
+/* The same at the rows of X (points, n); X is left as it was, whatever the callback writes. work (n) */
+size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out);
+
+/* ---- Assembly -----------------------------------------------------------------------------------------------------*/
+
+/* H_ij = sum_k weight[k] psi_k / (a_ik a_jk) for pairs first .. last-1, into the strict lower triangle,
+ * psi_k = (f_ijk - f_ik) - (f_jk - f0).
+ *   weights (m), axis_values (n, m) f at the pair nodes of each axis, inverse_steps (n, m) 1 / (steps really taken)
+ *   values (last-first, m), H (n, ldh) */
+void hf_assemble_pairs(size_t m, const double *weights, double f0, const double *axis_values,
+                       const double *inverse_steps, size_t first, size_t last, const double *values, double *H,
+                       size_t ldh);
+
+/* Copy the strict lower triangle into the upper one. H (n, ldh) */
+void hf_mirror_lower(size_t n, double *H, size_t ldh);
 
 #endif

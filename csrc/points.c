@@ -1,31 +1,28 @@
-/* Points of the pair stencils, written tile by tile so that a sweep of n^2 points needs memory for one tile only. */
-#include <math.h>
-
+/* Points of the stencils, written tile by tile so that a sweep of n^2 points needs memory for one tile only. */
 #include "hessfast.h"
+#include "pairs.h"
 
-/* Row i of pair p in the strict lower triangle: the largest i with i(i-1)/2 <= p. The square root may be one off for
- * p > 2^52, hence the two corrections. */
-static size_t row_of_pair(size_t p)
+void hf_pair_points(size_t m, const int32_t *axis, const double *nodes, size_t first, size_t last, int32_t *index,
+                    double *value)
 {
-    size_t i = (size_t)((1.0 + sqrt(1.0 + 8.0 * (double)p)) / 2.0);
-    while (i * (i - 1) / 2 > p) i--;
-    while (i * (i + 1) / 2 <= p) i++;
-    return i;
+    for (hf_pair pair = hf_pair_at(first); first < last; first++, pair = hf_pair_after(pair)) {
+        const int32_t i = axis ? axis[pair.i] : (int32_t)pair.i;
+        const int32_t j = axis ? axis[pair.j] : (int32_t)pair.j;
+        for (size_t k = 0; k < m; k++) {
+            *index++ = i;
+            *index++ = j;
+            *value++ = nodes[pair.i * m + k];
+            *value++ = nodes[pair.j * m + k];
+        }
+    }
 }
 
-void hf_pair_points(size_t m, const double *nodes, size_t first, size_t last, int32_t *index, double *value)
+void hf_fill_block(size_t n, const double *x, size_t points, const int32_t *index, const double *value,
+                   double *block)
 {
-    if (first >= last) return;
-    size_t i = row_of_pair(first);
-    size_t j = first - i * (i - 1) / 2;
-    for (size_t p = first; p < last; p++) {
-        const double *node_i = nodes + i * m, *node_j = nodes + j * m;
-        for (size_t k = 0; k < m; k++) {
-            *index++ = (int32_t)i;
-            *index++ = (int32_t)j;
-            *value++ = node_i[k];
-            *value++ = node_j[k];
-        }
-        if (++j == i) { i++; j = 0; }
-    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t p = 0; p < points; p++) block[i * points + p] = x[i];
+    for (size_t p = 0; p < points; p++)
+        for (size_t d = 2 * p; d < 2 * p + 2; d++)
+            if (index[d] >= 0) block[(size_t)index[d] * points + p] = value[d];
 }

@@ -17,7 +17,7 @@ static void every_pair_once(size_t tile)
     fill_nodes(nodes);
     for (size_t first = 0; first < PAIRS; first += tile) {
         size_t last = first + tile < PAIRS ? first + tile : PAIRS;
-        hf_pair_points(M, nodes, first, last, index, value);
+        hf_pair_points(M, NULL, nodes, first, last, index, value);
         for (size_t p = 0; p < last - first; p++) {
             size_t i = (size_t)index[p * M * 2], j = (size_t)index[p * M * 2 + 1];
             CHECK(i < N && j < i && first + p == i * (i - 1) / 2 + j);
@@ -36,6 +36,6 @@ static void every_pair_once(size_t tile)
 int main(void)
 {
     for (size_t tile = 1; tile <= PAIRS; tile++) every_pair_once(tile);
-    hf_pair_points(M, NULL, 3, 3, NULL, NULL);
+    hf_pair_points(M, NULL, NULL, 3, 3, NULL, NULL);
     return 0;
 }

@@ -1,10 +1,49 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-def pair_points(
-    nodes: NDArray[np.float64],
+_Real = NDArray[np.float64]
+_Index = NDArray[np.int32]
+
+def pair_points(axis: _Index, nodes: _Real, first: int, last: int, index: _Index, value: _Real) -> None: ...
+def fill_block(x: _Real, index: _Index, value: _Real, block: _Real) -> None: ...
+def assemble_pairs(
+    weights: _Real,
+    f0: float,
+    axis_values: _Real,
+    inverse_steps: _Real,
     first: int,
     last: int,
-    index: NDArray[np.int32],
-    value: NDArray[np.float64],
+    values: _Real,
+    H: _Real,
 ) -> None: ...
+def mirror_lower(H: _Real) -> None: ...
+
+class NativeCall:
+    def __init__(
+        self,
+        address: int,
+        form: str,
+        data: int,
+        flag: NDArray[np.int64] | None,
+        refill: bool,
+        keepalive: object,
+    ) -> None: ...
+    def displaced(self, x: _Real, index: _Index, value: _Real, work: _Real, out: _Real) -> int: ...
+    def rows(self, X: _Real, work: _Real, out: _Real) -> int: ...
+
+class PythonCall:
+    @property
+    def begun(self) -> int: ...
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        convert: Callable[[Any], float],
+        wall: tuple[type[BaseException], ...],
+    ) -> None: ...
+    def displaced(self, x: _Real, index: _Index, value: _Real, out: _Real) -> None: ...
+    def rows(self, X: _Real, out: _Real) -> None: ...

@@ -1,17 +1,225 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=True
-"""Binding of the C core: views in, the GIL released, one call, no logic."""
-from libc.stddef cimport size_t
-from libc.stdint cimport int32_t
+"""Binding of the C core, and the loop that calls a Python function.
 
+Arguments are checked by the callers: nothing here validates more than the buffer protocol does.
+"""
+cimport cython
+cimport numpy as cnp
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from libc.math cimport NAN
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.string cimport memcpy
+
+cnp.import_array()
 
 cdef extern from "hessfast.h":
-    void hf_pair_points(size_t m, const double *nodes, size_t first, size_t last,
+    ctypedef struct hf_function:
+        double (*with_data)(int, double *, void *) noexcept nogil
+        double (*plain)(int, double *) noexcept nogil
+        void (*gradient)(int, double *, double *, void *) noexcept nogil
+        void *data
+        const int64_t *flag
+        int refill
+    const size_t HF_X_WRITTEN
+    void hf_pair_points(size_t m, const int32_t *axis, const double *nodes, size_t first, size_t last,
                         int32_t *index, double *value) noexcept nogil
+    void hf_fill_block(size_t n, const double *x, size_t points, const int32_t *index, const double *value,
+                       double *block) noexcept nogil
+    size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
+                    const double *value, double *work, double *out) noexcept nogil
+    size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work,
+                         double *out) noexcept nogil
+    void hf_assemble_pairs(size_t m, const double *weights, double f0, const double *axis_values,
+                           const double *inverse_steps, size_t first, size_t last, const double *values, double *H,
+                           size_t ldh) noexcept nogil
+    void hf_mirror_lower(size_t n, double *H, size_t ldh) noexcept nogil
+
+cdef extern from *:
+    """
+    /* Whether nobody but the caller holds the array and its header is as it was made. On free-threaded builds a
+     * reference count read from outside proves nothing. */
+    static int hessfast_reusable(PyObject *object, npy_intp n)
+    {
+    #ifdef Py_GIL_DISABLED
+        (void)object, (void)n;
+        return 0;
+    #else
+        PyArrayObject *array = (PyArrayObject *)object;
+        const int flags = NPY_ARRAY_CARRAY | NPY_ARRAY_OWNDATA;
+        return Py_REFCNT(object) == 1 && PyArray_NDIM(array) == 1 && PyArray_DIM(array, 0) == n
+            && PyArray_STRIDE(array, 0) == (npy_intp)sizeof(double) && PyArray_TYPE(array) == NPY_DOUBLE
+            && PyArray_CHKFLAGS(array, flags) && PyArray_ISNOTSWAPPED(array);
+    #endif
+    }
+    static int hessfast_raise_pending(void) { return -1; }
+    """
+    int hessfast_reusable(PyObject *array, cnp.npy_intp n)
+    int hessfast_raise_pending() except -1
+    PyObject *PyObject_Vectorcall(PyObject *callable, PyObject **args, size_t nargsf, PyObject *kwnames)
+    const size_t PY_VECTORCALL_ARGUMENTS_OFFSET
+    void Py_DecRef(PyObject *)
+    int PyFloat_Check(PyObject *)
+    double PyFloat_AS_DOUBLE(PyObject *)
+    int PyErr_ExceptionMatches(PyObject *)
+    void PyErr_Clear()
 
 
-def pair_points(const double[:, ::1] nodes, size_t first, size_t last, int32_t[:, ::1] index, double[:, ::1] value):
+def pair_points(const int32_t[::1] axis, const double[:, ::1] nodes, size_t first, size_t last,
+                int32_t[:, ::1] index, double[:, ::1] value):
     """Write the points of pairs first .. last-1 into index and value, each ((last - first) * m, 2)."""
     cdef size_t m = <size_t>nodes.shape[1]
     if last > first:
         with nogil:
-            hf_pair_points(m, &nodes[0, 0], first, last, &index[0, 0], &value[0, 0])
+            hf_pair_points(m, &axis[0], &nodes[0, 0], first, last, &index[0, 0], &value[0, 0])
+
+
+def fill_block(const double[::1] x, const int32_t[:, ::1] index, const double[:, ::1] value, double[:, ::1] block):
+    """Write the points as the columns of block (n, points)."""
+    if index.shape[0] > 0:
+        with nogil:
+            hf_fill_block(<size_t>x.shape[0], &x[0], <size_t>index.shape[0], &index[0, 0], &value[0, 0],
+                          &block[0, 0])
+
+
+def assemble_pairs(const double[::1] weights, double f0, const double[:, ::1] axis_values,
+                   const double[:, ::1] inverse_steps, size_t first, size_t last, const double[::1] values,
+                   double[:, ::1] H):
+    """Write pairs first .. last-1 into the strict lower triangle of H (n, n)."""
+    if last > first:
+        with nogil:
+            hf_assemble_pairs(<size_t>weights.shape[0], &weights[0], f0, &axis_values[0, 0], &inverse_steps[0, 0],
+                              first, last, &values[0], &H[0, 0], <size_t>H.shape[1])
+
+
+def mirror_lower(double[:, ::1] H):
+    """Copy the strict lower triangle of H (n, n) into the upper one."""
+    if H.shape[0] > 0:
+        with nogil:
+            hf_mirror_lower(<size_t>H.shape[0], &H[0, 0], <size_t>H.shape[1])
+
+
+cdef class NativeCall:
+    """A native callback with its data pointer and its flag: what one worker calls.
+
+    form: "with_data", "plain" or "gradient". flag: int64 array of one element that the callback sets where it caught
+    an exception, or None. keepalive: whatever the pointers depend on.
+    """
+    cdef hf_function function
+    cdef object keepalive
+    cdef int64_t[::1] flag
+
+    def __init__(self, uintptr_t address, str form, uintptr_t data, flag, bint refill, keepalive):
+        if form == "with_data":
+            self.function.with_data = <double (*)(int, double *, void *) noexcept nogil>address
+        elif form == "plain":
+            self.function.plain = <double (*)(int, double *) noexcept nogil>address
+        else:
+            self.function.gradient = <void (*)(int, double *, double *, void *) noexcept nogil>address
+        self.function.data = <void *>data
+        self.function.refill = refill
+        self.keepalive = keepalive
+        if flag is not None:
+            self.flag = flag
+            self.function.flag = &self.flag[0]
+
+    def displaced(self, const double[::1] x, const int32_t[:, ::1] index, const double[:, ::1] value,
+                  double[::1] work, double[::1] out):
+        """Return how many points were done, or -1 where the callback wrote into x."""
+        cdef size_t done = 0
+        if index.shape[0] > 0:
+            with nogil:
+                done = hf_sweep(&self.function, <size_t>x.shape[0], &x[0], <size_t>index.shape[0],
+                                &index[0, 0], &value[0, 0], &work[0], &out[0])
+        return -1 if done == HF_X_WRITTEN else <Py_ssize_t>done
+
+    def rows(self, const double[:, ::1] X, double[::1] work, double[::1] out):
+        """Return how many points were done."""
+        cdef size_t done = 0
+        if X.shape[0] > 0:
+            with nogil:
+                done = hf_sweep_rows(&self.function, <size_t>X.shape[1], <size_t>X.shape[0], &X[0, 0], &work[0],
+                                     &out[0])
+        return <Py_ssize_t>done
+
+
+@cython.final
+cdef class PythonCall:
+    """A Python function of one real vector: one reused array, written anew for each call.
+
+    f may scribble on the array; where it kept a reference, or changed the array's header, the next call gets a fresh
+    one. `begun` counts the calls begun, the one that raised included.
+
+    convert(result) makes a float of what is not one already; wall: tuple of exception types that count as NaN.
+    """
+    cdef object fun, kwnames, convert, wall, array
+    cdef tuple trailing
+    cdef readonly Py_ssize_t begun
+
+    def __init__(self, fun, tuple args, dict kwargs, convert, tuple wall):
+        self.fun = fun
+        self.trailing = (*args, *kwargs.values())
+        self.kwnames = tuple(kwargs) if kwargs else None
+        self.convert = convert
+        self.wall = wall
+
+    cdef double call(self, const double *x, cnp.npy_intp n, const int32_t *index, const double *value,
+                     PyObject **stack, size_t positional) except? -1.0:
+        cdef PyObject *result
+        cdef double number
+        cdef double *data
+        if self.array is None or not hessfast_reusable(<PyObject *>self.array, n):
+            self.array = cnp.PyArray_SimpleNew(1, &n, cnp.NPY_DOUBLE)
+        data = <double *>cnp.PyArray_DATA(<cnp.ndarray>self.array)
+        memcpy(data, x, <size_t>n * sizeof(double))
+        if index != NULL:
+            if index[0] >= 0:
+                data[index[0]] = value[0]
+            if index[1] >= 0:
+                data[index[1]] = value[1]
+        stack[1] = <PyObject *>self.array
+        self.begun += 1
+        result = PyObject_Vectorcall(<PyObject *>self.fun, stack + 1, positional | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                     NULL if self.kwnames is None else <PyObject *>self.kwnames)
+        if result == NULL:
+            if self.wall and PyErr_ExceptionMatches(<PyObject *>self.wall):
+                PyErr_Clear()
+                return NAN
+            hessfast_raise_pending()
+        if PyFloat_Check(result):
+            number = PyFloat_AS_DOUBLE(result)
+            Py_DecRef(result)
+            return number
+        converted = <object>result
+        Py_DecRef(result)
+        return self.convert(converted)
+
+    def displaced(self, const double[::1] x, const int32_t[:, ::1] index, const double[:, ::1] value,
+                  double[::1] out):
+        """Write f at the points into out."""
+        self.begun = 0
+        self.each(index.shape[0], x.shape[0], &x[0], 0, &index[0, 0] if index.shape[0] else NULL,
+                  &value[0, 0] if index.shape[0] else NULL, out)
+
+    def rows(self, const double[:, ::1] X, double[::1] out):
+        """Write f at the rows of X into out."""
+        self.begun = 0
+        self.each(X.shape[0], X.shape[1], &X[0, 0] if X.shape[0] else NULL, X.shape[1], NULL, NULL, out)
+
+    cdef int each(self, Py_ssize_t points, Py_ssize_t n, const double *x, Py_ssize_t stride, const int32_t *index,
+                  const double *value, double[::1] out) except -1:
+        cdef Py_ssize_t p, count = len(self.trailing)
+        cdef size_t positional = 1 + count - (0 if self.kwnames is None else len(self.kwnames))
+        cdef PyObject **stack = <PyObject **>PyMem_Malloc((2 + count) * sizeof(PyObject *))
+        if stack == NULL:
+            raise MemoryError
+        try:
+            for p in range(count):
+                stack[2 + p] = <PyObject *>self.trailing[p]
+            for p in range(points):
+                out[p] = self.call(x + p * stride, n, NULL if index == NULL else index + 2 * p,
+                                   NULL if index == NULL else value + 2 * p, stack, positional)
+        finally:
+            PyMem_Free(stack)
+        return 0

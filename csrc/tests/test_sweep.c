@@ -1,0 +1,119 @@
+/* Sweeps: the right point each time, flags stop, writers into x are found and harmless. */
+#include <math.h>
+#include <string.h>
+
+#include "check.h"
+#include "hessfast.h"
+
+enum { N = 5 };
+static int calls;
+static int64_t flag;
+
+/* A value from which every coordinate can be read back. */
+static double weigh(int n, double *x, void *data)
+{
+    (void)data;
+    double sum = 0.0;
+    for (int i = 0; i < n; i++) sum += x[i] * (double)(1 << (4 * i));
+    calls++;
+    return sum;
+}
+
+static double weigh_plain(int n, double *x) { return weigh(n, x, NULL); }
+
+static double scribble(int n, double *x, void *data)
+{
+    double sum = weigh(n, x, data);
+    x[1] = 77.0;
+    return sum;
+}
+
+static double third_fails(int n, double *x, void *data)
+{
+    double sum = weigh(n, x, data);
+    if (calls == 3) flag = 1;
+    return sum;
+}
+
+static void ramp(int n, double *x, double *g, void *data)
+{
+    (void)data;
+    for (int i = 0; i < n; i++) g[i] = 2.0 * x[i];
+    x[0] = -5.0;
+}
+
+static const double x[N] = {1, 2, 3, 4, 5};
+static const int32_t index_[] = {-1, -1, 0, -1, 3, 1, 1, 3, 4, 0};
+static const double value_[] = {0, 0, 9, 0, 7, 6, 8, 9, 2, 3};
+enum { POINTS = 5 };
+
+static double expected(size_t p)
+{
+    double point[N];
+    memcpy(point, x, sizeof point);
+    for (size_t d = 2 * p; d < 2 * p + 2; d++)
+        if (index_[d] >= 0) point[index_[d]] = value_[d];
+    calls--;
+    return weigh(N, point, NULL);
+}
+
+static void each_point_in_turn(hf_function f)
+{
+    double work[2 * N], out[POINTS];
+    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out) == POINTS);
+    for (size_t p = 0; p < POINTS; p++) CHECK(out[p] == expected(p));
+    CHECK(hf_sweep(&f, N, x, 0, NULL, NULL, work, out) == 0);
+}
+
+static void writer_is_found(void)
+{
+    double work[2 * N], out[POINTS];
+    hf_function f = {.with_data = scribble};
+    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out) == HF_X_WRITTEN);
+    CHECK(hf_sweep(&f, N, x, 1, index_, value_, work, out) == HF_X_WRITTEN);
+    f.refill = 1;
+    each_point_in_turn(f);
+}
+
+static void flag_stops(void)
+{
+    double work[2 * N], out[POINTS];
+    hf_function f = {.with_data = third_fails, .flag = &flag};
+    calls = 0;
+    flag = 0;
+    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out) == 2 && calls == 3);
+}
+
+static void gradients(void)
+{
+    double work[2 * N], out[POINTS * N], rows[2 * N], saved[2 * N];
+    hf_function f = {.gradient = ramp, .refill = 1};
+    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out) == POINTS);
+    CHECK(out[1 * N + 0] == 18 && out[2 * N + 3] == 14 && out[2 * N + 1] == 12 && out[2 * N + 0] == 2);
+    for (size_t i = 0; i < 2 * N; i++) saved[i] = rows[i] = (double)i;
+    CHECK(hf_sweep_rows(&f, N, 2, rows, work, out) == 2);
+    CHECK(memcmp(rows, saved, sizeof rows) == 0 && out[N] == 2.0 * N);
+}
+
+static void block_of_columns(void)
+{
+    double block[N * POINTS];
+    hf_fill_block(N, x, POINTS, index_, value_, block);
+    for (size_t p = 0; p < POINTS; p++) {
+        double point[N];
+        for (size_t i = 0; i < N; i++) point[i] = block[i * POINTS + p];
+        calls--;
+        CHECK(weigh(N, point, NULL) == expected(p));
+    }
+}
+
+int main(void)
+{
+    each_point_in_turn((hf_function){.with_data = weigh});
+    each_point_in_turn((hf_function){.plain = weigh_plain});
+    writer_is_found();
+    flag_stops();
+    gradients();
+    block_of_columns();
+    return 0;
+}

@@ -1,0 +1,118 @@
+"""Result types and statuses: what the public functions hand back."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["StepResult", "StepStatus", "TaylorTerms"]
+
+Floats = npt.NDArray[np.float64]
+
+
+class StepStatus(enum.Enum):
+    """What is certain about the step length along -g."""
+
+    DESCENT = "descent"
+    FLAT = "flat"
+    NEGATIVE_CURVATURE = "negative curvature"
+    UNRESOLVED = "unresolved"
+
+    @property
+    def message(self) -> str:
+        """The certificate in one sentence."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    StepStatus.DESCENT: "the curvature along -g is positive: the model has its minimum at the step length",
+    StepStatus.FLAT: "the gradient vanishes or is below its own error: no direction of descent is resolved",
+    StepStatus.NEGATIVE_CURVATURE: "the curvature along -g is not positive: the model falls without bound",
+    StepStatus.UNRESOLVED: "the curvature along -g is below its own error bar: its sign is unknown",
+}
+
+
+class TaylorTerms(NamedTuple):
+    """The three terms of the model at x0 - step_length * g; they sum to the model's value."""
+
+    position: float | Floats
+    """f0: where the model starts."""
+    direction: float | Floats
+    """-step_length gᵀg: the change expected from the slope."""
+    curvature: float | Floats
+    """step_length² gᵀHg / 2: the correction."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepResult:
+    """
+    The step length along -g with its certificate.
+
+    Each field is a scalar for one gradient and an array with one entry a gradient for a batch; there
+    `status` is an object array of `StepStatus` and `interval` has shape (k, 2).
+
+    Attributes
+    ----------
+    step_length
+        gᵀg / gᵀHg where the status is DESCENT; inf (the model falls without bound) where it is
+        NEGATIVE_CURVATURE; 0.0 where it is FLAT; nan where it is UNRESOLVED. Never above `max_step`
+        where one was given, which also takes the place of inf and nan.
+    status
+        What is certain about `step_length`.
+    interval
+        Lower and upper end of `step_length` from the error bar of gᵀHg; the upper end is inf (or
+        `max_step`) where that bar reaches zero curvature.
+    curvature
+        gᵀHg.
+    predicted_decrease
+        f0 minus the model's value at `step_length`.
+    uphill_beyond
+        The step length, twice the model's minimiser, beyond which the model lies above f0; inf for
+        NEGATIVE_CURVATURE, nan for UNRESOLVED. `max_step` does not touch it.
+    """
+
+    step_length: float | Floats
+    status: StepStatus | npt.NDArray[np.object_]
+    interval: tuple[float, float] | Floats
+    curvature: float | Floats
+    predicted_decrease: float | Floats
+    uphill_beyond: float | Floats
+
+    @property
+    def message(self) -> str:
+        """The certificate in one sentence; for a batch, how often each status came out."""
+        if isinstance(self.status, StepStatus):
+            return self.status.message
+        counts = [(status, int(np.count_nonzero(self.status == status))) for status in StepStatus]
+        return ", ".join(f"{count} {status.value}" for status, count in counts if count)
+
+    def gauge(self, step_length: npt.ArrayLike) -> Any:
+        """
+        Place a step length against the model's minimum.
+
+        Parameters
+        ----------
+        step_length : array_like
+            One step length, or any shape that broadcasts against the batch.
+
+        Returns
+        -------
+        float or ndarray
+            step_length / ε* - 1: -1 at the start, 0 at the minimum, +1 where the model is level with f0
+            again. -1 throughout for NEGATIVE_CURVATURE (the minimum is infinitely far), 0 for FLAT (no
+            step leaves x0), nan for UNRESOLVED.
+        """
+        minimiser = np.multiply(0.5, self.uphill_beyond)
+        given = np.asarray(step_length, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            gauge = np.where(minimiser == 0.0, 0.0, given / minimiser - 1.0)
+        return gauge if gauge.ndim else float(gauge)
+
+    def __float__(self) -> float:
+        if isinstance(self.step_length, np.ndarray):
+            raise TypeError(f"a batch of {self.step_length.size} step lengths is no float: read step_length")
+        return self.step_length

@@ -1,0 +1,67 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hessfast import StepStatus, TaylorTerms, optimal_step
+
+
+def test_float_of_one_step():
+    result = optimal_step([3.0, 4.0], np.diag([2.0, 2.0]))
+    assert float(result) == 0.5
+    assert isinstance(result.step_length, float)
+    assert isinstance(result.interval, tuple)
+
+
+def test_float_of_a_batch_is_refused():
+    result = optimal_step(np.ones((3, 2)), np.eye(2))
+    with pytest.raises(TypeError, match="batch of 3"):
+        float(result)
+
+
+def test_result_is_frozen():
+    result = optimal_step([1.0], [[2.0]])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.step_length = 1.0
+
+
+def test_gauge_marks_start_minimum_and_level():
+    result = optimal_step([3.0, 4.0], np.diag([2.0, 2.0]))
+    np.testing.assert_array_equal(result.gauge([0.0, 0.5, 1.0, 1.5]), [-1.0, 0.0, 1.0, 2.0])
+    assert result.gauge(0.5) == 0.0
+
+
+def test_gauge_reads_the_minimum_of_the_model_not_the_clipped_step():
+    result = optimal_step([3.0, 4.0], np.diag([2.0, 2.0]), max_step=0.1)
+    assert float(result) == 0.1
+    assert result.gauge(0.5) == 0.0
+    assert result.uphill_beyond == 1.0
+
+
+def test_gauge_without_a_minimum():
+    falling = optimal_step([1.0, 0.0], np.diag([-1.0, 1.0]))
+    assert falling.gauge(1e300) == -1.0
+    flat = optimal_step([0.0, 0.0], np.eye(2))
+    assert flat.gauge(7.0) == 0.0
+    unresolved = optimal_step([1.0], gHg=1e-9, error=1e-8, max_step=1.0)
+    assert np.isnan(unresolved.gauge(1.0))
+
+
+def test_gauge_of_a_batch():
+    result = optimal_step([[1.0, 0.0], [0.0, 1.0]], np.diag([1.0, 4.0]))
+    np.testing.assert_array_equal(result.gauge(0.5), [-0.5, 1.0])
+
+
+@pytest.mark.parametrize("status", StepStatus)
+def test_every_status_has_its_sentence(status):
+    assert status.message.count(":") == 1
+
+
+def test_message_counts_the_statuses_of_a_batch():
+    result = optimal_step([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], np.diag([1.0, -1.0]))
+    assert result.message == "1 descent, 1 flat, 1 negative curvature"
+
+
+def test_terms_are_named():
+    terms = TaylorTerms(1.0, -2.0, 0.5)
+    assert (terms.position, terms.direction, terms.curvature) == (1.0, -2.0, 0.5)

@@ -3,15 +3,80 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["StepResult", "StepStatus", "TaylorTerms"]
+__all__ = ["HessianResult", "HessianStatus", "StepResult", "StepStatus", "TaylorTerms"]
 
 Floats = npt.NDArray[np.float64]
+
+
+class HessianStatus(enum.Enum):
+    """How a Hessian came out."""
+
+    COMPLETE = "complete"
+    NOT_FINITE = "not finite"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HessianResult:
+    """
+    A Hessian and what was learnt with it.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        Where.
+    index : ndarray of int, shape (m,)
+        Coordinates of x that the rows and columns belong to.
+    fun : float
+        f(x); nan where only gradients were evaluated.
+    jac : ndarray, shape (m,)
+        Gradient, a by-product of the axis values.
+    hess : ndarray, shape (m, m)
+        The Hessian, exactly symmetric; NaN where f was not finite.
+    step : ndarray, shape (m,)
+        Step of each axis; given as `abs_step` it repeats the result bit for bit.
+    nfev, njev : int
+        Evaluations of f and of its gradient.
+    lane : str
+        How f was called: "native", "batched", "python" or "gradient".
+    status : HessianStatus
+        Whether every entry stands.
+    missing : int
+        Entries of hess that are NaN.
+    """
+
+    x: Floats
+    index: npt.NDArray[np.int32]
+    fun: float
+    jac: Floats
+    hess: Floats
+    step: Floats
+    nfev: int
+    njev: int
+    lane: str
+    status: HessianStatus
+    missing: int
+
+    @property
+    def success(self) -> bool:
+        """Whether every entry of hess is a number."""
+        return self.status is HessianStatus.COMPLETE
+
+    @property
+    def message(self) -> str:
+        """The status in one sentence."""
+        if self.missing:
+            return f"{self.missing} entries are NaN: f was not finite at points they depend on"
+        return "every entry was determined"
+
+    def with_hess(self, hess: Floats) -> HessianResult:
+        """Return the same result with hess held in another array."""
+        return replace(self, hess=hess)
 
 
 class StepStatus(enum.Enum):

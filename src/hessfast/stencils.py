@@ -9,8 +9,8 @@ a pair. psi(t)/t^2 is a polynomial of degree m - 1 through the nodes; its value 
 
     H_ij = sum_k L_k(0) psi(t_k) / (t_k h_i t_k h_j),   L_k the Lagrange polynomials of the nodes.
 
-Two families share this rule: *symmetric* nodes +-1, +-2, +-4, ... (orders 2, 4, 6, 8), and *one-sided* nodes 1, 2, .., m
-(order 1, and any order at an edge of the domain).
+Two families share this rule: *symmetric* nodes +-1, +-2, +-4, ... (orders 2, 4, 6, 8), and *one-sided* nodes
+1, 2, .., m (order 1, and any order at an edge of the domain).
 """
 
 from __future__ import annotations
@@ -93,9 +93,7 @@ class Stencil:
         """Return the smallest and the largest node, 0 included."""
         return min(0, *self.axis_nodes), max(self.axis_nodes)
 
-    def diagonal(
-        self, f0: float, values: NDArray[np.float64], steps: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def diagonal(self, f0: float, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
         """Second derivative along each axis.
 
         Parameters
@@ -121,9 +119,25 @@ class Stencil:
         levels = 2.0 * (slopes[:, ::2] - slopes[:, 1::2]) / (steps[:, ::2] - steps[:, 1::2])
         return _weighted(levels, self.diagonal_weights)
 
-    def gradient(
-        self, f0: float, values: NDArray[np.float64], steps: NDArray[np.float64]
+    def slope(
+        self, g0: NDArray[np.float64], values: NDArray[np.float64], steps: NDArray[np.float64]
     ) -> NDArray[np.float64]:
+        """First derivative of a vector function along one axis.
+
+        Parameters
+        ----------
+        g0 : ndarray, shape (n,)
+            Its value at x.
+        values : ndarray, shape (nodes, n)
+            Its values at the axis nodes; at the first node alone for order 1.
+        steps : ndarray, shape (nodes,)
+            Displacements really taken.
+        """
+        if len(steps) == 1:
+            return np.asarray((values[0] - g0) / steps[0])
+        return self.gradient(0.0, (values - g0).T, np.broadcast_to(steps, values.T.shape))
+
+    def gradient(self, f0: float, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
         """First derivative along each axis; parameters as in `diagonal`."""
         if self.one_sided:
             return _weighted((values - f0) / steps, self.gradient_weights)
@@ -133,7 +147,7 @@ class Stencil:
 
 def _weighted(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum columns by weights, left to right: BLAS would choose its own order of summation."""
-    total = columns[:, 0] * weights[0]
+    total: NDArray[np.float64] = columns[:, 0] * weights[0]
     for k in range(1, len(weights)):
         total += columns[:, k] * weights[k]
     return total

@@ -1,0 +1,145 @@
+"""Tiles onto threads.
+
+A Team is an evaluator with its workers: it answers the evaluator's own questions, splitting points among the workers,
+and runs a sweep tile by tile. Results do not depend on the number of workers: each value has its own place.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import pairwise
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast.lanes import BatchedEvaluator, Evaluator, NativeEvaluator
+
+_TILE_SECONDS = 1e-3  # measured: 0.985 of the ideal speed-up at 1 ms tiles, 0.976 at 0.1 ms
+_TILE_POINTS = 16_384  # bounds the memory of a tile where f is very cheap
+_SPLIT_SECONDS = 2e-4  # less work than this is not worth waking a thread
+
+
+class Team:
+    """An evaluator and the threads that share its work.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        What is evaluated; used by the calling thread where there is one worker.
+    workers : int, optional
+        Threads for a native function; None means the calling thread alone.
+
+    Raises
+    ------
+    TypeError
+        Workers asked for a function that holds the GIL.
+    """
+
+    def __init__(self, evaluator: Evaluator, workers: int | None = None) -> None:
+        if workers is not None and not isinstance(evaluator, NativeEvaluator):
+            raise TypeError(f"workers: threads need a native function; this one is in the {evaluator.lane} lane")
+        self.evaluator = evaluator
+        self.x, self.n, self.gradient, self.lane = (
+            evaluator.x,
+            evaluator.n,
+            evaluator.gradient,
+            evaluator.lane,
+        )
+        self._others = [evaluator.fork() for _ in range((workers or 1) - 1)]
+        self._pool = ThreadPoolExecutor(len(self._others) + 1, "hessfast") if self._others else None
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    @property
+    def nfev(self) -> int:
+        """Calls so far, by all workers."""
+        return self.evaluator.nfev + sum(other.nfev for other in self._others)
+
+    def displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate points with at most two coordinates displaced, as `Evaluator.displaced`."""
+        return self._shared(len(index), lambda worker, part: worker.displaced(index[part], value[part]))
+
+    def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate the rows of X, as `Evaluator.dense`."""
+        return self._shared(len(X), lambda worker, part: worker.dense(X[part]))
+
+    def each_tile(self, total: int, points_each: int, task: Callable[[Evaluator, int, int], None]) -> None:
+        """Run task(evaluator, first, last) for tiles that cut 0 .. total, each item of points_each points."""
+        tiles = _Tiles(total, self._tile_size(points_each))
+        if self._pool is None:
+            for first, last in tiles:
+                task(self.evaluator, first, last)
+            return
+        stop = threading.Event()
+
+        def pull(worker: Evaluator) -> None:
+            for first, last in tiles:
+                if stop.is_set():
+                    return
+                task(worker, first, last)
+
+        self._finish([self._pool.submit(pull, worker) for worker in self._workers()], stop)
+
+    def _workers(self) -> list[Evaluator]:
+        return [self.evaluator, *self._others]
+
+    def _tile_size(self, points_each: int) -> int:
+        seconds = max(self.evaluator.seconds, 1e-9) * points_each
+        size = min(int(_TILE_SECONDS / seconds), _TILE_POINTS // points_each)
+        if isinstance(self.evaluator, BatchedEvaluator):
+            size = self.evaluator.block // points_each
+        return max(1, size)
+
+    def _shared(self, points: int, run: Callable[[Evaluator, slice], NDArray[np.float64]]) -> NDArray[np.float64]:
+        whole = slice(0, points)
+        if self._pool is None or points * self.evaluator.seconds < _SPLIT_SECONDS or points < 2:
+            return run(self.evaluator, whole)
+        workers = self._workers()
+        cuts = [points * k // len(workers) for k in range(len(workers) + 1)]
+        parts = [slice(first, last) for first, last in pairwise(cuts)]
+        futures = [self._pool.submit(run, worker, part) for worker, part in zip(workers, parts, strict=True)]
+        self._finish(futures, threading.Event())
+        return np.concatenate([future.result() for future in futures])
+
+    def _finish(self, futures: list[Future[Any]], stop: threading.Event) -> None:
+        """Wait for all; whatever ends the wait early (Ctrl-C, an exception in f) stops the others first."""
+        try:
+            wait(futures, return_when="FIRST_EXCEPTION")
+        finally:
+            stop.set()
+            for worker in self._workers():
+                worker.stop = True
+            wait(futures)
+            for worker in self._workers():
+                worker.stop = False
+        for future in futures:
+            future.result()
+
+
+class _Tiles:
+    """The ranges that cut 0 .. total, handed out to whoever asks next."""
+
+    def __init__(self, total: int, size: int) -> None:
+        self._ranges = iter(range(0, total, size))
+        self._total = total
+        self._size = size
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return self
+
+    def __next__(self) -> tuple[int, int]:
+        with self._lock:
+            first = next(self._ranges)
+        return first, min(self._total, first + self._size)

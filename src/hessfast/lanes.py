@@ -1,0 +1,392 @@
+"""Lanes: f is called here and nowhere else.
+
+An Evaluator binds one function to one x and evaluates points in one of two forms: x with at most two coordinates
+displaced (`displaced`), or any point (`dense`). It counts every call truly, in `nfev`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast import _core, njit
+from hessfast.functions import (
+    BatchedFunction,
+    Function,
+    NativeFunction,
+    PythonFunction,
+    data_address,
+    real_number,
+)
+
+_SLICE_SECONDS = 5e-3  # between two looks at the signals in a native sweep
+_BLOCK_BYTES = 262_144  # a batched block; f's own temporaries of that size still fit the L2 cache
+
+
+class Evaluator(ABC):
+    """One function at one x.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        The point from which others are displaced.
+    gradient : bool
+        Whether the function gives its gradient: values are then (points, n), otherwise (points,).
+    nfev : int
+        Calls so far (for gradients: of the gradient); a batched call counts once a column.
+    seconds : float
+        Time of one evaluation as last measured.
+    stop : bool
+        Set from another thread, ends a native run at its next slice; the values are then void.
+    """
+
+    lane = ""
+
+    def __init__(self, x: NDArray[np.float64], wall: tuple[type[BaseException], ...], gradient: bool) -> None:
+        self.x = x
+        self.n = x.size
+        self.wall = wall
+        self.gradient = gradient
+        self.nfev = 0
+        self.seconds = 0.0
+        self.stop = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one value."""
+        return (self.n,) if self.gradient else ()
+
+    def displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate x with x[index[p, 0]] = value[p, 0] and x[index[p, 1]] = value[p, 1]; index -1 displaces nothing.
+
+        Parameters
+        ----------
+        index, value : ndarray, shape (points, 2)
+
+        Returns
+        -------
+        ndarray, shape (points,) or (points, n)
+        """
+        start = time.perf_counter()
+        values = self._displaced(index, value)
+        self.seconds = (time.perf_counter() - start) / max(1, len(index))
+        return values
+
+    def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate the rows of X, shape (points, n)."""
+        start = time.perf_counter()
+        values = self._dense(np.ascontiguousarray(X))
+        self.seconds = (time.perf_counter() - start) / max(1, len(X))
+        return values
+
+    @abstractmethod
+    def fork(self) -> Evaluator:
+        """Return an evaluator of the same function for one more worker, its count at zero."""
+
+    @abstractmethod
+    def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+    @abstractmethod
+    def _dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+    def _empty(self, points: int) -> NDArray[np.float64]:
+        return np.empty((points, *self.shape))
+
+    def _note(self, error: BaseException, ordinal: int, point: NDArray[np.float64]) -> None:
+        coordinates = np.array2string(point, threshold=12, edgeitems=4, max_line_width=100_000)
+        error.add_note(f"hessfast: raised at evaluation {ordinal}, x = {coordinates}")
+
+    def _point(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
+        point = self.x.copy()
+        for coordinate, displaced in zip(index, value, strict=True):
+            if coordinate >= 0:
+                point[coordinate] = displaced
+        return point
+
+
+class NativeEvaluator(Evaluator):
+    """Machine code called in a C loop without the GIL, in slices short enough for Ctrl-C to be answered."""
+
+    lane = "native"
+
+    def __init__(
+        self,
+        function: NativeFunction,
+        x: NDArray[np.float64],
+        wall: tuple[type[BaseException], ...],
+        gradient: bool,
+    ) -> None:
+        super().__init__(x, wall, gradient)
+        self._function = function
+        self._width = self.n if gradient else 1
+        self._work = np.empty(2 * self.n)
+        self._slice = 1
+        self._bind(function.refill)
+
+    def _bind(self, refill: bool) -> None:
+        function = self._function
+        self._flag: NDArray[np.int64] | None = None
+        if function.callback is not None:
+            block = njit.block(function.callback, function.args)
+            address, kept, self._flag = block.address, block, block.flag
+        else:
+            address, kept = data_address(function.data)  # type: ignore[assignment]
+        keepalive = (function.keepalive, kept)
+        self._call = _core.NativeCall(function.address, function.form, address, self._flag, refill, keepalive)
+        self._refill = refill
+
+    def fork(self) -> NativeEvaluator:
+        made = NativeEvaluator(self._function, self.x, self.wall, self.gradient)
+        if self._refill and not made._refill:
+            made._bind(True)
+        made.seconds = self.seconds
+        made._slice = self._slice
+        return made
+
+    def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = self._empty(len(index))
+        done = 0
+        while done < len(index) and not self.stop:
+            stop = min(len(index), done + self._slice)
+            out = values[done:stop].reshape(-1)
+            start = time.perf_counter()
+            got = self._call.displaced(self.x, index[done:stop], value[done:stop], self._work, out)
+            if got < 0:  # the callback wrote into x: these values are void
+                self.nfev += stop - done
+                self._bind(refill=True)
+                continue
+            done = self._account(values, done, stop, got, start)
+            if done < stop:
+                values[done] = self._again(self._point(index[done], value[done]))
+                done += 1
+        return values
+
+    def _dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = self._empty(len(X))
+        done = 0
+        while done < len(X) and not self.stop:
+            stop = min(len(X), done + self._slice)
+            start = time.perf_counter()
+            got = self._call.rows(X[done:stop], self._work, values[done:stop].reshape(-1))
+            done = self._account(values, done, stop, got, start)
+            if done < stop:
+                values[done] = self._again(X[done])
+                done += 1
+        return values
+
+    def _account(self, values: NDArray[np.float64], done: int, stop: int, got: int, start: float) -> int:
+        """Count the calls, size the next slice, return how many values stand."""
+        self.nfev += min(got + 1, stop - done)
+        each = (time.perf_counter() - start) / max(1, got)
+        self._slice = max(1, min(2 * self._slice if each > 1e-4 else 1_000_000, int(_SLICE_SECONDS / each)))
+        return done + got
+
+    def _again(self, point: NDArray[np.float64]) -> Any:
+        """Call a numba function through Python where its compiled callback caught an exception."""
+        function = self._function
+        assert self._flag is not None
+        self._flag[0] = 0
+        self.nfev += 1
+        try:
+            result = function.dispatcher(point.copy(), *function.args)
+        except self.wall:
+            return np.nan
+        except BaseException as error:
+            self._note(error, self.nfev - 1, point)
+            raise
+        if function.part is not None:
+            result = result[function.part]
+        return _real_gradient(result, (self.n,)) if self.gradient else real_number(result)
+
+
+class PythonEvaluator(Evaluator):
+    """A Python function of one point."""
+
+    lane = "python"
+
+    def __init__(
+        self,
+        function: PythonFunction,
+        x: NDArray[np.float64],
+        wall: tuple[type[BaseException], ...],
+        gradient: bool,
+    ) -> None:
+        super().__init__(x, wall, gradient)
+        self._function = function
+        part = function.part
+        convert = real_number if part is None else lambda result: real_number(_element(result, part))
+        self._call = _core.PythonCall(function.call, function.args, function.kwargs, convert, wall)
+
+    def fork(self) -> PythonEvaluator:
+        made = PythonEvaluator(self._function, self.x, self.wall, self.gradient)
+        made.seconds = self.seconds
+        return made
+
+    def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = self._empty(len(index))
+        if self.gradient:
+            for p in range(len(index)):
+                values[p] = self._gradient_at(self._point(index[p], value[p]))
+            return values
+        try:
+            self._call.displaced(self.x, index, value, values)
+        except BaseException as error:
+            p = max(0, self._call.begun - 1)
+            self._note(error, self.nfev + p, self._point(index[p], value[p]))
+            raise
+        finally:
+            self.nfev += self._call.begun
+        return values
+
+    def _dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = self._empty(len(X))
+        if self.gradient:
+            for p, point in enumerate(X):
+                values[p] = self._gradient_at(point.copy())
+            return values
+        try:
+            self._call.rows(X, values)
+        except BaseException as error:
+            p = max(0, self._call.begun - 1)
+            self._note(error, self.nfev + p, X[p])
+            raise
+        finally:
+            self.nfev += self._call.begun
+        return values
+
+    def _gradient_at(self, point: NDArray[np.float64]) -> Any:
+        function = self._function
+        given = point.copy()
+        self.nfev += 1
+        try:
+            result = function.call(given, *function.args, **function.kwargs)
+        except self.wall:
+            return np.nan
+        except BaseException as error:
+            self._note(error, self.nfev - 1, point)
+            raise
+        return _real_gradient(_element(result, function.part), (self.n,))
+
+
+class BatchedEvaluator(Evaluator):
+    """A Python function of points as columns, called in blocks."""
+
+    lane = "batched"
+
+    def __init__(
+        self,
+        function: BatchedFunction,
+        x: NDArray[np.float64],
+        wall: tuple[type[BaseException], ...],
+        gradient: bool,
+    ) -> None:
+        super().__init__(x, wall, gradient)
+        self._function = function
+        # Measured: blocks beyond the L2 cache cost 3-7 times as much in f itself, tiny ones the price of a call.
+        self.block = max(16, _BLOCK_BYTES // (8 * self.n))
+        self._memory = np.empty(0)
+
+    def fork(self) -> BatchedEvaluator:
+        made = BatchedEvaluator(self._function, self.x, self.wall, self.gradient)
+        made.seconds = self.seconds
+        return made
+
+    def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
+        def fill(block: NDArray[np.float64], first: int, last: int) -> None:
+            _core.fill_block(self.x, index[first:last], value[first:last], block)
+
+        return self._blocks(len(index), fill)
+
+    def _dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        def fill(block: NDArray[np.float64], first: int, last: int) -> None:
+            block[...] = X[first:last].T
+
+        return self._blocks(len(X), fill)
+
+    def _blocks(self, points: int, fill: Any) -> NDArray[np.float64]:
+        values = self._empty(points)
+        for first in range(0, points, self.block):
+            last = min(points, first + self.block)
+            block = self._fresh_block(last - first)
+            fill(block, first, last)
+            try:
+                values[first:last] = self._at(block)
+            except self.wall:
+                for p in range(first, last):  # which column it was is known only one by one
+                    values[p] = self._alone(fill, p)
+        return values
+
+    def _alone(self, fill: Any, p: int) -> Any:
+        block = self._fresh_block(1)
+        fill(block, p, p + 1)
+        try:
+            return self._at(block)[0]
+        except self.wall:
+            return np.nan
+
+    def _fresh_block(self, columns: int) -> NDArray[np.float64]:
+        """Return an (n, columns) block in memory that no earlier call of f kept."""
+        needed = self.n * columns
+        # Two references: the attribute and getrefcount's own argument.
+        if self._memory.size < needed or sys.getrefcount(self._memory) > 2 or not self._memory.flags.writeable:
+            self._memory = np.empty(needed)
+        return self._memory[:needed].reshape(self.n, columns)
+
+    def _at(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
+        columns = block.shape[1]
+        function = self._function
+        first = block[:, 0].copy()
+        ordinal = self.nfev
+        self.nfev += columns
+        try:
+            result = function.call(block, *function.args, **function.kwargs)
+        except BaseException as error:
+            if not isinstance(error, self.wall):
+                self._note(error, ordinal, first)
+                error.add_note(f"hessfast: in a block of {columns} points that begins there")
+            raise
+        result = _element(result, function.part)
+        if self.gradient:
+            return _real_gradient(result, (self.n, columns)).T
+        return _real_array(result, (columns,), "fun", "vectorized: takes (n, m) and must return (m,)")
+
+
+def make_evaluator(
+    function: Function,
+    x: NDArray[np.float64],
+    *,
+    wall: tuple[type[BaseException], ...] = (),
+    gradient: bool = False,
+) -> Evaluator:
+    """Bind a function to x; exceptions named in wall count as NaN."""
+    if isinstance(function, NativeFunction):
+        return NativeEvaluator(function, x, wall, gradient)
+    if isinstance(function, BatchedFunction):
+        return BatchedEvaluator(function, x, wall, gradient)
+    return PythonEvaluator(function, x, wall, gradient)
+
+
+def _element(result: Any, part: int | None) -> Any:
+    if part is None:
+        return result
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(f"jac: True means that fun returns (f, g); it returned {type(result).__name__}")
+    return result[part]
+
+
+def _real_gradient(result: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return _real_array(result, shape, "jac", "must return the gradient")
+
+
+def _real_array(result: Any, shape: tuple[int, ...], name: str, promise: str) -> NDArray[np.float64]:
+    array = np.asarray(result)
+    if array.shape != shape:
+        raise ValueError(f"{name}: {promise}; shape {shape} expected, got {array.shape}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: {promise}; real numbers expected, got dtype {array.dtype}")
+    return array.astype(np.float64, copy=False)

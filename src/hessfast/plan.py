@@ -1,0 +1,113 @@
+"""What depends on x, the order and the steps only: which points are evaluated, and what their values weigh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast import _core
+from hessfast.execution import Team
+from hessfast.lanes import Evaluator
+from hessfast.stencils import Stencil
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """The stencil of every entry of one Hessian.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        Where.
+    axes : ndarray of int32, shape (m,)
+        Coordinates that are differentiated.
+    step : ndarray, shape (m,)
+        Step of each axis, signed where the stencil is one-sided.
+    stencil : Stencil
+        Nodes and weights.
+    nodes : ndarray, shape (m, len(stencil.axis_nodes))
+        Displaced coordinates x_i + t h_i as they are rounded.
+    steps_taken : ndarray, same shape
+        (x_i + t h_i) - x_i, the displacements that f really sees.
+    """
+
+    x: NDArray[np.float64]
+    axes: NDArray[np.int32]
+    step: NDArray[np.float64]
+    stencil: Stencil
+    nodes: NDArray[np.float64]
+    steps_taken: NDArray[np.float64]
+
+    @classmethod
+    def make(cls, x: NDArray[np.float64], axes: NDArray[np.int32], step: NDArray[np.float64], stencil: Stencil) -> Plan:
+        """Lay the stencil at x with the given steps.
+
+        Raises
+        ------
+        ValueError
+            A step so small that x_i + t h_i rounds to x_i, or so large that it overflows.
+        """
+        origin = x[axes][:, None]
+        nodes = origin + np.multiply.outer(step, np.array(stencil.axis_nodes, dtype=np.float64))
+        steps_taken = nodes - origin
+        bad = ~np.isfinite(nodes).all(axis=1) | (steps_taken == 0.0).any(axis=1)
+        if bad.any():
+            i = int(np.flatnonzero(bad)[0])
+            what = "overflows" if not np.isfinite(nodes[i]).all() else "vanishes against"
+            raise ValueError(f"step: {step[i]!r} {what} x[{axes[i]}] = {origin[i, 0]!r}")
+        return cls(x, axes, step, stencil, nodes, steps_taken)
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs of axes."""
+        return self.axes.size * (self.axes.size - 1) // 2
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations that the plan needs, f(x) included."""
+        return 1 + self.nodes.size + len(self.stencil.pair_nodes) * self.pairs
+
+    def axis_values(self, team: Team) -> NDArray[np.float64]:
+        """Evaluate f at all axis nodes: shape (m, len(stencil.axis_nodes))."""
+        index = np.full((self.nodes.size, 2), -1, dtype=np.int32)
+        index[:, 0] = np.repeat(self.axes, self.nodes.shape[1])
+        value = np.zeros((self.nodes.size, 2))
+        value[:, 0] = self.nodes.reshape(-1)
+        return team.displaced(index, value).reshape(*self.nodes.shape, *team.evaluator.shape)
+
+    def columns(self, team: Team, g0: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Difference gradients along each axis: column i is H e_i, shape (m, m), not yet symmetric."""
+        nodes = self.nodes.shape[1] if self.stencil.order > 1 else 1
+        columns = np.empty((self.axes.size, self.axes.size))
+
+        def tile(evaluator: Evaluator, first: int, last: int) -> None:
+            index = np.full(((last - first) * nodes, 2), -1, dtype=np.int32)
+            index[:, 0] = np.repeat(self.axes[first:last], nodes)
+            value = np.zeros(index.shape)
+            value[:, 0] = self.nodes[first:last, :nodes].reshape(-1)
+            gradients = evaluator.displaced(index, value)[:, self.axes]
+            for i, at_nodes in enumerate(gradients.reshape(last - first, nodes, -1), start=first):
+                columns[:, i] = self.stencil.slope(g0[self.axes], at_nodes, self.steps_taken[i, :nodes])
+
+        with np.errstate(all="ignore"):
+            team.each_tile(self.axes.size, nodes, tile)
+        return columns
+
+    def sweep(self, team: Team, f0: float, axis_values: NDArray[np.float64], H: NDArray[np.float64]) -> None:
+        """Evaluate all pairs, tile by tile, and write the off-diagonal of H (m, m)."""
+        m = len(self.stencil.pair_nodes)
+        nodes = np.ascontiguousarray(self.nodes[:, :m])
+        values_i = np.ascontiguousarray(axis_values[:, :m])
+        inverse_steps = 1.0 / self.steps_taken[:, :m]
+
+        def tile(evaluator: Evaluator, first: int, last: int) -> None:
+            index = np.empty(((last - first) * m, 2), dtype=np.int32)
+            value = np.empty(((last - first) * m, 2))
+            _core.pair_points(self.axes, nodes, first, last, index, value)
+            values = evaluator.displaced(index, value)
+            _core.assemble_pairs(self.stencil.pair_weights, f0, values_i, inverse_steps, first, last, values, H)
+
+        team.each_tile(self.pairs, m, tile)
+        _core.mirror_lower(H)

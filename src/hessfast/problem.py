@@ -1,0 +1,158 @@
+"""The user's problem, checked once and named: what every public function starts from."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hessfast.execution import Team
+from hessfast.functions import NativeFunction, make_function
+from hessfast.lanes import make_evaluator
+from hessfast.stencils import ORDERS
+
+Fun = Callable[..., Any] | NativeFunction
+Jac = Callable[..., Any] | NativeFunction | bool | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """A function, its gradient where there is one, and where.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        Own copy of x0 in float64.
+    axes : ndarray of int32, shape (m,)
+        Coordinates that are differentiated.
+    fun, jac : Team or None
+        What is evaluated; at least one of them.
+    """
+
+    x: NDArray[np.float64]
+    axes: NDArray[np.int32]
+    fun: Team | None
+    jac: Team | None
+
+    def __enter__(self) -> Problem:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for team in (self.fun, self.jac):
+            if team is not None:
+                team.__exit__(*error)
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations of f so far."""
+        return 0 if self.fun is None else self.fun.nfev
+
+    @property
+    def njev(self) -> int:
+        """Evaluations of the gradient so far."""
+        return 0 if self.jac is None else self.jac.nfev
+
+
+def bind(
+    fun: Fun | None,
+    x0: ArrayLike,
+    *,
+    jac: Jac = None,
+    mask: ArrayLike | None = None,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    vectorized: bool = False,
+    workers: int | None = None,
+) -> Problem:
+    """Check the arguments that all public functions share.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument.
+    """
+    x = point(x0)
+    if not isinstance(args, tuple):
+        args = (args,)
+    named: dict[str, Any] = {"args": args, "kwargs": dict(kwargs or {}), "vectorized": bool(vectorized)}
+    if workers is not None:
+        workers = operator.index(workers)
+        if workers < 1:
+            raise ValueError(f"workers: must be at least 1, got {workers}")
+    functions: list[Team | None] = []
+    both = jac is True
+    for name, obj in (("fun", fun), ("jac", fun if both else jac)):
+        if obj is None or obj is False:
+            functions.append(None)
+            continue
+        part = (0 if name == "fun" else 1) if both else None
+        function = make_function(obj, name=name, gradient=name == "jac", part=part, **named)
+        evaluator = make_evaluator(function, x, gradient=name == "jac")
+        functions.append(Team(evaluator, workers))
+    if functions == [None, None]:
+        raise TypeError("fun: None needs a callable jac")
+    return Problem(x, coordinates(mask, x.size), *functions)
+
+
+def point(x0: ArrayLike, name: str = "x0") -> NDArray[np.float64]:
+    """Return a float64 copy of a 1-D, real, finite, non-empty array-like."""
+    x = np.asarray(x0)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: must be real numbers, got dtype {x.dtype}")
+    if x.ndim != 1 or x.size == 0:
+        raise ValueError(f"{name}: must be one-dimensional and not empty, got shape {x.shape}")
+    x = x.astype(np.float64)
+    if not np.isfinite(x).all():
+        raise ValueError(f"{name}: must be finite, {name}[{int(np.argmin(np.isfinite(x)))}] is not")
+    return x
+
+
+def coordinates(mask: ArrayLike | None, n: int) -> NDArray[np.int32]:
+    """Return the coordinates where mask is True; all of them without a mask."""
+    if mask is None:
+        return np.arange(n, dtype=np.int32)
+    chosen = np.asarray(mask)
+    if chosen.dtype != np.bool_:
+        raise TypeError(f"mask: must be boolean, got dtype {chosen.dtype}")
+    if chosen.shape != (n,):
+        raise ValueError(f"mask: shape {(n,)} expected, got {chosen.shape}")
+    if not chosen.any():
+        raise ValueError("mask: leaves no coordinate to differentiate")
+    return np.flatnonzero(chosen).astype(np.int32)
+
+
+def given_steps(
+    x: NDArray[np.float64], axes: NDArray[np.int32], rel_step: ArrayLike | None, abs_step: ArrayLike | None
+) -> NDArray[np.float64] | None:
+    """Return the absolute steps that the caller gave, shape (m,), or None."""
+    if rel_step is None and abs_step is None:
+        return None
+    if rel_step is not None and abs_step is not None:
+        raise ValueError("rel_step, abs_step: give one of them")
+    name, step = ("abs_step", abs_step) if rel_step is None else ("rel_step", rel_step)
+    steps = np.asarray(step)
+    if steps.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: must be real numbers, got dtype {steps.dtype}")
+    if steps.shape not in ((), (x.size,), (axes.size,)):
+        raise ValueError(f"{name}: a scalar or shape {(x.size,)} expected, got {steps.shape}")
+    steps = steps.astype(np.float64)
+    if steps.shape == (x.size,):
+        steps = steps[axes]
+    steps = np.broadcast_to(steps, axes.shape).copy()
+    if not np.isfinite(steps).all() or (steps == 0.0).any():
+        raise ValueError(f"{name}: must be finite and not zero")
+    if abs_step is None:
+        scale = np.abs(x[axes])
+        steps *= np.where(scale == 0.0, 1.0, scale)
+    return steps
+
+
+def checked_order(order: int, allowed: Sequence[int] = ORDERS) -> int:
+    """Return order, one of those allowed."""
+    if isinstance(order, bool) or order not in allowed:
+        raise ValueError(f"order: must be one of {', '.join(map(str, allowed))}, got {order!r}")
+    return int(order)

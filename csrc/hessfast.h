@@ -65,4 +65,36 @@ void hf_assemble_pairs(size_t m, const double *weights, double f0, const double 
 /* Copy the strict lower triangle into the upper one. H (n, ldh) */
 void hf_mirror_lower(size_t n, double *H, size_t ldh);
 
+/* ---- Symmetric matrices given by one triangle ----------------------------------------------------------------------
+ *
+ * Only the named triangle is read; what stands in the other may be anything.
+ */
+typedef struct {
+    const void *data; /* (n, n), row-major */
+    size_t n;
+    size_t ld;        /* >= n */
+    int upper;        /* entries j >= i of each row are read, else j <= i */
+} hf_triangle;
+
+/* The quadratic form is summed in blocks of HF_BLOCK rows. Blocks may be done in any order and by any thread; their
+ * values, summed by hf_sum_blocks, are the same bits. */
+enum { HF_BLOCK = 128 };
+
+static inline size_t hf_blocks(size_t n) { return (n + HF_BLOCK - 1) / HF_BLOCK; }
+
+/* Sum by the pairwise tree; overwrites values (count). */
+double hf_sum_blocks(size_t count, double *values);
+
+/* ---- Kernels compiled for several SIMD levels ----------------------------------------------------------------------*/
+typedef struct {
+    /* Values of blocks first .. last-1 of g'Hg: g (H->n), block (last-first) out. */
+    void (*quadform)(const hf_triangle *H, const double *g, size_t first, size_t last, double *block);
+} hf_kernels;
+
+typedef enum { HF_SIMD_OK, HF_SIMD_UNKNOWN, HF_SIMD_UNSUPPORTED } hf_simd_status;
+
+/* The kernels of the level called `level`, or of the best one that this processor has where it is NULL or "".
+ * UNKNOWN: no such level was built; UNSUPPORTED: this processor lacks it. `name` receives the level's name. */
+hf_simd_status hf_choose_simd(const char *level, hf_kernels *kernels, const char **name);
+
 #endif

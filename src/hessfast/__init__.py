@@ -2,6 +2,7 @@
 
 from hessfast.functions import native
 from hessfast.hessian import hessian
+from hessfast.quadratic import quadratic_form
 from hessfast.results import HessianResult, HessianStatus, StepResult, StepStatus, TaylorTerms
 from hessfast.taylor import TaylorModel, optimal_step
 
@@ -15,6 +16,7 @@ __all__ = [
     "hessian",
     "native",
     "optimal_step",
+    "quadratic_form",
 ]
 
 __version__ = "0.1.0"

@@ -1,0 +1,51 @@
+/* One choice among the SIMD levels that were built, by what the processor says of itself. */
+#include <string.h>
+
+#include "hessfast.h"
+
+#define DECLARE(level) \
+    void hf_quadform_##level(const hf_triangle *H, const double *g, size_t first, size_t last, double *block);
+#define KERNELS(level) {hf_quadform_##level}
+
+DECLARE(baseline)
+#ifdef HF_HAVE_V3
+DECLARE(v3)
+#endif
+
+static int has_baseline(void) { return 1; }
+
+#ifdef HF_HAVE_V3
+static int has_v3(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#endif
+
+typedef struct {
+    const char *name;
+    int (*supported)(void);
+    hf_kernels kernels;
+} level_entry;
+
+static const level_entry LEVELS[] = { /* best first */
+#ifdef HF_HAVE_V3
+    {"x86-64-v3", has_v3, KERNELS(v3)},
+#endif
+    {"baseline", has_baseline, KERNELS(baseline)},
+};
+
+hf_simd_status hf_choose_simd(const char *level, hf_kernels *kernels, const char **name)
+{
+    const int any = !level || !*level;
+    for (size_t l = 0; l < sizeof LEVELS / sizeof *LEVELS; l++) {
+        if (!any && strcmp(level, LEVELS[l].name) != 0) continue;
+        if (LEVELS[l].supported()) {
+            *kernels = LEVELS[l].kernels;
+            *name = LEVELS[l].name;
+            return HF_SIMD_OK;
+        }
+        if (!any) return HF_SIMD_UNSUPPORTED;
+    }
+    return HF_SIMD_UNKNOWN;
+}

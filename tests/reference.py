@@ -1,0 +1,40 @@
+"""Slow twins of the kernels: the formula in the promised order of sums, or in exact arithmetic."""
+
+from fractions import Fraction
+
+
+def quadratic_form_exact(H, g):
+    """Return gᵀHg from the lower triangle as a Fraction."""
+    H = [[Fraction(float(entry)) for entry in row] for row in H]
+    g = [Fraction(float(entry)) for entry in g]
+    total = Fraction(0)
+    for i in range(len(g)):
+        total += g[i] * (2 * sum(H[i][j] * g[j] for j in range(i)) + H[i][i] * g[i])
+    return total
+
+
+def quadratic_form(H, g):
+    """Return gᵀHg by the order of sums of csrc/quadform.c, entry by entry."""
+    n = len(g)
+    blocks = []
+    for start in range(0, n, 128):
+        block = 0.0
+        for i in range(start, min(start + 128, n), 8):
+            block += _panel(H, g, i, min(8, n - i))
+        blocks.append(block)
+    while len(blocks) > 1:
+        blocks = [sum(blocks[b : b + 2]) for b in range(0, len(blocks), 2)]
+    return float(blocks[0]) if blocks else 0.0
+
+
+def _panel(H, g, i, rows):
+    lanes = [0.0] * 4
+    for j in range(i):
+        p = [g[i + r] * H[i + r, j] for r in range(rows)] + [0.0] * (8 - rows)
+        column = ((p[0] + p[4]) + (p[1] + p[5])) + ((p[2] + p[6]) + (p[3] + p[7]))
+        lanes[j % 4] += column * g[j]
+    below = diagonal = 0.0
+    for a in range(i, i + rows):
+        below += sum((H[a, b] * g[b] for b in range(i, a)), 0.0) * g[a]
+        diagonal += H[a, a] * g[a] * g[a]
+    return 2.0 * (((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + below) + diagonal

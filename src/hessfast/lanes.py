@@ -55,6 +55,8 @@ class Evaluator(ABC):
         self.nfev = 0
         self.seconds = 0.0
         self.stop = False
+        self._index = np.empty((0, 2), dtype=np.int32)
+        self._value = np.empty((0, 2))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,6 +85,13 @@ class Evaluator(ABC):
         values = self._dense(np.ascontiguousarray(X))
         self.seconds = (time.perf_counter() - start) / max(1, len(X))
         return values
+
+    def buffers(self, points: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return (index, value) for that many points, in memory reused from call to call."""
+        if len(self._index) < points:
+            self._index = np.empty((points, 2), dtype=np.int32)
+            self._value = np.empty((points, 2))
+        return self._index[:points], self._value[:points]
 
     @abstractmethod
     def fork(self) -> Evaluator:

@@ -103,8 +103,7 @@ class Plan:
         inverse_steps = 1.0 / self.steps_taken[:, :m]
 
         def tile(evaluator: Evaluator, first: int, last: int) -> None:
-            index = np.empty(((last - first) * m, 2), dtype=np.int32)
-            value = np.empty(((last - first) * m, 2))
+            index, value = evaluator.buffers((last - first) * m)
             _core.pair_points(self.axes, nodes, first, last, index, value)
             values = evaluator.displaced(index, value)
             _core.assemble_pairs(self.stencil.pair_weights, f0, values_i, inverse_steps, first, last, values, H)

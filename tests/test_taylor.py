@@ -478,5 +478,5 @@ def test_plot_without_a_minimum(model):
 
     _, ax = plt.subplots()
     assert model.plot(ax=ax) is ax
-    assert model.step().message == ax.get_title()
+    assert model.step().message == ax.get_title(loc="left")
     plt.close(ax.figure)

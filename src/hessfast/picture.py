@@ -21,7 +21,7 @@ __all__ = ["draw"]
 
 Floats = npt.NDArray[np.float64]
 
-INK, MODEL, TRUTH, UPHILL = "#1b1f24", "#1f6feb", "#1b1f24", "#d1495b"
+INK, MODEL, UPHILL = "#1b1f24", "#1f6feb", "#d1495b"
 
 
 def draw(model: TaylorModel, fun: Callable[[Floats], float] | None, ax: Axes | None) -> Axes:
@@ -40,19 +40,18 @@ def draw(model: TaylorModel, fun: Callable[[Floats], float] | None, ax: Axes | N
     ax.plot(lengths, values, color=MODEL, lw=2.4, label="Taylor model", zorder=3)
     if fun is not None:
         truth = np.array([fun(model.x0 - length * model.g) for length in lengths])
-        ax.plot(lengths, truth, color=TRUTH, lw=1.4, ls=(0, (5, 2)), label="f", zorder=4)
+        ax.plot(lengths, truth, color=INK, lw=1.5, ls=(0, (5, 2)), label="f", zorder=4)
         values = np.concatenate([values, _near(truth, values)])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    margin = 0.08 * (high - low or 1.0)
-    ax.set_ylim(low - 1.6 * margin, high + margin)
-    ax.set_xlim(lengths[0], lengths[-1])
+    span = high - low or 1.0
+    ax.set(ylim=(low - 0.16 * span, high + 0.06 * span), xlim=(lengths[0], lengths[-1]))
     ax.plot(0.0, model.f0, "o", ms=7, color=INK, zorder=6)
-    ax.annotate("x₀", (0.0, model.f0), (6, 6), textcoords="offset points", color=INK)
+    _note(ax, "x₀", 0.0, model.f0, (8, 6), INK, "left")
     if step.status is StepStatus.DESCENT:
-        _mark_minimum(model, float(step), ax)
-    ax.set_title(step.message, fontsize=9, color=INK)
-    ax.set_xlabel("step length ε along −g")
-    ax.set_ylabel("f(x₀ − ε g)")
+        _mark_minimum(model, float(step.uphill_beyond) / 2.0, ax)
+    ax.set_title(step.message, loc="left", fontsize=10, color=INK)
+    ax.set(xlabel="step length ε along −g", ylabel="f(x₀ − ε g)")
+    ax.ticklabel_format(axis="x", scilimits=(-3, 4), useMathText=True)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, loc="upper center")
     return ax
@@ -76,15 +75,22 @@ def _draw_band(model: TaylorModel, lengths: Floats, ax: Axes) -> None:
         ax.fill_between(lengths, values - half, values + half, color=MODEL, alpha=0.18, lw=0, zorder=2)
 
 
-def _mark_minimum(model: TaylorModel, length: float, ax: Axes) -> None:
-    """Mark the step length, the decrease it promises, and where the model lies above f0."""
-    lowest = model.along(length)
-    ax.axvspan(2.0 * length, ax.get_xlim()[1], color=UPHILL, alpha=0.10, lw=0, label="uphill: ε > 2ε*")
-    ax.axhline(model.f0, color=INK, lw=0.7, alpha=0.45, zorder=1)
-    ax.vlines(length, lowest, model.f0, color=MODEL, lw=1.2, ls=":", zorder=2)
-    ax.plot(length, lowest, "o", ms=7, mfc="white", mec=MODEL, mew=2.0, zorder=6)
-    label = f"ε* = {length:.4g}"
-    ax.annotate(label, (length, lowest), (0, -16), textcoords="offset points", ha="center", color=MODEL)
+def _mark_minimum(model: TaylorModel, minimiser: float, ax: Axes) -> None:
+    """Mark the minimiser, the decrease it promises, and where the model lies above f0."""
+    lowest, edge = model.along(minimiser), ax.get_xlim()[1]
+    ax.axhline(model.f0, color=INK, lw=0.7, alpha=0.4, zorder=1)
+    ax.axvspan(2.0 * minimiser, edge, color=UPHILL, alpha=0.09, lw=0)
+    middle = minimiser + 0.5 * edge
+    ax.text(middle, 0.97, "uphill", color=UPHILL, ha="center", va="top", transform=ax.get_xaxis_transform())
+    ax.vlines(minimiser, lowest, model.f0, color=MODEL, lw=1.2, ls=":", zorder=2)
+    ax.plot(minimiser, lowest, "o", ms=8, mfc="white", mec=MODEL, mew=2.0, zorder=6)
+    ax.plot(2.0 * minimiser, model.f0, "o", ms=6, mfc="white", mec=UPHILL, mew=1.6, zorder=6)
+    _note(ax, f"ε* = {minimiser:.4g}", minimiser, lowest, (0, -20), MODEL, "center")
+    _note(ax, "2ε*", 2.0 * minimiser, model.f0, (9, -13), UPHILL, "left")
+
+
+def _note(ax: Axes, text: str, x: float, y: float, offset: tuple[int, int], color: str, align: str) -> None:
+    ax.annotate(text, (x, y), offset, textcoords="offset points", ha=align, color=color, zorder=7)
 
 
 def _near(truth: Floats, values: Floats) -> Any:

@@ -480,3 +480,37 @@ def test_plot_without_a_minimum(model):
     assert model.plot(ax=ax) is ax
     assert model.step().message == ax.get_title(loc="left")
     plt.close(ax.figure)
+
+
+def test_fit_from_values():
+    x = np.array([-1.2, 1.0])
+    model, exact = TaylorModel.fit(rosenbrock, x), rosenbrock_model(x)
+    assert model.f0 == exact.f0
+    np.testing.assert_allclose(model.g, exact.g, rtol=1e-6)
+    np.testing.assert_allclose(model.H, exact.H, rtol=1e-6)
+    assert float(model.step()) == pytest.approx(float(exact.step()), rel=1e-6)
+
+
+def test_fit_from_the_gradient():
+    x = np.array([-1.2, 1.0])
+    exact = rosenbrock_model(x)
+    for fun, jac in (
+        (rosenbrock, lambda x: rosenbrock_model(x).g),
+        (lambda x: (rosenbrock(x), rosenbrock_model(x).g), True),
+    ):
+        model = TaylorModel.fit(fun, x, jac=jac)
+        assert model.f0 == exact.f0
+        np.testing.assert_array_equal(model.g, exact.g)
+        np.testing.assert_allclose(model.H, exact.H, rtol=1e-8)
+
+
+def test_fit_of_chosen_coordinates():
+    x = np.array([-1.2, 1.0])
+    model = TaylorModel.fit(rosenbrock, x, mask=[False, True])
+    assert model.g.shape == (1,)
+    np.testing.assert_allclose(model.H, [[200.0]], rtol=1e-6)
+
+
+def test_fit_needs_the_function_itself():
+    with pytest.raises(ValueError, match="fun must be a function"):
+        TaylorModel.fit(None, [1.0], jac=lambda x: x)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.hessian import hessian
 from hessfast.results import StepResult, StepStatus, TaylorTerms
 from hessfast.symmetric import as_symmetric
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.axes import Axes
+
+    from hessfast.problem import Fun, Jac
 
 __all__ = ["TaylorModel", "optimal_step"]
 
@@ -221,6 +224,37 @@ class TaylorModel:
         self._curvature: tuple[Floats, Floats] | None = None
         self._error = None if error is None else _bar(error, "error")
         self._g_error = None if g_error is None else _bar(g_error, "g_error")
+
+    @classmethod
+    def fit(cls, fun: Fun, x0: npt.ArrayLike, *, jac: Jac = None, **options: Any) -> TaylorModel:
+        """
+        Make the model of a function from its values, or from its gradient: f0, g and H from one sweep.
+
+        Parameters
+        ----------
+        fun : callable
+            f(x) -> float, or (f, g) with ``jac=True``.
+        x0 : array_like, shape (n,)
+            Where.
+        jac : callable or True, optional
+            The gradient.
+        **options
+            As `hessian` takes them. With `mask` the model is one of the chosen coordinates.
+
+        Returns
+        -------
+        TaylorModel
+
+        Examples
+        --------
+        >>> model = TaylorModel.fit(lambda x: x[0] ** 2 + 4.0 * x[1] ** 2, [1.0, 1.0])
+        >>> round(float(model.step()), 9)
+        0.130769231
+        """
+        if fun is None:
+            raise ValueError("fun must be a function: a gradient alone does not give f0")
+        result = hessian(fun, x0, jac=jac, full_output=True, **options)
+        return cls(result.x[result.index], result.fun, result.jac, result.hess)
 
     def __repr__(self) -> str:
         norm = float(_norm(self._square, self._exponent)[0])

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.quadratic import quadratic_form
+
 __all__ = ["SymmetricMatrix", "as_symmetric"]
 
 Array = npt.NDArray[Any]
@@ -80,8 +82,7 @@ class _Dense:
         self.H, self.n = H, n
 
     def quadratic_form(self, G: Floats) -> tuple[Floats, Floats]:
-        value = np.array([g @ (self.H @ g) for g in G])
-        return value, _bound(self.H, G)
+        return np.array([quadratic_form(self.H, g) for g in G]), _bound(self.H, G)
 
     def product(self, V: Floats) -> Floats:
         return np.asarray(self.H @ V, dtype=np.float64)
@@ -97,7 +98,7 @@ class _Stack:
         self.H, self.n = H, n
 
     def quadratic_form(self, G: Floats) -> tuple[Floats, Floats]:
-        value = np.array([g @ (h @ g) for h, g in zip(self.H, G, strict=True)])
+        value = np.array([quadratic_form(h, g) for h, g in zip(self.H, G, strict=True)])
         bound = np.array([_bound(h, g[None])[0] for h, g in zip(self.H, G, strict=True)])
         return value, bound
 
@@ -225,15 +226,19 @@ def _bound(H: Array, G: Floats) -> Floats:
     Bound the rounding error of gᵀHg: (n + 2) eps |g|ᵀ|H||g|, for each row g of G.
 
     2n roundings of eps / 2 lie at most on any summand's way. Entrywise, since a bound by a norm of H
-    would drown a small block of a badly scaled matrix.
+    would drown a small block of a badly scaled matrix; from the lower triangle, as the form itself.
     """
     n = H.shape[-1]
     magnitude = np.abs(G)
     rows = max(1, BLOCK_BYTES // (8 * max(n, 1)))
     size = np.zeros(len(G))
     for first in range(0, n, rows):
-        block = np.abs(H[first : first + rows]) @ magnitude.T
-        size += np.einsum("ki,ik->k", magnitude[:, first : first + rows], block)
+        last = min(first + rows, n)
+        corner = np.abs(np.tril(H[first:last, first:last]))
+        inner = (corner + np.tril(corner, -1)) @ magnitude[:, first:last].T
+        if first:
+            inner += 2.0 * np.abs(H[first:last, :first]) @ magnitude[:, :first].T
+        size += np.einsum("ki,ik->k", magnitude[:, first:last], inner)
     return np.asarray((n + 2) * EPS * size)
 
 

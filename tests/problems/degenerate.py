@@ -52,9 +52,7 @@ def half_linear(draw: Draw, n: int) -> Problem:
 @family("degenerate", 4, 20)
 def rosenbrock_minimum(draw: Draw, n: int) -> Problem:
     """f = 0 and every residual 0."""
-    return problem(
-        lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2) + np.sum((1 - x[:-1]) ** 2), np.ones(n), 1.0
-    )
+    return problem(lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2) + np.sum((1 - x[:-1]) ** 2), np.ones(n), 1.0)
 
 
 @family("degenerate", 12)

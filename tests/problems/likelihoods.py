@@ -15,9 +15,7 @@ from nist_strd import load
 
 from problems.problem import Draw, Problem, family, problem
 
-TEMPERATURE = np.array(
-    [53, 57, 58, 63, 66, 67, 67, 67, 68, 69, 70, 70, 70, 70, 72, 73, 75, 75, 76, 76, 78, 79, 81.0]
-)
+TEMPERATURE = np.array([53, 57, 58, 63, 66, 67, 67, 67, 68, 69, 70, 70, 70, 70, 72, 73, 75, 75, 76, 76, 78, 79, 81.0])
 DISTRESS = np.isin(np.arange(23), [0, 1, 2, 3, 10, 11, 16]).astype(np.float64)
 YEAST = np.repeat(np.arange(6.0), [213, 128, 37, 18, 3, 1])
 

@@ -27,9 +27,7 @@ def rosenbrock(draw: Draw, n: int) -> Problem:
 @family("squares")
 def freudenstein_roth(draw: Draw) -> Problem:
     def fun(x: Any) -> Any:
-        return _squares(
-            -13 + x[0] + ((5 - x[1]) * x[1] - 2) * x[1], -29 + x[0] + ((x[1] + 1) * x[1] - 14) * x[1]
-        )
+        return _squares(-13 + x[0] + ((5 - x[1]) * x[1] - 2) * x[1], -29 + x[0] + ((x[1] + 1) * x[1] - 14) * x[1])
 
     return problem(fun, draw.near([0.5, -2.0]), 1.0)
 
@@ -87,9 +85,7 @@ def bard(draw: Draw) -> Problem:
 def gaussian(draw: Draw) -> Problem:
     half = [0.0009, 0.0044, 0.0175, 0.0540, 0.1295, 0.2420, 0.3521]
     y, t = np.array([*half, 0.3989, *half[::-1]]), (8 - np.arange(1.0, 16.0)) / 2
-    return problem(
-        lambda x: _squares(x[0] * np.exp(-x[1] * (t - x[2]) ** 2 / 2) - y), draw.near([0.4, 1.0, 0.0]), 1.0
-    )
+    return problem(lambda x: _squares(x[0] * np.exp(-x[1] * (t - x[2]) ** 2 / 2) - y), draw.near([0.4, 1.0, 0.0]), 1.0)
 
 
 @family("squares")
@@ -176,9 +172,7 @@ def watson(draw: Draw, n: int) -> Problem:
 
 @family("squares", 10)
 def penalty_1(draw: Draw, n: int) -> Problem:
-    return problem(
-        lambda x: 1e-5 * _squares(x - 1) + (np.sum(x**2) - 0.25) ** 2, draw.near(np.arange(1.0, n + 1))
-    )
+    return problem(lambda x: 1e-5 * _squares(x - 1) + (np.sum(x**2) - 0.25) ** 2, draw.near(np.arange(1.0, n + 1)))
 
 
 @family("squares", 10)
@@ -232,9 +226,7 @@ def discrete_boundary_value(draw: Draw, n: int) -> Problem:
     t = np.arange(1.0, n + 1) / (n + 1)
     laplacian = 2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
     half_square = 0.5 / (n + 1) ** 2
-    return problem(
-        lambda x: _squares(laplacian @ x + half_square * (x + t + 1) ** 3), draw.near(t * (t - 1)), 1.0
-    )
+    return problem(lambda x: _squares(laplacian @ x + half_square * (x + t + 1) ** 3), draw.near(t * (t - 1)), 1.0)
 
 
 @family("squares", 12, 40)
@@ -254,9 +246,7 @@ def broyden_tridiagonal(draw: Draw, n: int) -> Problem:
 def broyden_banded(draw: Draw, n: int) -> Problem:
     offset = np.subtract.outer(np.arange(n), np.arange(n))
     band = ((offset <= 5) & (offset >= -1) & (offset != 0)).astype(np.float64)
-    return problem(
-        lambda x: _squares(x * (2 + 5 * x**2) + 1 - band @ (x * (1 + x))), draw.near(-np.ones(n)), 1.0
-    )
+    return problem(lambda x: _squares(x * (2 + 5 * x**2) + 1 - band @ (x * (1 + x))), draw.near(-np.ones(n)), 1.0)
 
 
 @family("squares", 8, 20)

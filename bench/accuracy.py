@@ -1,0 +1,192 @@
+"""Accuracy against evaluations: hessfast's orders and three rivals at their defaults, on problems with exact Hessians.
+
+    python bench/accuracy.py                        # everything: some minutes, most of them the rivals'
+    python bench/accuracy.py --rivals none          # ours alone
+    python bench/accuracy.py --kinds molecule noise --orders 4 --redraws 5
+
+Prints one table for each group of problems (noise-free; each noise level; f of size 1e10; NIST's models) and one of
+medians by kind, and draws error against evaluations. The error is that of the whole matrix, Frobenius norm, scaled by
+the natural lengths of the variables. Evaluations are counted inside f. An entry is lost where its error reaches
+0.5 max(|H_ij|, 1e-3 sqrt|H_ii H_jj|). A rival gets no bounds, having none: a problem that raises outside its bounds is
+then a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
+
+from nist_strd import load  # noqa: E402
+from problems import KINDS, Problem, problems  # noqa: E402
+from problems.outcome import Method, Outcome, measure, summarise  # noqa: E402
+
+ORDERS = ("1", "2", "4", "6", "8", "auto")
+COLUMNS = "problems  evaluations/n²   median      p95    worst  >1e-6  lost  failed  coverage  over-estimate"
+
+
+def ours(order: str) -> Method:
+    """Return hessfast.hessian at one order and its defaults."""
+    from hessfast import hessian
+
+    def method(fun: Any, p: Problem) -> tuple[np.ndarray, np.ndarray | None]:
+        options = {} if p.bounds is None else {"bounds": p.bounds}
+        r = hessian(fun, p.x0, order=order if order == "auto" else int(order), full_output=True, **options)
+        assert r.nfev == fun.calls, (p.name, r.nfev, fun.calls)
+        return r.hess, r.hess_error
+
+    return method
+
+
+def numdifftools(fun: Any, p: Problem) -> tuple[np.ndarray, None]:
+    from numdifftools import Hessian
+
+    return Hessian(fun)(p.x0), None
+
+
+def scipy(fun: Any, p: Problem) -> tuple[np.ndarray, None]:
+    from scipy.differentiate import hessian
+
+    return hessian(lambda X: np.apply_along_axis(fun, 0, X), p.x0).ddf, None
+
+
+def statsmodels(which: str) -> Method:
+    from statsmodels.tools import numdiff
+
+    approx = getattr(numdiff, f"approx_hess{which}")
+    return lambda fun, p: (approx(p.x0, fun), None)
+
+
+RIVALS: dict[str, Method] = {
+    "numdifftools": numdifftools,
+    "scipy": scipy,
+    **{f"statsmodels{which}": statsmodels(which) for which in "123"},
+}
+
+
+def group(p: Problem) -> str:
+    """Return the table that a problem belongs to."""
+    if p.kind == "model_distance":
+        return "NIST models: f(b) = Σ (m(b) − m(b̂))² at b̂"
+    if p.kind == "offset":
+        return "f of size 1e10 with variations of size 1"
+    if p.noise == 0:
+        return "noise-free"
+    return f"noise {p.noise:.0e} |f|" if p.name.startswith("noisy") else "quantised or single precision"
+
+
+def row(name: str, outcomes: list[Outcome]) -> str:
+    """Return one line of a table."""
+    s = summarise(outcomes)
+    bars = "" if np.isnan(s.coverage) else f"  {100 * s.coverage:7.2f}%  {s.overestimate:13.1f}"
+    return (
+        f"{name:<16}{s.problems:>8}  {s.evaluations:>14.2f}  {s.median:7.1e}  {s.p95:7.1e}  {s.worst:7.1e}"
+        f"{s.above:>7}{s.lost:>6}{s.failed:>8}{bars}"
+    )
+
+
+def report(table: dict[str, list[Outcome]]) -> None:
+    """Print the tables."""
+    some = next(iter(table.values()))
+    for title in sorted({group(o.problem) for o in some}, key=lambda t: (t != "noise-free", t)):
+        print(f"\n{title}\n{'':16}{COLUMNS}")
+        for name, outcomes in table.items():
+            print(row(name, [o for o in outcomes if group(o.problem) == title]))
+    large = [o.problem for o in some if o.problem.n >= 39 and o.problem.noise == 0]
+    if large:
+        print(f"\nnoise-free, n ≥ 39\n{'':16}{COLUMNS}")
+        for name, outcomes in table.items():
+            print(row(name, [o for o in outcomes if o.problem in large]))
+    kinds = [k for k in KINDS if any(o.problem.kind == k for o in some)]
+    print("\nmedian error (worst) by kind\n" + " " * 16 + "".join(f"{k[:14]:>16}" for k in kinds))
+    for name, outcomes in table.items():
+        cells = [np.array([o.error for o in outcomes if o.problem.kind == k]) for k in kinds]
+        medians = (f"{np.median(c):.0e} ({c.max():.0e})".replace("e-", "-").replace("e+", "+") for c in cells)
+        print(f"{name:<16}" + "".join(f"{cell:>16}" for cell in medians))
+
+
+def report_digits(table: dict[str, list[Outcome]]) -> None:
+    """Print how many digits of NIST's certified deviations come out of the Hessians."""
+    print("\ndigits of NIST's certified standard deviations")
+    for name, outcomes in table.items():
+        found = [
+            load(o.problem.name.removeprefix("model_distance_")).certified_digits(o.hess)
+            for o in outcomes
+            if o.problem.kind == "model_distance"
+        ]
+        if found:
+            print(
+                f"{name:<16}{len(found):>8} models: median {np.median(found):4.1f} digits, worst {min(found):4.1f}, "
+                f"under 4 digits {sum(d < 4 for d in found):>2}, under 1 digit {sum(d < 1 for d in found):>2}"
+            )
+
+
+def plot(table: dict[str, list[Outcome]], path: Path) -> None:
+    """Draw each noise-free problem as a point, each method's median and its 5-95 % span on both axes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
+    colours = plt.get_cmap("tab20")(np.linspace(0, 1, 20))
+    for i, (name, outcomes) in enumerate(table.items()):
+        shown = [o for o in outcomes if o.problem.noise == 0 and o.problem.n >= 8 and o.problem.kind != "offset"]
+        if not shown:
+            continue
+        errors = np.clip([o.error for o in shown], 1e-16, 1e2)
+        costs = np.array([o.evaluations for o in shown])
+        axes.scatter(costs, errors, s=8, alpha=0.35, color=colours[i])
+        low, middle, high = np.quantile(errors, [0.05, 0.5, 0.95])
+        axes.plot(2 * [np.median(costs)], [low, high], color=colours[i], lw=2)
+        marker = "o" if name.startswith("hessfast") else "s"
+        axes.plot(np.median(costs), middle, marker, ms=11, color=colours[i], mec="k", label=name)
+    axes.set(xscale="log", yscale="log", xlabel="evaluations of f / n²", ylabel="relative error of the Hessian")
+    axes.set_title("Noise-free problems, n ≥ 8: median and 5-95 % of the error (1e2: no answer, or worse)")
+    axes.grid(alpha=0.3)
+    axes.legend(ncols=2, fontsize=9)
+    figure.savefig(path, dpi=130)
+    print(f"\n{path} drawn")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", nargs="+", choices=(*ORDERS, "none"), default=ORDERS)
+    parser.add_argument("--rivals", nargs="+", choices=(*RIVALS, "none"), default=RIVALS)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--n", type=int, default=60, help="largest n")
+    parser.add_argument("--redraws", type=int, default=0, help="further points of each problem")
+    parser.add_argument("--seconds", type=float, default=10.0, help="time limit of one problem")
+    parser.add_argument("--plot", type=Path, default=Path("accuracy.png"))
+    parser.add_argument("--each", action="store_true", help="print one line a problem")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    chosen = {f"hessfast {order}": ours(order) for order in options.orders if order != "none"}
+    chosen |= {rival: RIVALS[rival] for rival in options.rivals if rival != "none"}
+    cases = [p for p in problems() if p.kind in options.kinds and p.n <= options.n]
+    cases = [q for p in cases for q in (p, *(p.redraw(seed) for seed in range(1, options.redraws + 1)))]
+    table: dict[str, list[Outcome]] = {}
+    for name, method in chosen.items():
+        table[name] = [measure(method, p, options.seconds) for p in cases]
+        if options.each:
+            for o in table[name]:
+                print(
+                    f"{name:<14}{o.problem.kind:<15}{o.problem.name:<32}{o.problem.n:>3}{o.evaluations:>9.2f}"
+                    f"{o.error:>9.1e}{o.lost:>4} {o.failure}"
+                )
+    report(table)
+    report_digits(table)
+    plot(table, options.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -97,4 +97,31 @@ typedef enum { HF_SIMD_OK, HF_SIMD_UNKNOWN, HF_SIMD_UNSUPPORTED } hf_simd_status
  * UNKNOWN: no such level was built; UNSUPPORTED: this processor lacks it. `name` receives the level's name. */
 hf_simd_status hf_choose_simd(const char *level, hf_kernels *kernels, const char **name);
 
+/* ---- Vectors of any length -----------------------------------------------------------------------------------------
+ *
+ * Storage is float64 or float32; arithmetic and sums are float64. A sum is returned as one number a panel of HF_PANEL
+ * coordinates, sums (ceil(n / HF_PANEL)), which hf_tree_sum adds: threads may take ranges that begin at whole panels.
+ */
+enum { HF_PANEL = 1024 };
+
+typedef struct {
+    const void *data;
+    int single;     /* float32 */
+} hf_vector;
+
+/* Add the panels by a fixed binary tree; sums is overwritten. */
+double hf_tree_sum(size_t panels, double *sums);
+
+/* p = x + t v; p (n), not x or v. */
+void hf_line_point(size_t n, hf_vector x, hf_vector v, double t, double *p);
+
+/* sum x_i y_i and sum v_i (a_i - b_i), by panels. */
+void hf_dot(size_t n, hf_vector x, hf_vector y, double *sums);
+void hf_dot_difference(size_t n, hf_vector v, hf_vector a, hf_vector b, double *sums);
+
+/* By panels: sum (s v_i)^2, sum (s v_i)^2 log2(typ_i / |v_i|) with typ_i = |x_i| or 1 and log2 good to 0.09,
+ * sum (s' x_i)^2; s = v_scale, s' = x_scale keep the squares in range. */
+void hf_line_sums(size_t n, hf_vector x, hf_vector v, double v_scale, double x_scale, double *square,
+                  double *weighted, double *x_square);
+
 #endif

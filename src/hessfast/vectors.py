@@ -1,8 +1,8 @@
 """
 Passes over vectors of any length: points x + t v, dot products, the natural unit of t.
 
-Storage is float64 or float32, contiguous, `numpy.memmap` included; arithmetic is float64. Each sum is made of
-panels that are added by a fixed tree, so its bits depend neither on the number of threads nor on the SIMD level.
+Storage is float64 or float32, contiguous, `numpy.memmap` included; arithmetic is float64. Each sum is made
+of panels added by a fixed tree: its bits depend neither on the number of threads nor on the SIMD level.
 """
 
 from __future__ import annotations

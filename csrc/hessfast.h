@@ -41,16 +41,17 @@ typedef struct {
     int refill; /* x is written anew before each call: for callbacks that write into it */
 } hf_function;
 
-/* The callback wrote into x, which the sweep would have handed to the next point: repeat the sweep with `refill`. */
-#define HF_X_WRITTEN ((size_t)-1)
-
-/* Evaluate at `points` points; return how many were done (fewer only where the flag was raised), or HF_X_WRITTEN.
+/* Evaluate at `points` points; return how many calls were made, and so, unless *wrote, how many values stand. Fewer
+ * than `points` only where the flag was raised or the callback was seen to write into x: *wrote is then 1, all values
+ * are void (they may come from a spoilt x) and the sweep is to be repeated with `refill`.
  *   x (n), work (2n), out (points); for a gradient callback out (points, n) */
 size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
-                const double *value, double *work, double *out);
+                const double *value, double *work, double *out, int *wrote);
 
-/* The same at the rows of X (points, n); X is left as it was, whatever the callback writes. work (n) */
-size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out);
+/* The same at the rows of X (points, n). Each row is copied for its call: values stand also where *wrote is 1.
+ *   work (n) */
+size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out,
+                     int *wrote);
 
 /* ---- Assembly -----------------------------------------------------------------------------------------------------*/
 

@@ -71,8 +71,9 @@ static size_t sweep_refilled(const hf_function *f, size_t n, const double *x, si
 }
 
 size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
-                const double *value, double *work, double *out)
+                const double *value, double *work, double *out, int *wrote)
 {
+    *wrote = 0;
     if (points == 0) return 0;
     if (f->refill) return sweep_refilled(f, n, x, points, index, value, work, out);
     const size_t stride = values_a_point(f, n);
@@ -84,20 +85,26 @@ size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, 
         if (p + 1 < points) displace(next, index + 2 * (p + 1), value + 2 * (p + 1));
         call(f, n, now, out + p * stride);
         if (raised(f)) return p;
-        if (p + 2 >= points && !holds(now, n, x, index + 2 * p, value + 2 * p)) return HF_X_WRITTEN;
+        if (p + 2 >= points && !holds(now, n, x, index + 2 * p, value + 2 * p)) {
+            *wrote = 1;
+            return p + 1;
+        }
         restore(now, x, index + 2 * p);
         double *swap = now; now = next; next = swap;
     }
     return points;
 }
 
-size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out)
+size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out,
+                     int *wrote)
 {
     const size_t stride = values_a_point(f, n);
+    *wrote = 0;
     for (size_t p = 0; p < points; p++) {
         memcpy(work, X + p * n, n * sizeof *X);
         call(f, n, work, out + p * stride);
         if (raised(f)) return p;
+        if (memcmp(work, X + p * n, n * sizeof *X) != 0) *wrote = 1;
     }
     return points;
 }

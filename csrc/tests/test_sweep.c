@@ -8,6 +8,7 @@
 enum { N = 5 };
 static int calls;
 static int64_t flag;
+static int wrote;
 
 /* A value from which every coordinate can be read back. */
 static double weigh(int n, double *x, void *data)
@@ -60,17 +61,21 @@ static double expected(size_t p)
 static void each_point_in_turn(hf_function f)
 {
     double work[2 * N], out[POINTS];
-    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out) == POINTS);
+    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out, &wrote) == POINTS);
+    CHECK(!wrote);
     for (size_t p = 0; p < POINTS; p++) CHECK(out[p] == expected(p));
-    CHECK(hf_sweep(&f, N, x, 0, NULL, NULL, work, out) == 0);
+    CHECK(hf_sweep(&f, N, x, 0, NULL, NULL, work, out, &wrote) == 0);
 }
 
 static void writer_is_found(void)
 {
     double work[2 * N], out[POINTS];
     hf_function f = {.with_data = scribble};
-    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out) == HF_X_WRITTEN);
-    CHECK(hf_sweep(&f, N, x, 1, index_, value_, work, out) == HF_X_WRITTEN);
+    for (size_t points = 1; points <= POINTS; points++) {
+        calls = 0;
+        CHECK(hf_sweep(&f, N, x, points, index_, value_, work, out, &wrote) == (size_t)calls && wrote);
+    }
+    CHECK(hf_sweep_rows(&f, N, 1, x, work, out, &wrote) == 1 && wrote);
     f.refill = 1;
     each_point_in_turn(f);
 }
@@ -81,17 +86,17 @@ static void flag_stops(void)
     hf_function f = {.with_data = third_fails, .flag = &flag};
     calls = 0;
     flag = 0;
-    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out) == 2 && calls == 3);
+    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out, &wrote) == 2 && calls == 3);
 }
 
 static void gradients(void)
 {
     double work[2 * N], out[POINTS * N], rows[2 * N], saved[2 * N];
     hf_function f = {.gradient = ramp, .refill = 1};
-    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out) == POINTS);
+    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out, &wrote) == POINTS);
     CHECK(out[1 * N + 0] == 18 && out[2 * N + 3] == 14 && out[2 * N + 1] == 12 && out[2 * N + 0] == 2);
     for (size_t i = 0; i < 2 * N; i++) saved[i] = rows[i] = (double)i;
-    CHECK(hf_sweep_rows(&f, N, 2, rows, work, out) == 2);
+    CHECK(hf_sweep_rows(&f, N, 2, rows, work, out, &wrote) == 2);
     CHECK(memcmp(rows, saved, sizeof rows) == 0 && out[N] == 2.0 * N);
 }
 

@@ -22,15 +22,14 @@ cdef extern from "hessfast.h":
         void *data
         const int64_t *flag
         int refill
-    const size_t HF_X_WRITTEN
     void hf_pair_points(size_t m, const int32_t *axis, const double *nodes, size_t first, size_t last,
                         int32_t *index, double *value) noexcept nogil
     void hf_fill_block(size_t n, const double *x, size_t points, const int32_t *index, const double *value,
                        double *block) noexcept nogil
     size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
-                    const double *value, double *work, double *out) noexcept nogil
+                    const double *value, double *work, double *out, int *wrote) noexcept nogil
     size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work,
-                         double *out) noexcept nogil
+                         double *out, int *wrote) noexcept nogil
     void hf_assemble_pairs(size_t m, const double *weights, double f0, const double *axis_values,
                            const double *inverse_steps, size_t first, size_t last, const double *values, double *H,
                            size_t ldh) noexcept nogil
@@ -126,22 +125,24 @@ cdef class NativeCall:
 
     def displaced(self, const double[::1] x, const int32_t[:, ::1] index, const double[:, ::1] value,
                   double[::1] work, double[::1] out):
-        """Return how many points were done, or -1 where the callback wrote into x."""
+        """Return how many calls were made, and whether the callback wrote into x and made the values void."""
         cdef size_t done = 0
+        cdef int wrote = 0
         if index.shape[0] > 0:
             with nogil:
                 done = hf_sweep(&self.function, <size_t>x.shape[0], &x[0], <size_t>index.shape[0],
-                                &index[0, 0], &value[0, 0], &work[0], &out[0])
-        return -1 if done == HF_X_WRITTEN else <Py_ssize_t>done
+                                &index[0, 0], &value[0, 0], &work[0], &out[0], &wrote)
+        return done, wrote != 0
 
     def rows(self, const double[:, ::1] X, double[::1] work, double[::1] out):
-        """Return how many points were done."""
+        """Return how many calls were made, and whether the callback wrote into x; the values stand."""
         cdef size_t done = 0
+        cdef int wrote = 0
         if X.shape[0] > 0:
             with nogil:
                 done = hf_sweep_rows(&self.function, <size_t>X.shape[1], <size_t>X.shape[0], &X[0, 0], &work[0],
-                                     &out[0])
-        return <Py_ssize_t>done
+                                     &out[0], &wrote)
+        return done, wrote != 0
 
 
 @cython.final

@@ -49,8 +49,9 @@ class Team:
             evaluator.gradient,
             evaluator.lane,
         )
-        self._others = [evaluator.fork() for _ in range((workers or 1) - 1)]
-        self._pool = ThreadPoolExecutor(len(self._others) + 1, "hessfast") if self._others else None
+        self._others: list[Evaluator] = []
+        self._count = workers or 1
+        self._pool = ThreadPoolExecutor(self._count, "hessfast") if self._count > 1 else None
 
     def __enter__(self) -> Team:
         return self
@@ -92,6 +93,9 @@ class Team:
         self._finish([self._pool.submit(pull, worker) for worker in self._workers()], stop)
 
     def _workers(self) -> list[Evaluator]:
+        """The evaluators of all workers; the others are made late, when the first has learnt what f does to x."""
+        while len(self._others) < self._count - 1:
+            self._others.append(self.evaluator.fork())
         return [self.evaluator, *self._others]
 
     def _tile_size(self, points_each: int) -> int:

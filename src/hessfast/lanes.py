@@ -164,12 +164,12 @@ class NativeEvaluator(Evaluator):
             stop = min(len(index), done + self._slice)
             out = values[done:stop].reshape(-1)
             start = time.perf_counter()
-            got = self._call.displaced(self.x, index[done:stop], value[done:stop], self._work, out)
-            if got < 0:  # the callback wrote into x: these values are void
-                self.nfev += stop - done
+            got, wrote = self._call.displaced(self.x, index[done:stop], value[done:stop], self._work, out)
+            if wrote:  # the values are void
+                self.nfev += got
                 self._bind(refill=True)
                 continue
-            done = self._account(values, done, stop, got, start)
+            done = self._account(done, stop, got, start)
             if done < stop:
                 values[done] = self._again(self._point(index[done], value[done]))
                 done += 1
@@ -181,14 +181,16 @@ class NativeEvaluator(Evaluator):
         while done < len(X) and not self.stop:
             stop = min(len(X), done + self._slice)
             start = time.perf_counter()
-            got = self._call.rows(X[done:stop], self._work, values[done:stop].reshape(-1))
-            done = self._account(values, done, stop, got, start)
+            got, wrote = self._call.rows(X[done:stop], self._work, values[done:stop].reshape(-1))
+            done = self._account(done, stop, got, start)
+            if wrote:
+                self._bind(refill=True)
             if done < stop:
                 values[done] = self._again(X[done])
                 done += 1
         return values
 
-    def _account(self, values: NDArray[np.float64], done: int, stop: int, got: int, start: float) -> int:
+    def _account(self, done: int, stop: int, got: int, start: float) -> int:
         """Count the calls, size the next slice, return how many values stand."""
         self.nfev += min(got + 1, stop - done)
         each = (time.perf_counter() - start) / max(1, got)

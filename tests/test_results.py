@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hessfast import StepStatus, TaylorTerms, optimal_step
+from hessfast import HessianResult, HessianStatus, StepStatus, TaylorTerms, optimal_step
 
 
 def test_float_of_one_step():
@@ -65,3 +65,48 @@ def test_message_counts_the_statuses_of_a_batch():
 def test_terms_are_named():
     terms = TaylorTerms(1.0, -2.0, 0.5)
     assert (terms.position, terms.direction, terms.curvature) == (1.0, -2.0, 0.5)
+
+
+def a_result(hess, hess_error=None):
+    hess = np.asarray(hess, dtype=np.float64)
+    zeros = np.zeros(len(hess))
+    return HessianResult(
+        x=zeros,
+        index=np.arange(len(hess), dtype=np.int32),
+        fun=0.0,
+        jac=zeros,
+        hess=hess,
+        step=zeros + 1e-3,
+        nfev=1,
+        njev=0,
+        lane="python",
+        status=HessianStatus.COMPLETE,
+        missing=0,
+        hess_error=hess_error,
+    )
+
+
+def test_standard_errors_invert_the_hessian_at_any_scaling():
+    H = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
+    scale = np.array([1e-120, 1.0, 1e120])
+    value, error = a_result(H * np.outer(scale, scale)).standard_errors(scale=2.0)
+    np.testing.assert_allclose(value * scale, np.sqrt(2.0 * np.diag(np.linalg.inv(H))), rtol=1e-14)
+    assert np.isnan(error).all()
+
+
+def test_standard_errors_carry_the_bars_of_the_hessian():
+    H = np.array([[4.0, 1.0], [1.0, 3.0]])
+    E = 1e-4 * np.array([[1.0, 0.5], [0.5, 2.0]])
+    value, error = a_result(H, E).standard_errors()
+    for signs in ([1, 1, 1], [1, -1, 1], [-1, 1, -1], [1, 1, -1], [-1, -1, -1]):
+        moved = H + E * np.array([[signs[0], signs[1]], [signs[1], signs[2]]])
+        change = np.abs(np.sqrt(np.diag(np.linalg.inv(moved))) - value)
+        assert (change <= 1.001 * error).all()
+    assert (error <= 1e-3 * value).all()
+
+
+def test_standard_errors_away_from_a_minimum():
+    with pytest.raises(np.linalg.LinAlgError, match="eigenvalue is -1"):
+        a_result([[1.0, 2.0], [2.0, 1.0]]).standard_errors()
+    with pytest.raises(np.linalg.LinAlgError, match=r"entry \[1, 1\] is -3"):
+        a_result([[1.0, 0.0], [0.0, -3.0]]).standard_errors()

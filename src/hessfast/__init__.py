@@ -3,12 +3,22 @@
 from hessfast.functions import native
 from hessfast.hessian import hessian
 from hessfast.quadratic import quadratic_form
-from hessfast.results import HessianResult, HessianStatus, StepResult, StepStatus, TaylorTerms
+from hessfast.results import (
+    EvaluationCounts,
+    HessianResult,
+    HessianStatus,
+    StandardErrors,
+    StepResult,
+    StepStatus,
+    TaylorTerms,
+)
 from hessfast.taylor import TaylorModel, optimal_step
 
 __all__ = [
+    "EvaluationCounts",
     "HessianResult",
     "HessianStatus",
+    "StandardErrors",
     "StepResult",
     "StepStatus",
     "TaylorModel",

@@ -9,16 +9,49 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HessianResult", "HessianStatus", "StepResult", "StepStatus", "TaylorTerms"]
+__all__ = [
+    "EvaluationCounts",
+    "HessianResult",
+    "HessianStatus",
+    "StandardErrors",
+    "StepResult",
+    "StepStatus",
+    "TaylorTerms",
+]
 
 Floats = npt.NDArray[np.float64]
 
 
 class HessianStatus(enum.Enum):
-    """How a Hessian came out."""
+    """How a Hessian came out; the first that applies."""
 
     COMPLETE = "complete"
     NOT_FINITE = "not finite"
+    DRIFTED = "drifted"
+
+
+class EvaluationCounts(NamedTuple):
+    """What evaluations were spent on; they sum to nfev (njev for a Hessian from gradients)."""
+
+    origin: int = 0
+    """f(x), and f(x) once more at the end where steps were searched."""
+    noise: int = 0
+    """Noise level of f."""
+    axes: int = 0
+    """Values along the axes: step search, verification, axis nodes of the stencil."""
+    pairs: int = 0
+    """The n² part."""
+    refinement: int = 0
+    """Pairs whose truncation showed."""
+    calibration: int = 0
+    """Pairs taken to the next order to check the error bars."""
+
+
+class StandardErrors(NamedTuple):
+    """Standard errors and the error bars that the Hessian's bars leave in them."""
+
+    value: Floats
+    error: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,10 +71,28 @@ class HessianResult:
         Gradient, a by-product of the axis values.
     hess : ndarray, shape (m, m)
         The Hessian, exactly symmetric; NaN where f was not finite.
+    hess_error : ndarray, shape (m, m), or None
+        Error bar of each entry: `truncation_error + condition_error`. None where steps were given: nothing was then
+        evaluated to learn it from.
+    truncation_error, condition_error : ndarray, shape (m, m), or None
+        What the formula leaves out; what the noise of f leaves in, cancellation and our own rounding included.
+    jac_error : ndarray, shape (m,), or None
+        Error bar of the gradient.
     step : ndarray, shape (m,)
-        Step of each axis; given as `abs_step` it repeats the result bit for bit.
+        Step of each axis, negative where it points down from an edge; given as `abs_step` (with the same bounds) it
+        repeats an unrefined result bit for bit.
+    one_sided : ndarray of bool, shape (m,)
+        Axes whose stencil lies on one side of x: at a bound, or where f was not finite on the other side.
+    order : int
+        Order of the error in the step.
+    noise : float
+        Noise level of f at x, as measured or given; nan where it was not needed.
     nfev, njev : int
         Evaluations of f and of its gradient.
+    evaluations : EvaluationCounts or None
+        What they were spent on, where steps were searched.
+    refined : int
+        Pairs that have a smaller step than their axes.
     lane : str
         How f was called: "native", "batched", "python" or "gradient".
     status : HessianStatus
@@ -61,6 +112,15 @@ class HessianResult:
     lane: str
     status: HessianStatus
     missing: int
+    order: int = 4
+    one_sided: npt.NDArray[np.bool_] | None = None
+    hess_error: Floats | None = None
+    truncation_error: Floats | None = None
+    condition_error: Floats | None = None
+    jac_error: Floats | None = None
+    noise: float = np.nan
+    evaluations: EvaluationCounts | None = None
+    refined: int = 0
 
     @property
     def success(self) -> bool:
@@ -72,11 +132,57 @@ class HessianResult:
         """The status in one sentence."""
         if self.missing:
             return f"{self.missing} entries are NaN: f was not finite at points they depend on"
+        if self.status is HessianStatus.DRIFTED:
+            return "f(x) changed during the run by more than its noise: f is not a function of x alone"
         return "every entry was determined"
 
     def with_hess(self, hess: Floats) -> HessianResult:
         """Return the same result with hess held in another array."""
         return replace(self, hess=hess)
+
+    def standard_errors(self, scale: float = 1.0) -> StandardErrors:
+        """
+        Standard errors of parameters at the minimum of an objective.
+
+        Parameters
+        ----------
+        scale : float
+            1 where f = -log L; 2 RSS / (observations - parameters) where f is a residual sum of squares RSS.
+
+        Returns
+        -------
+        StandardErrors
+            `value` = sqrt(diag(scale H⁻¹)) and `error`, both of shape (m,); `error` is nan where the Hessian has no
+            error bars.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            H is not positive definite: x is not a minimum, or some parameters are not identified.
+
+        Notes
+        -----
+        H is scaled to unit diagonal before it is inverted. To first order an error E of H changes C = H⁻¹ by -C E C,
+        hence |ΔC_ii| ≤ (|C| |E| |C|)_ii, and the standard error by half of that, relatively.
+        """
+        diagonal = np.diag(self.hess)
+        if not (diagonal > 0.0).all():
+            i = int(np.argmin(np.where(np.isfinite(diagonal), diagonal, -np.inf)))
+            raise np.linalg.LinAlgError(f"the Hessian is not positive definite: entry [{i}, {i}] is {diagonal[i]:.3g}")
+        size = 1.0 / np.sqrt(diagonal)
+        scaled = self.hess * np.multiply.outer(size, size)
+        smallest = float(np.linalg.eigvalsh(scaled)[0]) if np.isfinite(scaled).all() else np.nan
+        if not smallest > 0.0:
+            raise np.linalg.LinAlgError(
+                f"the Hessian is not positive definite: its smallest scaled eigenvalue is {smallest:.3g}"
+            )
+        inverse = np.linalg.inv(scaled)
+        variance = np.diag(inverse)
+        value = np.sqrt(scale * variance) * size
+        if self.hess_error is None:
+            return StandardErrors(value, np.full_like(value, np.nan))
+        error = np.abs(inverse) @ (self.hess_error * np.multiply.outer(size, size)) @ np.abs(inverse)
+        return StandardErrors(value, 0.5 * value * np.diag(error) / variance)
 
 
 class StepStatus(enum.Enum):

@@ -53,6 +53,9 @@ size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, 
 size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out,
                      int *wrote);
 
+/* At x itself, which the callback may spoil; return 1, or 0 where the flag was raised. */
+size_t hf_evaluate(const hf_function *f, size_t n, double *x, double *out);
+
 /* ---- Assembly -----------------------------------------------------------------------------------------------------*/
 
 /* H_ij = sum_k weight[k] psi_k / (a_ik a_jk) for pairs first .. last-1, into the strict lower triangle,
@@ -119,6 +122,9 @@ void hf_line_point(size_t n, hf_vector x, hf_vector v, double t, double *p);
 /* sum x_i y_i and sum v_i (a_i - b_i), by panels. */
 void hf_dot(size_t n, hf_vector x, hf_vector y, double *sums);
 void hf_dot_difference(size_t n, hf_vector v, hf_vector a, hf_vector b, double *sums);
+
+/* sum (x_i y_i)^2, by panels. */
+void hf_dot_square(size_t n, hf_vector x, hf_vector y, double *sums);
 
 /* By panels: sum (s v_i)^2, sum (s v_i)^2 log2(typ_i / |v_i|) with typ_i = |x_i| or 1 and log2 good to 0.09,
  * sum (s' x_i)^2; s = v_scale, s' = x_scale keep the squares in range. */

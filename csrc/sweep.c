@@ -108,3 +108,9 @@ size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double
     }
     return points;
 }
+
+size_t hf_evaluate(const hf_function *f, size_t n, double *x, double *out)
+{
+    call(f, n, x, out);
+    return !raised(f);
+}

@@ -93,6 +93,18 @@ void hf_dot_difference(size_t n, hf_vector v, hf_vector a, hf_vector b, double *
     }
 }
 
+/* sum (x_i y_i)^2 */
+void hf_dot_square(size_t n, hf_vector x, hf_vector y, double *restrict sums)
+{
+    double x_room[HF_PANEL], y_room[HF_PANEL], term[HF_PANEL];
+    for (size_t at = 0; at < n; at += HF_PANEL) {
+        size_t count = panel_length(n, at);
+        const double *xs = panel_of(x, at, count, x_room), *ys = panel_of(y, at, count, y_room);
+        for (size_t i = 0; i < count; i++) term[i] = (xs[i] * ys[i]) * (xs[i] * ys[i]);
+        *sums++ = panel_sum(count, term);
+    }
+}
+
 /* The upper half of |x| as an integer: in units of 2^-20, log2|x| + 1023 up to 0.086 (its bits are the exponent followed
  * by the mantissa, and log2(1 + m) is m at both ends). Zero counts as the smallest number. */
 static inline int32_t log2_bits(double x)

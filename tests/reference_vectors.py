@@ -36,6 +36,10 @@ def dot(x, y):
     return total(x.astype(np.float64) * y.astype(np.float64))
 
 
+def dot_square(x, y):
+    return total((x.astype(np.float64) * y.astype(np.float64)) ** 2)
+
+
 def dot_difference(v, a, b):
     return total(v.astype(np.float64) * (a.astype(np.float64) - b.astype(np.float64)))
 

@@ -25,6 +25,7 @@ def test_slow_twin_has_the_same_bits(n, dtype):
     vectors.line_point(x, v, 0.3, out)
     assert np.array_equal(out, reference.line_point(x, v, 0.3))
     assert vectors.dot(x, v) == reference.dot(x, v)
+    assert vectors.dot_square(x, v) == reference.dot_square(x, v)
     assert vectors.dot_difference(v, a, b) == reference.dot_difference(v, a, b)
 
 
@@ -37,6 +38,7 @@ def test_threads_change_no_bit(threads):
     vectors.line_point(x, v, 0.3, other, threads)
     assert np.array_equal(one, other)
     assert vectors.dot(x, v) == vectors.dot(x, v, threads)
+    assert vectors.dot_square(x, v) == vectors.dot_square(x, v, threads)
     assert vectors.dot_difference(v, x, v) == vectors.dot_difference(v, x, v, threads)
     assert vectors.line_unit(x, v) == vectors.line_unit(x, v, threads)
 

@@ -100,6 +100,18 @@ static void gradients(void)
     CHECK(memcmp(rows, saved, sizeof rows) == 0 && out[N] == 2.0 * N);
 }
 
+static void one_point(void)
+{
+    double point[N] = {1, 2, 3, 4, 5}, value, gradient[N];
+    hf_function f = {.with_data = third_fails, .flag = &flag}, g = {.gradient = ramp};
+    calls = 1;
+    flag = 0;
+    CHECK(hf_evaluate(&f, N, point, &value) == 1 && value == weigh(N, point, NULL));
+    calls = 2;
+    CHECK(hf_evaluate(&f, N, point, &value) == 0);
+    CHECK(hf_evaluate(&g, N, point, gradient) == 1 && gradient[4] == 10 && point[0] == -5);
+}
+
 static void block_of_columns(void)
 {
     double block[N * POINTS];
@@ -119,6 +131,7 @@ int main(void)
     writer_is_found();
     flag_stops();
     gradients();
+    one_point();
     block_of_columns();
     return 0;
 }

@@ -39,6 +39,13 @@ static double dot(size_t n, hf_vector left, hf_vector right)
     return hf_tree_sum(panels_of(n), sums);
 }
 
+static double dot_square(size_t n, hf_vector left, hf_vector right)
+{
+    double sums[PANELS];
+    hf_dot_square(n, left, right, sums);
+    return hf_tree_sum(panels_of(n), sums);
+}
+
 static double dot_difference(size_t n, hf_vector weight)
 {
     double sums[PANELS];
@@ -48,14 +55,16 @@ static double dot_difference(size_t n, hf_vector weight)
 
 static void close_to_long_double(size_t n)
 {
-    long double sum = 0, size = 0, change = 0, change_size = 0;
+    long double sum = 0, size = 0, squares = 0, change = 0, change_size = 0;
     for (size_t i = 0; i < n; i++) {
         sum += (long double)x[i] * v[i];
         size += fabsl((long double)x[i] * v[i]);
+        squares += (long double)x[i] * v[i] * x[i] * v[i];
         change += v[i] * ((long double)a[i] - b[i]);
         change_size += fabsl(v[i] * ((long double)a[i] - b[i]));
     }
     CHECK(fabsl(dot(n, vx, vv) - sum) <= 70 * 0x1p-53L * size);
+    CHECK(fabsl(dot_square(n, vx, vv) - squares) <= 72 * 0x1p-53L * squares);
     CHECK(fabsl(dot_difference(n, vv) - change) <= 71 * 0x1p-53L * change_size);
 }
 
@@ -74,6 +83,7 @@ static void cut_between_threads(size_t n, size_t cut)   /* cut in panels */
 static void single_storage(size_t n)
 {
     CHECK(dot(n, vx, vs) == dot(n, vx, vv));
+    CHECK(dot_square(n, vx, vs) == dot_square(n, vx, vv));
     CHECK(dot_difference(n, vs) == dot_difference(n, vv));
     hf_line_point(n, vx, vs, 0x1p-9, p);
     for (size_t i = 0; i < n; i++) CHECK(p[i] == x[i] + 0x1p-9 * v[i]);
@@ -106,6 +116,7 @@ static void zeros_have_a_unit(void)
 double wide_tree_sum(size_t panels, double *sums);
 void wide_line_point(size_t n, hf_vector x, hf_vector v, double t, double *p);
 void wide_dot(size_t n, hf_vector x, hf_vector y, double *sums);
+void wide_dot_square(size_t n, hf_vector x, hf_vector y, double *sums);
 void wide_dot_difference(size_t n, hf_vector v, hf_vector a, hf_vector b, double *sums);
 void wide_line_sums(size_t n, hf_vector x, hf_vector v, double v_scale, double x_scale, double *square,
                     double *weighted, double *x_square);
@@ -120,6 +131,9 @@ static void same_bits_in_wide_registers(size_t n)
     CHECK(memcmp(one, other, bytes) == 0);
     CHECK(memcmp((double[]){hf_tree_sum(panels_of(n), one)}, (double[]){wide_tree_sum(panels_of(n), other)},
                  sizeof *one) == 0);
+    hf_dot_square(n, vx, vs, one);
+    wide_dot_square(n, vx, vs, other);
+    CHECK(memcmp(one, other, bytes) == 0);
     hf_dot_difference(n, vv, va, vb, one);
     wide_dot_difference(n, vv, va, vb, other);
     CHECK(memcmp(one, other, bytes) == 0);

@@ -30,6 +30,7 @@ cdef extern from "hessfast.h":
                     const double *value, double *work, double *out, int *wrote) noexcept nogil
     size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work,
                          double *out, int *wrote) noexcept nogil
+    int hf_evaluate(const hf_function *f, size_t n, double *x, double *out) noexcept nogil
     void hf_assemble_pairs(size_t m, const double *weights, double f0, const double *axis_values,
                            const double *inverse_steps, size_t first, size_t last, const double *values, double *H,
                            size_t ldh) noexcept nogil
@@ -143,6 +144,13 @@ cdef class NativeCall:
                 done = hf_sweep_rows(&self.function, <size_t>X.shape[1], <size_t>X.shape[0], &X[0, 0], &work[0],
                                      &out[0], &wrote)
         return done, wrote != 0
+
+    def at(self, double[::1] x, double[::1] out):
+        """Return whether the point x itself, which the callback may write into, was done."""
+        cdef int done
+        with nogil:
+            done = hf_evaluate(&self.function, <size_t>x.shape[0], &x[0], &out[0])
+        return bool(done)
 
 
 @cython.final

@@ -14,6 +14,7 @@ cdef extern from "hessfast.h":
     double hf_tree_sum(size_t panels, double *sums) noexcept nogil
     void hf_line_point(size_t n, hf_vector x, hf_vector v, double t, double *p) noexcept nogil
     void hf_dot(size_t n, hf_vector x, hf_vector y, double *sums) noexcept nogil
+    void hf_dot_square(size_t n, hf_vector x, hf_vector y, double *sums) noexcept nogil
     void hf_dot_difference(size_t n, hf_vector v, hf_vector a, hf_vector b, double *sums) noexcept nogil
     void hf_line_sums(size_t n, hf_vector x, hf_vector v, double v_scale, double x_scale, double *square,
                       double *weighted, double *x_square) noexcept nogil
@@ -61,6 +62,15 @@ def dot(cnp.ndarray x, cnp.ndarray y, double[::1] sums, size_t first, size_t las
     if n:
         with nogil:
             hf_dot(n, vx, vy, &sums[first])
+
+
+def dot_square(cnp.ndarray x, cnp.ndarray y, double[::1] sums, size_t first, size_t last):
+    """Write the sums of (x_i y_i)^2."""
+    cdef size_t n = _coordinates(x, first, last)
+    cdef hf_vector vx = _from_panel(x, first), vy = _from_panel(y, first)
+    if n:
+        with nogil:
+            hf_dot_square(n, vx, vy, &sums[first])
 
 
 def dot_difference(cnp.ndarray v, cnp.ndarray a, cnp.ndarray b, double[::1] sums, size_t first, size_t last):

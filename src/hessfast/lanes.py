@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,20 @@ class Evaluator(ABC):
             self._value = np.empty((points, 2))
         return self._index[:points], self._value[:points]
 
+    def at(self, point: NDArray[np.float64]) -> Any:
+        """Evaluate one point in the caller's own array, without copies: for vectors that fill the memory.
+
+        Returns
+        -------
+        float or ndarray, shape (n,)
+            A gradient may be float32 and may be f's own array, to be kept only where nobody else holds it. f may
+            write into `point`, and may keep it.
+        """
+        start = time.perf_counter()
+        value = self._at_point(point)
+        self.seconds = time.perf_counter() - start
+        return value
+
     @abstractmethod
     def fork(self) -> Evaluator:
         """Return an evaluator of the same function for one more worker, its count at zero."""
@@ -102,6 +117,9 @@ class Evaluator(ABC):
 
     @abstractmethod
     def _dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+    @abstractmethod
+    def _at_point(self, point: NDArray[np.float64]) -> Any: ...
 
     def _empty(self, points: int) -> NDArray[np.float64]:
         return np.empty((points, *self.shape))
@@ -133,7 +151,6 @@ class NativeEvaluator(Evaluator):
         super().__init__(x, wall, gradient)
         self._function = function
         self._width = self.n if gradient else 1
-        self._work = np.empty(2 * self.n)
         self._slice = 1
         self._bind(function.refill)
 
@@ -190,6 +207,18 @@ class NativeEvaluator(Evaluator):
                 done += 1
         return values
 
+    @cached_property
+    def _work(self) -> NDArray[np.float64]:
+        return np.empty(2 * self.n)
+
+    def _at_point(self, point: NDArray[np.float64]) -> Any:
+        out = np.empty(self._width)
+        kept = point.copy() if self._refill and self._flag is not None else point
+        self.nfev += 1
+        if not self._call.at(point, out):
+            return self._again(kept)
+        return out if self.gradient else float(out[0])
+
     def _account(self, done: int, stop: int, got: int, start: float) -> int:
         """Count the calls, size the next slice, return how many values stand."""
         self.nfev += min(got + 1, stop - done)
@@ -242,7 +271,8 @@ class PythonEvaluator(Evaluator):
         values = self._empty(len(index))
         if self.gradient:
             for p in range(len(index)):
-                values[p] = self._gradient_at(self._point(index[p], value[p]))
+                point = self._point(index[p], value[p])
+                values[p] = self._result(point.copy(), point)
             return values
         try:
             self._call.displaced(self.x, index, value, values)
@@ -258,7 +288,7 @@ class PythonEvaluator(Evaluator):
         values = self._empty(len(X))
         if self.gradient:
             for p, point in enumerate(X):
-                values[p] = self._gradient_at(point.copy())
+                values[p] = self._result(point.copy(), point)
             return values
         try:
             self._call.rows(X, values)
@@ -270,18 +300,21 @@ class PythonEvaluator(Evaluator):
             self.nfev += self._call.begun
         return values
 
-    def _gradient_at(self, point: NDArray[np.float64]) -> Any:
+    def _at_point(self, point: NDArray[np.float64]) -> Any:
+        return self._result(point, point)
+
+    def _result(self, given: NDArray[np.float64], point: NDArray[np.float64]) -> Any:
         function = self._function
-        given = point.copy()
         self.nfev += 1
         try:
             result = function.call(given, *function.args, **function.kwargs)
         except self.wall:
-            return np.nan
+            return np.full(self.shape, np.nan)[()]
         except BaseException as error:
             self._note(error, self.nfev - 1, point)
             raise
-        return _real_gradient(_element(result, function.part), (self.n,))
+        result = _element(result, function.part)
+        return _real_gradient(result, (self.n,)) if self.gradient else real_number(result)
 
 
 class BatchedEvaluator(Evaluator):
@@ -318,6 +351,12 @@ class BatchedEvaluator(Evaluator):
             block[...] = X[first:last].T
 
         return self._blocks(len(X), fill)
+
+    def _at_point(self, point: NDArray[np.float64]) -> Any:
+        try:
+            return self._at(point.reshape(self.n, 1))[0]
+        except self.wall:
+            return np.full(self.shape, np.nan)[()]
 
     def _blocks(self, points: int, fill: Any) -> NDArray[np.float64]:
         values = self._empty(points)
@@ -390,14 +429,18 @@ def _element(result: Any, part: int | None) -> Any:
     return result[part]
 
 
-def _real_gradient(result: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    return _real_array(result, shape, "jac", "must return the gradient")
+def _real_gradient(result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return a gradient as it is where it is float64 or float32."""
+    single = getattr(result, "dtype", None) == np.float32
+    return _real_array(result, shape, "jac", "must return the gradient", np.float32 if single else np.float64)
 
 
-def _real_array(result: Any, shape: tuple[int, ...], name: str, promise: str) -> NDArray[np.float64]:
+def _real_array(
+    result: Any, shape: tuple[int, ...], name: str, promise: str, dtype: type[np.floating[Any]] = np.float64
+) -> NDArray[Any]:
     array = np.asarray(result)
     if array.shape != shape:
         raise ValueError(f"{name}: {promise}; shape {shape} expected, got {array.shape}")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: {promise}; real numbers expected, got dtype {array.dtype}")
-    return array.astype(np.float64, copy=False)
+    return array.astype(dtype, copy=False)

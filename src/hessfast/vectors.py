@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from hessfast import _vectors
 
-__all__ = ["Vector", "as_vector", "dot", "dot_difference", "line_point", "line_unit"]
+__all__ = ["Vector", "as_vector", "dot", "dot_difference", "dot_square", "line_point", "line_unit"]
 
 Vector = npt.NDArray[np.floating[Any]]
 Floats = npt.NDArray[np.float64]
@@ -62,6 +62,13 @@ def dot(x: Vector, y: Vector, threads: int = 1) -> float:
     """Return the sum of x_i y_i."""
     sums = np.empty(-(-x.size // _vectors.PANEL))
     _over_panels(x.size, threads, lambda first, last: _vectors.dot(x, y, sums, first, last))
+    return _vectors.tree_sum(sums)
+
+
+def dot_square(x: Vector, y: Vector, threads: int = 1) -> float:
+    """Return the sum of (x_i y_i)²."""
+    sums = np.empty(-(-x.size // _vectors.PANEL))
+    _over_panels(x.size, threads, lambda first, last: _vectors.dot_square(x, y, sums, first, last))
     return _vectors.tree_sum(sums)
 
 

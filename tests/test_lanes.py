@@ -5,8 +5,8 @@ import ctypes
 import numpy as np
 import pytest
 from callbacks import (
-    N,
     X0,
+    N,
     address,
     capsule,
     exact_hessian,

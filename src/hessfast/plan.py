@@ -50,7 +50,8 @@ class Plan:
             A step so small that x_i + t h_i rounds to x_i, or so large that it overflows.
         """
         origin = x[axes][:, None]
-        nodes = origin + np.multiply.outer(step, np.array(stencil.axis_nodes, dtype=np.float64))
+        with np.errstate(over="ignore"):
+            nodes = origin + np.multiply.outer(step, np.array(stencil.axis_nodes, dtype=np.float64))
         steps_taken = nodes - origin
         bad = ~np.isfinite(nodes).all(axis=1) | (steps_taken == 0.0).any(axis=1)
         if bad.any():

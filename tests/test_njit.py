@@ -1,0 +1,114 @@
+"""Numba functions: compiled once, no stale arguments, no leaks."""
+
+import gc
+import sys
+import weakref
+
+import numpy as np
+import pytest
+from numba import njit
+from numba.core import event
+
+from hessfast import hessian
+from hessfast.njit import _CALLBACKS
+
+
+def quadratic():
+    @njit
+    def f(x, y, scale):
+        return scale * ((x - y) ** 2).sum()
+
+    return f
+
+
+def test_second_call_compiles_nothing():
+    f = quadratic()
+    y = np.zeros(3)
+    hessian(f, [1.0, 2.0, 3.0], args=(y, 2.0))
+    with event.install_recorder("numba:compile") as recorder:
+        hessian(f, [1.0, 2.0, 3.0], args=(y, 3.0))
+        hessian(f, np.ones(5), args=(np.ones(5), 4.0), workers=2)
+    assert recorder.buffer == []
+
+
+def test_arguments_are_read_anew_by_each_call():
+    f = quadratic()
+    y = np.zeros(2)
+    first = hessian(f, [1.0, 2.0], args=(y, 2.0), full_output=True)
+    y[:] = 1.0
+    second = hessian(f, [1.0, 2.0], args=(y, 3.0), full_output=True)
+    np.testing.assert_allclose(first.jac, [4.0, 8.0], rtol=1e-6)
+    np.testing.assert_allclose(second.jac, [0.0, 6.0], atol=1e-6)
+
+
+def test_arguments_are_released():
+    f = quadratic()
+    y = np.zeros(2)
+    hessian(f, [1.0, 2.0], args=(y, 2.0))
+    gc.collect()
+    before = sys.getrefcount(y)
+    for _ in range(3):
+        hessian(f, [1.0, 2.0], args=(y, 2.0), workers=2)
+    gc.collect()
+    assert sys.getrefcount(y) == before
+
+
+def test_cache_dies_with_the_function():
+    f = quadratic()
+    hessian(f, [1.0, 2.0], args=(np.zeros(2), 2.0))
+    assert f in _CALLBACKS
+    gone = weakref.ref(f)
+    del f
+    gc.collect()
+    assert gone() is None
+
+
+def test_value_and_gradient_in_one_compiled_function():
+    @njit
+    def f(x):
+        return (x**3).sum(), 3.0 * x**2
+
+    result = hessian(f, [1.0, 2.0], jac=True, full_output=True)
+    np.testing.assert_allclose(result.hess, np.diag([6.0, 12.0]), atol=1e-8)
+    assert result.fun == 9.0
+
+
+def test_not_compilable_is_said():
+    @njit
+    def f(x):
+        return x[0] + undefined_name  # noqa: F821
+
+    with pytest.raises(TypeError, match="fun: numba cannot compile f"):
+        hessian(f, [1.0, 2.0])
+
+
+def test_wrong_kind_of_result_is_said():
+    @njit
+    def f(x):
+        return x * 1j
+
+    with pytest.raises(TypeError, match="one real number"):
+        hessian(f, [1.0, 2.0])
+
+
+def test_gradient_of_the_wrong_length_is_said():
+    @njit
+    def g(x):
+        return x[1:]
+
+    with pytest.raises(ValueError, match=r"jac.*shape"):
+        hessian(None, [1.0, 2.0, 3.0], jac=g)
+
+
+def test_arguments_numba_does_not_know():
+    f = quadratic()
+    with pytest.raises(TypeError, match="args"):
+        hessian(f, [1.0, 2.0], args=(object(), 2.0))
+
+
+def test_explicit_writable_signature_still_runs():
+    @njit("float64(float64[::1])")
+    def f(x):
+        return x[0] * x[1]
+
+    np.testing.assert_allclose(hessian(f, [1.0, 2.0]), [[0.0, 1.0], [1.0, 0.0]], atol=1e-8)

@@ -174,7 +174,7 @@ def test_any_single_real_number_will_do(number):
     np.testing.assert_array_equal(hessian(lambda x: number, [1.0, 2.0]), np.zeros((2, 2)))
 
 
-class OutOfDomain(Exception):
+class OutOfDomainError(Exception):
     pass
 
 
@@ -185,13 +185,13 @@ def test_exception_inside_f_comes_out_as_itself_with_its_point(options):
     def fails_late(x):
         calls.append(None)
         if len(calls) > 2:
-            raise OutOfDomain("too far")
+            raise OutOfDomainError("too far")
         return gradient(x) if "jac" in options else x.sum(axis=0)
 
     if "jac" in options:
         options = {"jac": fails_late}
     out = np.full((X0.size, X0.size), 7.0)
-    with pytest.raises(OutOfDomain, match="too far") as caught:
+    with pytest.raises(OutOfDomainError, match="too far") as caught:
         hessian(fails_late if "jac" not in options else None, X0, out=out, **options)
     assert "evaluation" in caught.value.__notes__[0]
     assert "x = [" in caught.value.__notes__[0]

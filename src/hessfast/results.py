@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "CurvatureResult",
+    "CurvatureStatus",
     "EvaluationCounts",
     "HessianResult",
     "HessianStatus",
@@ -183,6 +185,74 @@ class HessianResult:
             return StandardErrors(value, np.full_like(value, np.nan))
         error = np.abs(inverse) @ (self.hess_error * np.multiply.outer(size, size)) @ np.abs(inverse)
         return StandardErrors(value, 0.5 * value * np.diag(error) / variance)
+
+
+class CurvatureStatus(enum.Enum):
+    """What is certain about vᵀHv."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    UNRESOLVED = "unresolved"
+    UNVERIFIED = "unverified"
+    NOT_FINITE = "not finite"
+
+    @property
+    def message(self) -> str:
+        """The status in one sentence."""
+        return _CURVATURE_MESSAGES[self]
+
+
+_CURVATURE_MESSAGES = {
+    CurvatureStatus.POSITIVE: "the curvature is positive beyond its error bar",
+    CurvatureStatus.NEGATIVE: "the curvature is negative beyond its error bar",
+    CurvatureStatus.UNRESOLVED: "the curvature is below its own error bar: its sign is unknown",
+    CurvatureStatus.UNVERIFIED: "one step was given and nothing else seen: the truncation error is unknown",
+    CurvatureStatus.NOT_FINITE: "the function was not finite at any useful step",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CurvatureResult:
+    """
+    The curvature vᵀHv along a direction with its error bar.
+
+    The fields hold one number for one direction and an array with one entry a direction for a batch; the counts are
+    those of the whole call.
+
+    Attributes
+    ----------
+    value
+        vᵀHv.
+    error
+        Bar on |value - vᵀHv|: truncation and condition part together; nan where a single step was given, which tells
+        nothing of its truncation error.
+    step
+        Smallest step t of the points x0 ± t v that value was made from.
+    nfev, njev : int
+        Evaluations of f and of its gradient.
+    status
+        `CurvatureStatus`; an object array for a batch.
+    """
+
+    value: float | Floats
+    error: float | Floats
+    step: float | Floats
+    nfev: int
+    njev: int
+    status: CurvatureStatus | npt.NDArray[np.object_]
+
+    @property
+    def message(self) -> str:
+        """The status in one sentence; for a batch, how often each came out."""
+        if isinstance(self.status, CurvatureStatus):
+            return self.status.message
+        counts = [(status, int(np.count_nonzero(self.status == status))) for status in CurvatureStatus]
+        return ", ".join(f"{count} {status.value}" for status, count in counts if count)
+
+    def __float__(self) -> float:
+        if isinstance(self.value, np.ndarray):
+            raise TypeError(f"a batch of {self.value.size} curvatures is no float: read value")
+        return self.value
 
 
 class StepStatus(enum.Enum):

@@ -1,5 +1,6 @@
 """Curvature of black-box functions: Hessians, quadratic forms, second-order Taylor models."""
 
+from hessfast.descent import minimize_taylor
 from hessfast.functions import native
 from hessfast.hessian import hessian
 from hessfast.quadratic import quadratic_form
@@ -24,6 +25,7 @@ __all__ = [
     "TaylorModel",
     "TaylorTerms",
     "hessian",
+    "minimize_taylor",
     "native",
     "optimal_step",
     "quadratic_form",

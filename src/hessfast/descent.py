@@ -1,0 +1,363 @@
+"""Descent by the step length that minimises the Taylor model along -g, as a method for SciPy's minimize."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hessfast.results import StepResult, StepStatus
+from hessfast.taylor import optimal_step
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
+__all__ = ["minimize_taylor"]
+
+Floats = npt.NDArray[np.float64]
+
+EPS = float(np.finfo(np.float64).eps)
+VARIANTS = ("abb", "cauchy", "cauchy-bb", "relaxed")
+# Slope fraction that a step must realise, as in SciPy's own line searches.
+ARMIJO = 1e-4
+# Relaxed steps are this part of the minimiser or more; (0.7, 1) halved the gradients that (0, 2) took.
+RELAXED_FROM = 0.7
+# BB2 against BB1: start, and factor of the adaptive threshold (Frassoldati, Zanni, Zanghirati 2008).
+THRESHOLD, ADAPT = 0.5, 1.1
+LATEST_BB2 = 6
+GROWTH = 10.0
+DOUBLINGS = 60
+
+
+def minimize_taylor(
+    fun: Callable[..., float],
+    x0: npt.ArrayLike,
+    args: tuple[Any, ...] = (),
+    jac: Callable[..., Any] | None = None,
+    hess: Callable[..., Any] | None = None,
+    hessp: Callable[..., Any] | None = None,
+    bounds: object = None,
+    constraints: object = (),
+    callback: Callable[..., Any] | None = None,
+    *,
+    variant: str = "abb",
+    gtol: float = 1e-5,
+    tol: float | None = None,
+    maxiter: int | None = None,
+    max_step: float | None = None,
+    memory: int | None = None,
+    rng: np.random.Generator | int | None = 0,
+    **unknown: object,
+) -> OptimizeResult:
+    """
+    Minimise a function by descent along -g with certified step lengths.
+
+    For ``scipy.optimize.minimize(fun, x0, jac=..., method=minimize_taylor, options={...})``.
+
+    Parameters
+    ----------
+    fun, x0, args, callback
+        As in `scipy.optimize.minimize`.
+    jac : callable
+        Gradient, jac(x, *args) -> (n,).
+    hess, hessp : callable, optional
+        Hessian, or Hessian-vector product hessp(x, v, *args), for the curvature along -g. Without them it is
+        taken from one more gradient.
+    bounds, constraints
+        Refused.
+    variant : {"abb", "cauchy", "cauchy-bb", "relaxed"}
+        "cauchy": the model's minimiser gᵀg / gᵀHg in each step. "relaxed": a random part in (0.7, 1) of it,
+        which breaks the zigzag [1]_. "cauchy-bb": the minimiser, then the same length once more [1]_. "abb":
+        the minimiser that belongs to the step before, its curvature read from the two gradients that are
+        known (Barzilai and Borwein's length [2]_), or the shortest of the latest sᵀy / yᵀy where that
+        is much smaller [3]_; no gradient is spent on curvature but at the start and after negative curvature.
+    gtol : float
+        Stop where no component of g exceeds it. `tol` sets it too.
+    maxiter : int, optional
+        Default 200 n.
+    max_step : float, optional
+        Longest step length.
+    memory : int, optional
+        The safeguard compares f with the largest of so many latest values [4]_: 1 is plain Armijo. Default
+        10, for "cauchy" and "relaxed" 1.
+    rng : numpy.random.Generator or int
+        Of "relaxed". The default gives the same path each time.
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
+        With, beside SciPy's fields, `step_length` and `certificate` (a `StepStatus`) of the last step and
+        `certificates`, how many steps each status had.
+
+    Notes
+    -----
+    Each step -εg must satisfy f(x - εg) <= f_ref - 1e-4 ε gᵀg; it is cut by quadratic interpolation where it
+    does not. Where the curvature is negative or not resolved the step is ten times the last one, doubled for
+    as long as f falls. A step costs one gradient; "cauchy" and "relaxed" one more, "cauchy-bb" half of one.
+
+    References
+    ----------
+    .. [1] M. Raydan, B. F. Svaiter, "Relaxed steepest descent and Cauchy-Barzilai-Borwein method",
+       Computational Optimization and Applications 21 (2002).
+    .. [2] J. Barzilai, J. M. Borwein, "Two-point step size gradient methods", IMA Journal of Numerical
+       Analysis 8 (1988).
+    .. [3] G. Frassoldati, L. Zanni, G. Zanghirati, "New adaptive stepsize selections in gradient methods",
+       Journal of Industrial and Management Optimization 4 (2008): ABBmin.
+    .. [4] L. Grippo, F. Lampariello, S. Lucidi, "A nonmonotone line search technique for Newton's method",
+       SIAM Journal on Numerical Analysis 23 (1986).
+
+    Examples
+    --------
+    >>> from scipy.optimize import minimize, rosen, rosen_der
+    >>> result = minimize(rosen, [-1.2, 1.0], jac=rosen_der, method=minimize_taylor)
+    >>> result.success, result.x.round(4)
+    (True, array([1., 1.]))
+    """
+    if bounds is not None or (constraints is not None and constraints != ()):
+        raise ValueError("minimize_taylor takes neither bounds nor constraints")
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, but it is {variant!r}")
+    if not callable(jac):
+        raise ValueError("jac must be a function: minimize_taylor descends along the gradient")
+    if unknown:
+        from scipy.optimize import OptimizeWarning
+
+        warnings.warn(f"unknown options: {', '.join(unknown)}", OptimizeWarning, stacklevel=3)
+    x = np.array(x0, dtype=np.float64)
+    if x.ndim != 1 or x.size == 0 or not np.isfinite(x).all():
+        raise ValueError(f"x0 must be finite and of shape (n,), but it is {x0!r}")
+    function = _Function(fun, jac, hess, hessp, args)
+    monotone = variant in ("cauchy", "relaxed")
+    descent = _Descent(
+        function,
+        x,
+        variant,
+        reference=deque(maxlen=memory if memory is not None else 1 if monotone else 10),
+        max_step=math.inf if max_step is None else max_step,
+        rng=np.random.default_rng(rng),
+    )
+    limit = 200 * x.size if maxiter is None else maxiter
+    return descent.run(gtol if tol is None else tol, limit, _listener(callback))
+
+
+@dataclass(slots=True)
+class _Function:
+    """f, its gradient and its curvature, counted."""
+
+    fun: Callable[..., float]
+    jac: Callable[..., Any]
+    hess: Callable[..., Any] | None
+    hessp: Callable[..., Any] | None
+    args: tuple[Any, ...]
+    nfev: int = 0
+    njev: int = 0
+    nhev: int = 0
+
+    def value(self, x: Floats) -> float:
+        self.nfev += 1
+        return float(self.fun(x, *self.args))
+
+    def gradient(self, x: Floats) -> Floats:
+        self.njev += 1
+        g = np.array(self.jac(x, *self.args), dtype=np.float64)
+        if g.shape != x.shape:
+            raise ValueError(f"jac must return shape {x.shape}, but it returned {g.shape}")
+        return g
+
+    def curvature(self, x: Floats, g: Floats) -> tuple[float, float]:
+        """
+        Return gᵀHg and its error bar.
+
+        From gradients by a forward difference over h|g| = sqrt(eps) |x|: six or seven digits, where a step length
+        needs one or two.
+        """
+        if callable(self.hessp) or callable(self.hess):
+            self.nhev += 1
+            Hg = np.asarray(
+                self.hessp(x, g, *self.args) if callable(self.hessp) else self.hess(x, *self.args) @ g  # type: ignore[misc]
+            )
+            return float(g @ Hg), 4.0 * EPS * float(np.abs(g) @ np.abs(Hg))
+        gg = float(g @ g)
+        h = math.sqrt(EPS) * max(float(np.linalg.norm(x)), 1.0) / math.sqrt(gg)
+        with np.errstate(all="ignore"):
+            D = (gg - float(g @ self.gradient(x - h * g))) / h
+        return D, 4.0 * EPS * gg / h
+
+
+@dataclass(slots=True)
+class _Descent:
+    """The path: where it is, what the last step showed, and how the next length is chosen."""
+
+    function: _Function
+    x: Floats
+    variant: str
+    reference: deque[float]
+    max_step: float
+    rng: np.random.Generator
+    f: float = math.nan
+    g: Floats = field(default_factory=lambda: np.empty(0))
+    length: float = 0.0
+    shown: StepResult | None = None
+    latest: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST_BB2))
+    threshold: float = THRESHOLD
+    certificates: dict[StepStatus, int] = field(default_factory=dict)
+    certificate: StepStatus = StepStatus.FLAT
+    nit: int = 0
+
+    def run(self, gtol: float, maxiter: int, listen: Callable[[Floats, float], bool]) -> OptimizeResult:
+        """Step until the ground is flat."""
+        self.f, self.g = self.function.value(self.x), self.function.gradient(self.x)
+        if not (math.isfinite(self.f) and np.isfinite(self.g).all()):
+            return self._result(4, "f or its gradient is not finite at x0")
+        self.reference.append(self.f)
+        while float(np.abs(self.g).max()) > gtol:
+            if self.nit >= maxiter:
+                return self._result(1, "the number of iterations is exhausted")
+            length, self.certificate = self._next()
+            falling = self.certificate in (StepStatus.NEGATIVE_CURVATURE, StepStatus.UNRESOLVED)
+            length, f = self._safeguard(length)
+            if falling and length > 0.0:
+                length, f = self._expand(length, f)
+            if length == 0.0:
+                return self._result(2, "no step along -g lowers f beyond its rounding")
+            if not math.isfinite(f):
+                return self._result(3, "f falls without bound")
+            if not self._move(length, f):
+                return self._result(4, "the gradient is not finite at x")
+            if listen(self.x, self.f):
+                return self._result(99, "the callback stopped the descent")
+        return self._result(0, f"no component of the gradient exceeds {gtol:g}")
+
+    def _next(self) -> tuple[float, StepStatus]:
+        """Choose the next length by the variant's rule, with its certificate."""
+        if self.variant == "abb" and self.shown is not None and self.shown.status is StepStatus.DESCENT:
+            return min(self._adaptive(float(self.shown)), self.max_step), StepStatus.DESCENT
+        if self.variant == "cauchy-bb" and self.nit % 2 and self.certificate is StepStatus.DESCENT:
+            return self.length, StepStatus.DESCENT
+        step = _judge(self.g, *self.function.curvature(self.x, self.g))
+        assert isinstance(step.status, StepStatus)
+        if step.status is StepStatus.DESCENT:
+            part = self.rng.uniform(RELAXED_FROM, 1.0) if self.variant == "relaxed" else 1.0
+            return min(part * float(step), self.max_step), step.status
+        # Before any step, one of a tenth of x's own size.
+        first = 0.1 * max(float(np.linalg.norm(self.x)), 1.0) / float(np.linalg.norm(self.g))
+        return min(GROWTH * self.length or first, self.max_step), step.status
+
+    def _adaptive(self, bb1: float) -> float:
+        """Choose between BB1 and the shortest of the latest BB2: the smaller BB2 / BB1, the more g lies across."""
+        if self.latest[-1] < self.threshold * bb1:
+            self.threshold /= ADAPT
+            return min(self.latest)
+        self.threshold *= ADAPT
+        return bb1
+
+    def _safeguard(self, length: float) -> tuple[float, float]:
+        """
+        Cut the step until f satisfies Armijo's rule against the reference; (0, f) where none does.
+
+        The rounding of f is forgiven to the first length alone: forgiven to cut ones it would let f creep uphill.
+        """
+        gg, rounding = float(self.g @ self.g), 4.0 * EPS * abs(self.f)
+        ceiling = max(self.reference) + rounding
+        while True:
+            f = self._at(length)
+            if f <= ceiling - ARMIJO * length * gg:
+                return length, f
+            ceiling = max(self.reference)
+            if length * gg <= rounding or length == 0.0:
+                return 0.0, self.f
+            # Least of the parabola through f, its slope -gᵀg and the value just found.
+            rise = f - self.f + length * gg
+            parabola = 0.5 * length * length * gg / rise if math.isfinite(rise) and rise > 0.0 else 0.0
+            length = min(max(parabola, 0.1 * length), 0.5 * length)
+
+    def _expand(self, length: float, f: float) -> tuple[float, float]:
+        """Double the step while f falls; f = -inf where it never ends."""
+        for _ in range(DOUBLINGS):
+            longer = min(2.0 * length, self.max_step)
+            further = self._at(longer) if longer > length else math.inf
+            if not further < f:
+                return length, f
+            length, f = longer, further
+        return length, -math.inf
+
+    def _at(self, length: float) -> float:
+        with np.errstate(all="ignore"):
+            f = self.function.value(self.x - length * self.g)
+        return math.inf if math.isnan(f) else f
+
+    def _move(self, length: float, f: float) -> bool:
+        """Go there and read the curvature of the step from the two gradients; False where the new one is not finite."""
+        x = self.x - length * self.g
+        g = self.function.gradient(x)
+        if not np.isfinite(g).all():
+            return False
+        if self.variant == "abb":
+            y = self.g - g
+            self.shown = _judge(self.g, float(self.g @ y) / length, 4.0 * EPS * float(self.g @ self.g) / length)
+            yy = float(y @ y)
+            if self.shown.status is StepStatus.DESCENT and yy > 0.0:
+                self.latest.append(length * float(self.g @ y) / yy)
+        self.x, self.f, self.g, self.length = x, f, g, length
+        self.reference.append(f)
+        self.certificates[self.certificate] = self.certificates.get(self.certificate, 0) + 1
+        self.nit += 1
+        return True
+
+    def _result(self, status: int, reason: str) -> OptimizeResult:
+        from scipy.optimize import OptimizeResult
+
+        last = f"; in the last step {self.certificate.message}" if self.nit else ""
+        function = self.function
+        return OptimizeResult(
+            x=self.x,
+            fun=self.f,
+            jac=self.g,
+            nit=self.nit,
+            nfev=function.nfev,
+            njev=function.njev,
+            nhev=function.nhev,
+            status=status,
+            success=status == 0,
+            message=reason + last,
+            step_length=self.length,
+            certificate=self.certificate,
+            certificates=self.certificates,
+        )
+
+
+def _judge(g: Floats, D: float, bar: float) -> StepResult:
+    """Certify the step length of curvature D ± bar; a curvature that is not finite is not resolved."""
+    if not math.isfinite(D):
+        D, bar = 0.0, math.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return optimal_step(g, gHg=D, error=bar)
+
+
+def _listener(callback: Callable[..., Any] | None) -> Callable[[Floats, float], bool]:
+    """Wrap SciPy's two kinds of callback: True where it asks to stop."""
+    if callback is None:
+        return lambda x, f: False
+    from scipy.optimize import OptimizeResult
+
+    named = set(inspect.signature(callback).parameters) == {"intermediate_result"}
+
+    def listen(x: Floats, f: float) -> bool:
+        try:
+            if named:
+                callback(intermediate_result=OptimizeResult(x=x.copy(), fun=f))
+            else:
+                callback(x.copy())
+        except StopIteration:
+            return True
+        return False
+
+    return listen

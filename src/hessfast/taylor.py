@@ -244,6 +244,7 @@ class TaylorModel:
         Returns
         -------
         TaylorModel
+            With the error bars that the sweep found: |g|ᵀE|g| for gᵀHg, E those of H.
 
         Examples
         --------
@@ -253,8 +254,10 @@ class TaylorModel:
         """
         if fun is None:
             raise ValueError("fun must be a function: a gradient alone does not give f0")
-        result = hessian(fun, x0, jac=jac, full_output=True, **options)
-        return cls(result.x[result.index], result.fun, result.jac, result.hess)
+        r = hessian(fun, x0, jac=jac, full_output=True, **options)
+        g = np.abs(r.jac)
+        error = None if r.hess_error is None else float(g @ r.hess_error @ g)
+        return cls(r.x[r.index], r.fun, r.jac, r.hess, error=error, g_error=r.jac_error)
 
     def __repr__(self) -> str:
         norm = float(_norm(self._square, self._exponent)[0])

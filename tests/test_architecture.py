@@ -14,7 +14,7 @@ FLOORS = [
     {"_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"picture", "functions", "quadratic", "vectors"},
     {"lanes", "symmetric"},
-    {"execution", "steps", "noise"},
+    {"execution", "steps", "noise", "step_length"},
     {"plan", "problem"},
     {"hessian", "matrixfree"},
     {"taylor"},

@@ -391,7 +391,7 @@ def test_bad_input(arguments, error, match):
     ("options", "match"),
     [
         ({"gHg": np.nan}, "gHg must be finite"),
-        ({"gHg": [1.0, 2.0]}, "gHg must have shape"),
+        ({"gHg": [1.0, 2.0]}, "gHg must be a number"),
         ({"gHg": 1.0, "error": -1.0}, "error must be"),
         ({"gHg": 1.0, "error": np.nan}, "error must be"),
         ({"gHg": 1.0, "max_step": 0.0}, "max_step must be positive"),

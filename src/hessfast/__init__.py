@@ -13,7 +13,8 @@ from hessfast.results import (
     StepStatus,
     TaylorTerms,
 )
-from hessfast.taylor import TaylorModel, optimal_step
+from hessfast.step_length import optimal_step
+from hessfast.taylor import TaylorModel
 
 __all__ = [
     "EvaluationCounts",

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.results import StepResult, StepStatus
-from hessfast.taylor import optimal_step
+from hessfast.step_length import ScaledGradient, certify
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -337,9 +337,8 @@ def _judge(g: Floats, D: float, bar: float) -> StepResult:
     """Certify the step length of curvature D ± bar; a curvature that is not finite is not resolved."""
     if not math.isfinite(D):
         D, bar = 0.0, math.inf
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return optimal_step(g, gHg=D, error=bar)
+    gradient = ScaledGradient.of(g)
+    return certify(gradient, gradient.scaled(D), gradient.scaled(bar), max_step=math.inf)
 
 
 def _listener(callback: Callable[..., Any] | None) -> Callable[[Floats, float], bool]:

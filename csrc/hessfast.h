@@ -48,6 +48,11 @@ typedef struct {
 size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
                 const double *value, double *work, double *out, int *wrote);
 
+/* The same at the points of pairs first .. last-1 as hf_pair_points numbers them, without writing them down.
+ *   values (last-first, m) */
+size_t hf_sweep_pairs(const hf_function *f, size_t n, const double *x, size_t m, const int32_t *axis,
+                      const double *nodes, size_t first, size_t last, double *work, double *values, int *wrote);
+
 /* The same at the rows of X (points, n). Each row is copied for its call: values stand also where *wrote is 1.
  *   work (n) */
 size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out,

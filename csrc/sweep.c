@@ -1,17 +1,24 @@
 /* Tight loops over points for native callbacks.
  *
- * Two copies of x are used in turn, and the stores that prepare the next point are issued before f runs on the present
- * one. A vectorised f otherwise reads, with one wide load, coordinates that were stored a few cycles ago by narrow
- * stores: the load then waits for the stores to leave the store buffer (failed store forwarding), which costs more
- * than the rest of the loop for an f of some tens of nanoseconds.
+ * Where n is small, two copies of x are used in turn, and the stores that prepare the next point are issued before f
+ * runs on the present one. A vectorised f otherwise reads, with one wide load, coordinates that were stored a few
+ * cycles ago by narrow stores: the load then waits for the stores to leave the store buffer (failed store forwarding),
+ * which costs more than the rest of the loop for an f of some tens of nanoseconds. Where n is large the stores are long
+ * gone when f reads them, and a second copy would only take room in the first-level cache.
  *
- * Coordinates are put back after each call, so a callback that writes into x spoils later points. Such a write stands
- * in the copy until the end unless the last point happened to displace that very coordinate: the two last calls are
- * therefore checked before their coordinates are put back, at the cost of two comparisons of x a sweep.
+ * Coordinates are put back after each call, so a callback that writes into x would spoil later points. The last call
+ * on each copy is therefore compared with the point that it was given, at the cost of two comparisons a sweep.
  */
 #include <string.h>
 
 #include "hessfast.h"
+#include "pairs.h"
+
+#if defined(__GNUC__)
+#define HF_INLINE static inline __attribute__((always_inline))
+#else
+#define HF_INLINE static inline
+#endif
 
 static inline void displace(double *x, const int32_t *index, const double *value)
 {
@@ -57,15 +64,67 @@ static int holds(const double *x, size_t n, const double *origin, const int32_t 
     return 1;
 }
 
-static size_t sweep_refilled(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
-                             const double *value, double *work, double *out)
+typedef struct { int32_t index[2]; double value[2]; } point;
+
+/* Where the next point comes from: a list, or the pairs in their order. */
+typedef struct {
+    const int32_t *index;
+    const double *value;
+    const int32_t *axis;
+    const double *nodes;
+    size_t m, k;
+    hf_pair pair;
+} source;
+
+static inline point listed(source *from)
+{
+    point next = {{from->index[0], from->index[1]}, {from->value[0], from->value[1]}};
+    from->index += 2;
+    from->value += 2;
+    return next;
+}
+
+static inline point of_a_pair(source *from)
+{
+    const hf_pair pair = from->pair;
+    point next = {{from->axis[pair.i], from->axis[pair.j]},
+                  {from->nodes[pair.i * from->m + from->k], from->nodes[pair.j * from->m + from->k]}};
+    if (++from->k == from->m) {
+        from->k = 0;
+        from->pair = hf_pair_after(pair);
+    }
+    return next;
+}
+
+enum { TWO_COPIES_UP_TO = 400 };
+
+/* Inlined into both kinds of sweep, so that next_of is no call. */
+HF_INLINE size_t sweep(const hf_function *f, size_t n, const double *x, size_t points, source *from,
+                       point (*next_of)(source *), double *work, double *out, int *wrote)
 {
     const size_t stride = values_a_point(f, n);
+    const int in_turn = n <= TWO_COPIES_UP_TO && !f->refill;
+    double *now = work, *next = in_turn ? work + n : work;
+    point here = next_of(from), ahead = here;
+    memcpy(now, x, n * sizeof *x);
+    memcpy(next, x, n * sizeof *x);
+    displace(now, here.index, here.value);
     for (size_t p = 0; p < points; p++) {
-        memcpy(work, x, n * sizeof *x);
-        displace(work, index + 2 * p, value + 2 * p);
-        call(f, n, work, out + p * stride);
+        if (p + 1 < points) ahead = next_of(from);
+        if (in_turn && p + 1 < points) displace(next, ahead.index, ahead.value);
+        call(f, n, now, out + p * stride);
         if (raised(f)) return p;
+        if (!f->refill && p + 2 >= points && !holds(now, n, x, here.index, here.value)) {
+            *wrote = 1;
+            return p + 1;
+        }
+        if (f->refill)
+            memcpy(now, x, n * sizeof *x);
+        else
+            restore(now, x, here.index);
+        if (!in_turn && p + 1 < points) displace(now, ahead.index, ahead.value);
+        double *swap = now; now = next; next = swap;
+        here = ahead;
     }
     return points;
 }
@@ -73,26 +132,18 @@ static size_t sweep_refilled(const hf_function *f, size_t n, const double *x, si
 size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
                 const double *value, double *work, double *out, int *wrote)
 {
+    source from = {.index = index, .value = value};
     *wrote = 0;
-    if (points == 0) return 0;
-    if (f->refill) return sweep_refilled(f, n, x, points, index, value, work, out);
-    const size_t stride = values_a_point(f, n);
-    double *now = work, *next = work + n;
-    memcpy(now, x, n * sizeof *x);
-    memcpy(next, x, n * sizeof *x);
-    displace(now, index, value);
-    for (size_t p = 0; p < points; p++) {
-        if (p + 1 < points) displace(next, index + 2 * (p + 1), value + 2 * (p + 1));
-        call(f, n, now, out + p * stride);
-        if (raised(f)) return p;
-        if (p + 2 >= points && !holds(now, n, x, index + 2 * p, value + 2 * p)) {
-            *wrote = 1;
-            return p + 1;
-        }
-        restore(now, x, index + 2 * p);
-        double *swap = now; now = next; next = swap;
-    }
-    return points;
+    return points == 0 ? 0 : sweep(f, n, x, points, &from, listed, work, out, wrote);
+}
+
+size_t hf_sweep_pairs(const hf_function *f, size_t n, const double *x, size_t m, const int32_t *axis,
+                      const double *nodes, size_t first, size_t last, double *work, double *values, int *wrote)
+{
+    *wrote = 0;
+    if (first >= last) return 0;
+    source from = {.axis = axis, .nodes = nodes, .m = m, .pair = hf_pair_at(first)};
+    return sweep(f, n, x, (last - first) * m, &from, of_a_pair, work, values, wrote);
 }
 
 size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out,

@@ -89,6 +89,27 @@ static void flag_stops(void)
     CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out, &wrote) == 2 && calls == 3);
 }
 
+static void pairs_as_listed(void)
+{
+    enum { M = 2, PAIRS = N * (N - 1) / 2 };
+    static const int32_t axis[N] = {4, 3, 2, 1, 0};
+    double nodes[N * M], value[PAIRS * M * 2], work[2 * N], listed[PAIRS * M], out[PAIRS * M];
+    int32_t index[PAIRS * M * 2];
+    hf_function f = {.with_data = weigh};
+    for (size_t q = 0; q < N * M; q++) nodes[q] = 10.0 + (double)q;
+    hf_pair_points(M, axis, nodes, 0, PAIRS, index, value);
+    CHECK(hf_sweep(&f, N, x, PAIRS * M, index, value, work, listed, &wrote) == PAIRS * M);
+    for (size_t first = 0; first < PAIRS; first += 3) {
+        size_t last = first + 3 < PAIRS ? first + 3 : PAIRS;
+        CHECK(hf_sweep_pairs(&f, N, x, M, axis, nodes, first, last, work, out, &wrote) == (last - first) * M);
+        CHECK(!wrote && memcmp(out, listed + first * M, (last - first) * M * sizeof *out) == 0);
+    }
+    f.with_data = scribble;
+    calls = 0;
+    CHECK(hf_sweep_pairs(&f, N, x, M, axis, nodes, 0, PAIRS, work, out, &wrote) == (size_t)calls && wrote);
+    CHECK(hf_sweep_pairs(&f, N, x, M, axis, nodes, 3, 3, work, out, &wrote) == 0);
+}
+
 static void gradients(void)
 {
     double work[2 * N], out[POINTS * N], rows[2 * N], saved[2 * N];
@@ -130,6 +151,7 @@ int main(void)
     each_point_in_turn((hf_function){.plain = weigh_plain});
     writer_is_found();
     flag_stops();
+    pairs_as_listed();
     gradients();
     one_point();
     block_of_columns();

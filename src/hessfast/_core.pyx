@@ -28,6 +28,9 @@ cdef extern from "hessfast.h":
                        double *block) noexcept nogil
     size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
                     const double *value, double *work, double *out, int *wrote) noexcept nogil
+    size_t hf_sweep_pairs(const hf_function *f, size_t n, const double *x, size_t m, const int32_t *axis,
+                          const double *nodes, size_t first, size_t last, double *work, double *values,
+                          int *wrote) noexcept nogil
     size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work,
                          double *out, int *wrote) noexcept nogil
     int hf_evaluate(const hf_function *f, size_t n, double *x, double *out) noexcept nogil
@@ -133,6 +136,17 @@ cdef class NativeCall:
             with nogil:
                 done = hf_sweep(&self.function, <size_t>x.shape[0], &x[0], <size_t>index.shape[0],
                                 &index[0, 0], &value[0, 0], &work[0], &out[0], &wrote)
+        return done, wrote != 0
+
+    def pairs(self, const double[::1] x, const int32_t[::1] axis, const double[:, ::1] nodes, size_t first,
+              size_t last, double[::1] work, double[::1] values):
+        """As `displaced`, at the points of pairs first .. last-1."""
+        cdef size_t done = 0
+        cdef int wrote = 0
+        if last > first:
+            with nogil:
+                done = hf_sweep_pairs(&self.function, <size_t>x.shape[0], &x[0], <size_t>nodes.shape[1], &axis[0],
+                                      &nodes[0, 0], first, last, &work[0], &values[0], &wrote)
         return done, wrote != 0
 
     def rows(self, const double[:, ::1] X, double[::1] work, double[::1] out):

@@ -108,6 +108,25 @@ class Evaluator(ABC):
         self.seconds = time.perf_counter() - start
         return value
 
+    def pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+        """Evaluate the points of pairs first .. last-1 of the strict lower triangle, in row order.
+
+        Parameters
+        ----------
+        axes : ndarray, shape (n,)
+            Coordinate that each axis is.
+        nodes : ndarray, shape (n, m)
+            Displaced coordinate of each axis at each node.
+
+        Returns
+        -------
+        ndarray, shape ((last - first) * m,)
+            Node fastest.
+        """
+        index, value = self.buffers((last - first) * nodes.shape[1])
+        _core.pair_points(axes, nodes, first, last, index, value)
+        return self.displaced(index, value)
+
     @abstractmethod
     def fork(self) -> Evaluator:
         """Return an evaluator of the same function for one more worker, its count at zero."""
@@ -173,6 +192,28 @@ class NativeEvaluator(Evaluator):
         made.seconds = self.seconds
         made._slice = self._slice
         return made
+
+    def pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+        """As `Evaluator.pairs`; in C the points need not be written down first."""
+        m = nodes.shape[1]
+        points = (last - first) * m
+        if points > self._slice:
+            return super().pairs(axes, nodes, first, last)
+        values = np.empty(points)
+        start = time.perf_counter()
+        calls, wrote = self._call.pairs(self.x, axes, nodes, first, last, self._work, values)
+        if wrote:
+            self.nfev += calls
+            self._bind(refill=True)
+            return super().pairs(axes, nodes, first, last)
+        self._account(0, points, calls, start)
+        self.seconds = (time.perf_counter() - start) / points
+        if calls < points:  # a point raised: the general way finds out what
+            assert self._flag is not None
+            self._flag[0] = 0
+            whole = calls // m
+            values[whole * m :] = super().pairs(axes, nodes, first + whole, last)
+        return values
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         values = self._empty(len(index))

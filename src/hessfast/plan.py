@@ -104,9 +104,7 @@ class Plan:
         inverse_steps = 1.0 / self.steps_taken[:, :m]
 
         def tile(evaluator: Evaluator, first: int, last: int) -> None:
-            index, value = evaluator.buffers((last - first) * m)
-            _core.pair_points(self.axes, nodes, first, last, index, value)
-            values = evaluator.displaced(index, value)
+            values = evaluator.pairs(self.axes, nodes, first, last)
             _core.assemble_pairs(self.stencil.pair_weights, f0, values_i, inverse_steps, first, last, values, H)
 
         team.each_tile(self.pairs, m, tile)

@@ -15,6 +15,8 @@ from numba import njit
 from test_hessian import numba_loop, rosenbrock
 
 import hessfast
+from hessfast.functions import PythonFunction
+from hessfast.lanes import make_evaluator
 
 
 @njit(fastmath=True)
@@ -84,9 +86,6 @@ def python_lane(n, rounds=40, evaluations=20_000):
     def f(x):
         return 1.0
 
-    from hessfast.functions import PythonFunction
-    from hessfast.lanes import make_evaluator
-
     evaluator = make_evaluator(PythonFunction(f), x)
 
     def calls():
@@ -101,9 +100,7 @@ def python_lane(n, rounds=40, evaluations=20_000):
         rounds, time.thread_time, lambda: evaluator.displaced(index, value), calls, empty
     )
     median = [statistics.median(times) / evaluations * 1e9 for times in (lane, bare_calls, loop)]
-    print(
-        f"Python lane, n = {n}: {median[0]:.0f} ns an evaluation, a bare call in a Python loop {median[1] - median[2]:.0f} ns"
-    )
+    print(f"Python lane, n = {n}: {median[0]:.0f} ns an evaluation, a bare call {median[1] - median[2]:.0f} ns")
 
 
 def main():

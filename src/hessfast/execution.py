@@ -7,7 +7,7 @@ and runs a sweep tile by tile. Results do not depend on the number of workers: e
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from types import TracebackType
@@ -77,19 +77,16 @@ class Team:
 
     def each_tile(self, total: int, points_each: int, task: Callable[[Evaluator, int, int], None]) -> None:
         """Run task(evaluator, first, last) for tiles that cut 0 .. total, each item of points_each points."""
-        tiles = _Tiles(total, self._tile_size(points_each))
-        if self._pool is None:
-            for first, last in tiles:
-                task(self.evaluator, first, last)
-            return
+        tiles = _Tiles(total, points_each)
         stop = threading.Event()
 
         def pull(worker: Evaluator) -> None:
-            for first, last in tiles:
-                if stop.is_set():
-                    return
-                task(worker, first, last)
+            while not stop.is_set() and (tile := tiles.take(worker)):
+                task(worker, *tile)
 
+        if self._pool is None:
+            pull(self.evaluator)
+            return
         self._finish([self._pool.submit(pull, worker) for worker in self._workers()], stop)
 
     def _workers(self) -> list[Evaluator]:
@@ -97,13 +94,6 @@ class Team:
         while len(self._others) < self._count - 1:
             self._others.append(self.evaluator.fork())
         return [self.evaluator, *self._others]
-
-    def _tile_size(self, points_each: int) -> int:
-        seconds = max(self.evaluator.seconds, 1e-9) * points_each
-        size = min(int(_TILE_SECONDS / seconds), _TILE_POINTS // points_each)
-        if isinstance(self.evaluator, BatchedEvaluator):
-            size = self.evaluator.block // points_each
-        return max(1, size)
 
     def _shared(self, points: int, run: Callable[[Evaluator, slice], NDArray[np.float64]]) -> NDArray[np.float64]:
         whole = slice(0, points)
@@ -132,18 +122,25 @@ class Team:
 
 
 class _Tiles:
-    """The ranges that cut 0 .. total, handed out to whoever asks next."""
+    """The ranges that cut 0 .. total, handed out to whoever asks next.
 
-    def __init__(self, total: int, size: int) -> None:
-        self._ranges = iter(range(0, total, size))
+    Each is sized by what an evaluation cost the asking worker last: the cost known before a sweep may come from a
+    handful of points and be mostly the price of asking for them.
+    """
+
+    def __init__(self, total: int, points_each: int) -> None:
+        self._next = 0
         self._total = total
-        self._size = size
+        self._points_each = points_each
         self._lock = threading.Lock()
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return self
-
-    def __next__(self) -> tuple[int, int]:
+    def take(self, worker: Evaluator) -> tuple[int, int] | None:
+        """Return (first, last) of the next tile, None where all are taken."""
+        if isinstance(worker, BatchedEvaluator):
+            points = worker.block
+        else:
+            points = min(_TILE_POINTS, int(_TILE_SECONDS / max(worker.seconds, 1e-9)))
         with self._lock:
-            first = next(self._ranges)
-        return first, min(self._total, first + self._size)
+            first = self._next
+            self._next = last = min(self._total, first + max(1, points // self._points_each))
+        return (first, last) if first < last else None

@@ -74,6 +74,33 @@ void hf_assemble_pairs(size_t m, const double *weights, double f0, const double 
 /* Copy the strict lower triangle into the upper one. H (n, ldh) */
 void hf_mirror_lower(size_t n, double *H, size_t ldh);
 
+/* ---- Error parts of pair entries (csrc/bars.c) ---------------------------------------------------------------------*/
+enum { HF_MAX_ORDER = 8 };
+
+typedef struct {
+    size_t m;                   /* order, at most HF_MAX_ORDER */
+    const double *weights;      /* (m) of s_k in H_ij */
+    const double *coefficients; /* (m, m) row l: weights of s_k in c_{l+2} */
+    double product;             /* |t_1 t_2 .. t_m| */
+    double noise;               /* standard deviation of H_ij in units of that of f over h_i h_j */
+} hf_pair_formula;
+
+/* Standard deviation of f's noise at a value F: sqrt(level^2 + growth |F - f0| + (relative F)^2). */
+typedef struct {
+    double f0, level, growth, relative;
+} hf_noise;
+
+/* Entries from s_k = psi_k / (a_ik a_jk).
+ *   s (count, m), rate (count) ratio at which the axes' coefficients fall, noise (count) that of f over |h_i h_j|;
+ *   value, truncation, condition (count)  out */
+void hf_pair_parts(const hf_pair_formula *formula, size_t count, const double *s, const double *rate,
+                   const double *noise, double *value, double *truncation, double *condition);
+
+/* hf_assemble_pairs, the same bits, with the error parts. rate (n); H, truncation, condition (n, ld) */
+void hf_assemble_parts(const hf_pair_formula *formula, const hf_noise *noise, const double *axis_values,
+                       const double *inverse_steps, const double *rate, size_t first, size_t last,
+                       const double *values, double *H, double *truncation, double *condition, size_t ld);
+
 /* ---- Symmetric matrices given by one triangle ----------------------------------------------------------------------
  *
  * Only the named triangle is read; what stands in the other may be anything.

@@ -11,11 +11,12 @@ import hessfast
 
 SOURCE = Path(hessfast.__file__).parent
 FLOORS = [
-    {"_core", "_quadform", "_vectors", "stencils", "results", "njit"},
-    {"picture", "functions", "quadratic", "vectors"},
-    {"lanes", "symmetric"},
-    {"execution", "steps", "noise", "step_length"},
-    {"plan", "problem"},
+    {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
+    {"noise", "picture", "functions", "quadratic", "vectors"},
+    {"ladder", "lanes", "symmetric"},
+    {"execution", "bars", "steps", "step_length"},
+    {"plan", "problem", "refinement"},
+    {"differences"},
     {"hessian", "matrixfree"},
     {"taylor"},
     {"descent"},

@@ -9,11 +9,26 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessfast.differences import Found, with_search, with_steps
 from hessfast.execution import Team
 from hessfast.plan import Plan
-from hessfast.problem import Fun, Jac, Problem, bind, checked_order, given_steps
+from hessfast.problem import (
+    Fun,
+    Jac,
+    Problem,
+    bind,
+    box,
+    check_room,
+    checked_order,
+    given_steps,
+    noise_given,
+)
 from hessfast.results import HessianResult, HessianStatus
-from hessfast.stencils import stencil
+from hessfast.stencils import ORDERS, stencil
+from hessfast.steps import make_axes, start_search
+
+Array = NDArray[np.float64]
+Order = int | Literal["auto"]
 
 
 @overload
@@ -22,14 +37,17 @@ def hessian(
     x0: ArrayLike,
     *,
     jac: Jac = ...,
-    order: int = ...,
+    order: Order = ...,
     rel_step: ArrayLike | None = ...,
     abs_step: ArrayLike | None = ...,
+    noise: float | None = ...,
+    bounds: Any = ...,
     mask: ArrayLike | None = ...,
     args: tuple[Any, ...] = ...,
     kwargs: Mapping[str, Any] | None = ...,
     vectorized: bool = ...,
     workers: int | None = ...,
+    on_error: Any = ...,
     out: NDArray[np.float64] | None = ...,
     full_output: Literal[False] = ...,
 ) -> NDArray[np.float64]: ...
@@ -39,14 +57,17 @@ def hessian(
     x0: ArrayLike,
     *,
     jac: Jac = ...,
-    order: int = ...,
+    order: Order = ...,
     rel_step: ArrayLike | None = ...,
     abs_step: ArrayLike | None = ...,
+    noise: float | None = ...,
+    bounds: Any = ...,
     mask: ArrayLike | None = ...,
     args: tuple[Any, ...] = ...,
     kwargs: Mapping[str, Any] | None = ...,
     vectorized: bool = ...,
     workers: int | None = ...,
+    on_error: Any = ...,
     out: NDArray[np.float64] | None = ...,
     full_output: Literal[True],
 ) -> HessianResult: ...
@@ -55,14 +76,17 @@ def hessian(
     x0: ArrayLike,
     *,
     jac: Jac = None,
-    order: int = 4,
+    order: Order = 4,
     rel_step: ArrayLike | None = None,
     abs_step: ArrayLike | None = None,
+    noise: float | None = None,
+    bounds: Any = None,
     mask: ArrayLike | None = None,
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] | None = None,
     vectorized: bool = False,
     workers: int | None = None,
+    on_error: Any = "raise",
     out: NDArray[np.float64] | None = None,
     full_output: bool = False,
 ) -> NDArray[np.float64] | HessianResult:
@@ -79,11 +103,16 @@ def hessian(
     jac : callable, native function or True, optional
         Gradient, ``jac(x, *args, **kwargs) -> (n,)``; True where `fun` returns (f, g). The Hessian is then formed
         from differences of gradients.
-    order : {1, 2, 4, 6, 8}
-        Order of the error in the step.
+    order : {1, 2, 4, 6, 8, "auto"}
+        Order of the error in the step; "auto" is 6 where the noise of `fun` is at rounding level, else 4.
     rel_step, abs_step : float or array_like, shape (n,), optional
         Step of each coordinate, exactly as it is used: the smallest node of the stencil; `rel_step` in units of
-        |x_i|, or of 1 where x_i = 0. Negative steps point the one-sided stencil of order 1 the other way.
+        |x_i|, or of 1 where x_i = 0. A negative step makes the stencil one-sided, downwards; a positive one whose
+        symmetric stencil leaves the bounds makes it one-sided upwards. By default the steps are searched for.
+    noise : float, optional
+        Standard deviation of `fun`'s own noise near x0; measured by default.
+    bounds : tuple (lb, ub) of scalars or arrays, or object with lb and ub, optional
+        No point outside is ever evaluated; at an edge the stencils are one-sided.
     mask : array_like of bool, shape (n,), optional
         True where to differentiate; the Hessian is then the (m, m) block of those coordinates.
     args : tuple, kwargs : mapping
@@ -92,6 +121,8 @@ def hessian(
         Whether `fun` takes points as columns, (n, p) -> (p,), and `jac` (n, p) -> (n, p).
     workers : int, optional
         Threads for a native function; giving it is your word that the function is thread-safe.
+    on_error : "raise", exception type or tuple of them
+        Exceptions of `fun` that count as a wall, as values that are not finite do: steps are kept short of it.
     out : ndarray, shape (m, m), float64, C-contiguous, optional
         Written at the very end, and returned; untouched where anything was raised.
     full_output : bool
@@ -110,13 +141,15 @@ def hessian(
     Warns
     -----
     RuntimeWarning
-        Where `fun` was not finite at points of the stencil: the entries that depend on them are NaN.
+        Where `fun` was not finite at points of the stencil: the entries that depend on them are NaN. Where f(x0) had
+        changed by the end of the run.
 
     Notes
     -----
-    With m the order, costs 1 + 2n max(1, m/2) + m n(n-1)/2 evaluations of `fun`, or 1 + 2n max(1/2, m/2) of `jac`.
-    The pair formula is in the module `hessfast.stencils`. Memory beside `fun`'s own: 8n² bytes, twice that with
-    `out`, and one tile.
+    With m the order and steps given, costs 1 + 2n max(1, m/2) + m n(n-1)/2 evaluations of `fun`, or
+    1 + 2n max(1/2, m/2) of `jac`. The search for steps adds 6 evaluations for the noise of `fun` and some 8 a
+    coordinate; the result says how they were spent. The pair formula is in the module `hessfast.stencils`, the search
+    in `hessfast.ladder`. Memory beside `fun`'s own: 8n² bytes, four times that with error bars, and one tile.
 
     References
     ----------
@@ -133,13 +166,18 @@ def hessian(
     array([[ 802., -400.],
            [-400.,  200.]])
     """
-    order = checked_order(order)
-    with bind(fun, x0, jac=jac, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers) as problem:
+    order = checked_order(order, (*ORDERS, "auto"))
+    noise = noise_given(noise)
+    with bind(
+        fun, x0, jac=jac, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
+    ) as problem:
         _check_out(out, problem.axes.size)
+        lower, upper = box(bounds, problem.x)
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
-        if step is None:
-            step = _textbook_steps(problem, order)
-        result = _from_gradients(problem, order, step) if problem.jac else _from_values(problem, order, step)
+        if problem.jac:
+            result = _from_gradients(problem, 4 if order == "auto" else int(order), step)
+        else:
+            result = _from_values(problem, order, step, noise, lower, upper)
     _warn(result)
     if out is not None:
         out[...] = result.hess
@@ -147,10 +185,9 @@ def hessian(
     return result if full_output else result.hess
 
 
-def _textbook_steps(problem: Problem, order: int) -> NDArray[np.float64]:
-    """Balance truncation h^m against condition error eps/h^2 (eps/h from gradients), scaled by max(|x_i|, 1)."""
-    power = 1.0 / (order + (1 if problem.jac else 2))
-    return np.finfo(np.float64).eps ** power * np.maximum(np.abs(problem.x[problem.axes]), 1.0)
+def _textbook_steps(problem: Problem, order: int) -> Array:
+    """Balance truncation h^m against the condition error eps/h of differenced gradients, scaled by max(|x_i|, 1)."""
+    return np.finfo(np.float64).eps ** (1.0 / (order + 1)) * np.maximum(np.abs(problem.x[problem.axes]), 1.0)
 
 
 def _check_out(out: NDArray[np.float64] | None, m: int) -> None:
@@ -176,22 +213,61 @@ def value_at(team: Team) -> float:
     return f0
 
 
-def _from_values(problem: Problem, order: int, step: NDArray[np.float64]) -> HessianResult:
+def _from_values(
+    problem: Problem,
+    order: Order,
+    step: Array | None,
+    noise: float | None,
+    lower: Array,
+    upper: Array,
+) -> HessianResult:
     team = problem.fun
     assert team is not None
-    plan = Plan.make(problem.x, problem.axes, step, stencil(order))
-    f0 = value_at(team)
-    axis_values = plan.axis_values(team)
-    H = np.zeros((step.size, step.size))
-    with np.errstate(all="ignore"):
-        plan.sweep(team, f0, axis_values, H)
-        H[np.diag_indices_from(H)] = plan.stencil.diagonal(f0, axis_values, plan.steps_taken)
-        jac = plan.stencil.gradient(f0, axis_values, plan.steps_taken)
-    return _result(problem, f0, jac, H, step, team.lane)
+    check_room(problem.x, problem.axes, lower, upper, 6 if order == "auto" else int(order))
+    if step is None:
+        f0 = value_at(team)
+        search = start_search(team, problem.axes, f0, lower, upper, noise)
+        chosen = search.automatic_order() if order == "auto" else int(order)
+        found = with_search(search, chosen)
+    else:
+        chosen = 4 if order == "auto" else int(order)
+        one_sided = _one_sided(problem, step, chosen, lower, upper)
+        f0 = value_at(team)
+        found = with_steps(team, make_axes(team, problem.axes, lower, upper), f0, chosen, step, one_sided)
+    return _result(problem, f0, found, team.lane)
 
 
-def _from_gradients(problem: Problem, order: int, step: NDArray[np.float64]) -> HessianResult:
+def _one_sided(problem: Problem, step: Array, order: int, lower: Array, upper: Array) -> NDArray[np.bool_]:
+    """Which given steps make a one-sided stencil: negative ones, and those whose symmetric stencil leaves the box.
+
+    Raises
+    ------
+    ValueError
+        The one-sided stencil leaves it too.
+    """
+    x, low, high = problem.x[problem.axes], lower[problem.axes], upper[problem.axes]
+
+    def leaves(nodes: tuple[int, ...]) -> NDArray[np.bool_]:
+        with np.errstate(over="ignore"):  # refused by name later
+            points = x[:, None] + np.multiply.outer(step, np.array(nodes, dtype=np.float64))
+        return np.asarray(
+            ((points < low[:, None]) | (points > high[:, None])).any(axis=1) & np.isfinite(points).all(axis=1)
+        )
+
+    one_sided: NDArray[np.bool_] = (step < 0.0) | leaves(stencil(order).axis_nodes)
+    if order == 1:
+        one_sided[:] = True
+    out = one_sided & leaves(stencil(order, True).axis_nodes)
+    if out.any():
+        i = int(np.argmax(out))
+        raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{problem.axes[i]}] = {x[i]!r}")
+    return one_sided
+
+
+def _from_gradients(problem: Problem, order: int, step: Array | None) -> HessianResult:
     """Difference gradients: column i of H from the axis nodes of coordinate i, then the symmetric part."""
+    if step is None:
+        step = _textbook_steps(problem, order)
     team = problem.jac
     assert team is not None
     plan = Plan.make(problem.x, problem.axes, step, stencil(order))
@@ -201,34 +277,42 @@ def _from_gradients(problem: Problem, order: int, step: NDArray[np.float64]) -> 
         raise ValueError("jac: is not finite at x0")
     columns = plan.columns(team, g0)
     H = 0.5 * (columns + columns.T)
-    return _result(problem, f0, g0[problem.axes], H, step, "gradient")
+    one_sided = np.full(step.size, order == 1)
+    return _result(problem, f0, Found(g0[problem.axes], H, step, one_sided, order, np.nan), "gradient")
 
 
-def _result(
-    problem: Problem,
-    f0: float,
-    jac: NDArray[np.float64],
-    H: NDArray[np.float64],
-    step: NDArray[np.float64],
-    lane: str,
-) -> HessianResult:
+def _result(problem: Problem, f0: float, found: Found, lane: str) -> HessianResult:
+    H = found.hess
     missing = int(np.count_nonzero(~np.isfinite(H)))
     H[~np.isfinite(H)] = np.nan
+    error = None
+    if found.truncation_error is not None and found.condition_error is not None:
+        error = found.truncation_error + found.condition_error
+    status = HessianStatus.DRIFTED if found.drifted else HessianStatus.COMPLETE
     return HessianResult(
         x=problem.x,
         index=problem.axes,
         fun=f0,
-        jac=jac,
+        jac=found.jac,
         hess=H,
-        step=step,
+        hess_error=error,
+        truncation_error=found.truncation_error,
+        condition_error=found.condition_error,
+        jac_error=found.jac_error,
+        step=found.step,
+        one_sided=found.one_sided,
+        order=found.order,
+        noise=found.noise,
         nfev=problem.nfev,
         njev=problem.njev,
+        evaluations=found.evaluations,
+        refined=found.refined,
         lane=lane,
-        status=HessianStatus.NOT_FINITE if missing else HessianStatus.COMPLETE,
+        status=HessianStatus.NOT_FINITE if missing else status,
         missing=missing,
     )
 
 
 def _warn(result: HessianResult) -> None:
-    if result.missing:
+    if not result.success:
         warnings.warn(f"hessian: {result.message}", RuntimeWarning, stacklevel=3)

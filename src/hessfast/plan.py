@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from hessfast import _core
 from hessfast.execution import Team
 from hessfast.lanes import Evaluator
 from hessfast.stencils import Stencil
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,14 +73,6 @@ class Plan:
         """Evaluations that the plan needs, f(x) included."""
         return 1 + self.nodes.size + len(self.stencil.pair_nodes) * self.pairs
 
-    def axis_values(self, team: Team) -> NDArray[np.float64]:
-        """Evaluate f at all axis nodes: shape (m, len(stencil.axis_nodes))."""
-        index = np.full((self.nodes.size, 2), -1, dtype=np.int32)
-        index[:, 0] = np.repeat(self.axes, self.nodes.shape[1])
-        value = np.zeros((self.nodes.size, 2))
-        value[:, 0] = self.nodes.reshape(-1)
-        return team.displaced(index, value).reshape(*self.nodes.shape, *team.evaluator.shape)
-
     def columns(self, team: Team, g0: NDArray[np.float64]) -> NDArray[np.float64]:
         """Difference gradients along each axis: column i is H e_i, shape (m, m), not yet symmetric."""
         nodes = self.nodes.shape[1] if self.stencil.order > 1 else 1
@@ -96,16 +91,12 @@ class Plan:
             team.each_tile(self.axes.size, nodes, tile)
         return columns
 
-    def sweep(self, team: Team, f0: float, axis_values: NDArray[np.float64], H: NDArray[np.float64]) -> None:
-        """Evaluate all pairs, tile by tile, and write the off-diagonal of H (m, m)."""
+    def each_tile(self, team: Team, write: Callable[[int, int, Array], None], first: int, last: int) -> None:
+        """Evaluate pairs first .. last-1 tile by tile and hand their values over: write(start, stop, values)."""
         m = len(self.stencil.pair_nodes)
         nodes = np.ascontiguousarray(self.nodes[:, :m])
-        values_i = np.ascontiguousarray(axis_values[:, :m])
-        inverse_steps = 1.0 / self.steps_taken[:, :m]
 
-        def tile(evaluator: Evaluator, first: int, last: int) -> None:
-            values = evaluator.pairs(self.axes, nodes, first, last)
-            _core.assemble_pairs(self.stencil.pair_weights, f0, values_i, inverse_steps, first, last, values, H)
+        def tile(evaluator: Evaluator, start: int, stop: int) -> None:
+            write(first + start, first + stop, evaluator.pairs(self.axes, nodes, first + start, first + stop))
 
-        team.each_tile(self.pairs, m, tile)
-        _core.mirror_lower(H)
+        team.each_tile(last - first, m, tile)

@@ -67,6 +67,7 @@ def bind(
     kwargs: Mapping[str, Any] | None = None,
     vectorized: bool = False,
     workers: int | None = None,
+    on_error: Any = "raise",
 ) -> Problem:
     """Check the arguments that all public functions share.
 
@@ -83,6 +84,7 @@ def bind(
         workers = operator.index(workers)
         if workers < 1:
             raise ValueError(f"workers: must be at least 1, got {workers}")
+    wall = exceptions(on_error)
     functions: list[Team | None] = []
     both = jac is True
     for name, obj in (("fun", fun), ("jac", fun if both else jac)):
@@ -91,7 +93,7 @@ def bind(
             continue
         part = (0 if name == "fun" else 1) if both else None
         function = make_function(obj, name=name, gradient=name == "jac", part=part, **named)
-        evaluator = make_evaluator(function, x, gradient=name == "jac")
+        evaluator = make_evaluator(function, x, wall=wall, gradient=name == "jac")
         functions.append(Team(evaluator, workers))
     if functions == [None, None]:
         raise TypeError("fun: None needs a callable jac")
@@ -151,8 +153,93 @@ def given_steps(
     return steps
 
 
-def checked_order(order: int, allowed: Sequence[int] = ORDERS) -> int:
+def box(bounds: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the bounds of every coordinate, infinite where there are none.
+
+    Parameters
+    ----------
+    bounds : None, object with lb and ub, or tuple (lb, ub) of scalars or arrays of shape (n,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bounds that could be read in two ways, or that x violates.
+    """
+    if bounds is None:
+        return np.full(x.size, -np.inf), np.full(x.size, np.inf)
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        pair = bounds.lb, bounds.ub
+    elif not isinstance(bounds, tuple):
+        raise TypeError(f"bounds: must have lb and ub, or be a tuple (lb, ub); got {type(bounds).__name__}")
+    elif len(bounds) != 2:
+        raise ValueError(f"bounds: a tuple must be (lb, ub), got {len(bounds)} elements")
+    elif x.size == 2 and all(isinstance(side, (list, tuple)) and len(side) == 2 for side in bounds):
+        raise ValueError("bounds: two pairs read both as (lb, ub) and as one pair a coordinate; give arrays")
+    else:
+        pair = bounds
+    sides = []
+    for name, side in zip(("lower", "upper"), pair, strict=True):
+        side = np.asarray(side)
+        if side.dtype.kind not in "fiub":
+            raise TypeError(f"bounds: the {name} one must be real numbers, got dtype {side.dtype}")
+        if side.shape not in ((), (x.size,)):
+            raise ValueError(f"bounds: a scalar or shape {(x.size,)} expected, got {side.shape}")
+        sides.append(np.broadcast_to(side.astype(np.float64), x.shape).copy())
+    lower, upper = sides
+    outside = ~((lower <= x) & (x <= upper))
+    if outside.any():
+        i = int(np.argmax(outside))
+        raise ValueError(f"bounds: x0[{i}] = {x[i]!r} is not within [{lower[i]!r}, {upper[i]!r}]")
+    return lower, upper
+
+
+def check_room(
+    x: NDArray[np.float64],
+    axes: NDArray[np.int32],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    order: int,
+) -> None:
+    """Refuse a coordinate whose bounds leave room for no stencil.
+
+    Raises
+    ------
+    ValueError
+        Naming the coordinate.
+    """
+    size = np.maximum(np.abs(x), np.finfo(np.float64).tiny)
+    tight = (np.maximum(upper - x, x - lower) < 64 * (order + 1) * np.finfo(np.float64).eps * size)[axes]
+    if tight.any():
+        i = int(axes[np.argmax(tight)])
+        raise ValueError(
+            f"bounds: [{lower[i]!r}, {upper[i]!r}] leaves no room for a stencil at x0[{i}] = {x[i]!r}; "
+            "leave that coordinate out by mask"
+        )
+
+
+def exceptions(on_error: Any) -> tuple[type[BaseException], ...]:
+    """Return the exception types that count as a wall: none for "raise"."""
+    if isinstance(on_error, str) and on_error == "raise":
+        return ()
+    types = on_error if isinstance(on_error, tuple) else (on_error,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in types):
+        raise TypeError(f'on_error: must be "raise", an exception type or a tuple of them, got {on_error!r}')
+    return types
+
+
+def noise_given(noise: float | None) -> float | None:
+    """Return the noise level that the caller knows, or None."""
+    if noise is None:
+        return None
+    if isinstance(noise, bool) or not isinstance(noise, (int, float, np.floating, np.integer)):
+        raise TypeError(f"noise: must be a real number, got {type(noise).__name__}")
+    if not (np.isfinite(noise) and noise >= 0):
+        raise ValueError(f"noise: must be finite and not negative, got {noise!r}")
+    return float(noise)
+
+
+def checked_order(order: int | str, allowed: Sequence[int | str] = ORDERS) -> Any:
     """Return order, one of those allowed."""
     if isinstance(order, bool) or order not in allowed:
         raise ValueError(f"order: must be one of {', '.join(map(str, allowed))}, got {order!r}")
-    return int(order)
+    return order if isinstance(order, str) else int(order)

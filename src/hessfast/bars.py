@@ -1,0 +1,90 @@
+"""Error bars: what the formulas leave out (truncation) and what the noise of f leaves in (condition)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast._bars import PairFormula
+from hessfast.ladder import VISIBLE, Ladder
+from hessfast.noise import EPS, NoiseModel
+from hessfast.stencils import Stencil
+
+Array = NDArray[np.float64]
+
+CONDITION_FACTOR = 2.5
+"""Standard deviations of the noise in an error bar."""
+
+TRUNCATION_FACTOR = 3.0
+"""Estimated truncation errors in an error bar: the estimates scatter by that much about the errors found."""
+
+ROUNDING_FACTOR = 4.0
+"""Roundings of the result itself, eps each."""
+
+
+@cache
+def pair_formula(stencil: Stencil) -> PairFormula:
+    """Return the pair formula of a stencil with what its error parts need."""
+    t = np.array(stencil.pair_nodes, dtype=np.float64)
+    coefficients = np.ascontiguousarray(np.linalg.inv(np.vander(t, increasing=True)))
+    weights = stencil.pair_weights / (t * t)
+    # psi has f at the pair's node and on both axes, each with noise of its own; f(x) is shared by all nodes.
+    noise = float(np.sqrt(3.0 * (weights @ weights) + weights.sum() ** 2))
+    return PairFormula(stencil.pair_weights, coefficients, float(np.prod(np.abs(t))), noise)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AxisBars:
+    """What the ladders say about the axes at their steps: arrays of shape (m,).
+
+    Attributes
+    ----------
+    truncation, condition : ndarray
+        Error parts of the second derivatives.
+    slope_truncation, slope_condition : ndarray
+        Error parts of the first derivatives.
+    rate : ndarray
+        Ratio r at which the coefficients of f(x + t h) fall from one power of t to the next, from the first one that
+        the second derivative leaves out against t² itself: b_(p+2) = r^p b_2. Zero where the latter is not seen.
+    """
+
+    truncation: Array
+    condition: Array
+    slope_truncation: Array
+    slope_condition: Array
+    rate: Array
+
+
+def axis_bars(ladders: Sequence[Ladder | None]) -> AxisBars:
+    """Collect the error parts of all axes; nan where an axis has no rung of use."""
+    rows = [_axis_row(ladder) for ladder in ladders]
+    return AxisBars(*np.ascontiguousarray(np.array(rows).reshape(-1, 5).T))
+
+
+def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]:
+    k = None if ladder is None else ladder.best()
+    if ladder is None or k is None:
+        return (np.nan,) * 5
+    truncation, condition = ladder.truncation_at_least(k), ladder.condition(k)
+    formula, curvature = ladder.formula, abs(ladder[k].curvature)
+    rate = 0.0
+    if curvature > VISIBLE * condition:
+        rate = min(1.0, (truncation / (formula.product * curvature)) ** (1.0 / formula.order))
+    return truncation, condition, ladder.slope_truncation(k), ladder.slope_condition(k), rate
+
+
+def bar_parts(value: Array, truncation: Array, condition: Array, scale: float = 1.0) -> tuple[Array, Array]:
+    """Turn estimated error parts into the truncation and condition parts of error bars."""
+    return (
+        scale * TRUNCATION_FACTOR * truncation,
+        scale * CONDITION_FACTOR * condition + ROUNDING_FACTOR * EPS * np.abs(value),
+    )
+
+
+def noise_fields(noise: NoiseModel) -> tuple[float, float, float, float]:
+    """Return the noise model as the kernels take it."""
+    return noise.f0, noise.level, noise.growth, noise.relative

@@ -1,0 +1,319 @@
+"""The Hessian from values of f: axis phase, sweep over pairs, refinement, calibration, error bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast import _core
+from hessfast.bars import axis_bars, bar_parts, noise_fields, pair_formula
+from hessfast.execution import Team
+from hessfast.ladder import Axis
+from hessfast.noise import NoiseModel
+from hessfast.plan import Plan
+from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows
+from hessfast.results import EvaluationCounts
+from hessfast.stencils import stencil
+from hessfast.steps import StepSearch, advance
+
+Array = NDArray[np.float64]
+
+DRIFT = 6.0
+"""Noise levels by which f(x) must change during a run to be called a drift."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Where the points of all pairs lie when some axes are one-sided.
+
+    The axes are ranked, symmetric ones first: in the triangle of ranked pairs those of two symmetric axes then come
+    first, and all others, one-sided pairs, after them.
+
+    Attributes
+    ----------
+    rank : ndarray of int, shape (m,)
+        Number of the axis at each rank.
+    symmetric : int
+        How many axes are symmetric.
+    inner, edge : Plan or None
+        Symmetric stencil on the symmetric axes; one-sided stencil on all of them.
+    """
+
+    rank: NDArray[np.intp]
+    symmetric: int
+    inner: Plan | None
+    edge: Plan | None
+
+    @classmethod
+    def make(cls, x: Array, axes: list[Axis], step: Array, one_sided: NDArray[np.bool_], order: int) -> Layout:
+        """Lay the stencils; in one-sided pairs a symmetric axis goes to the side that has room, else by half its step.
+
+        A symmetric stencil of reach r has room for nodes up to m/2 ≤ r on either side, one-sided ones go up to m.
+        """
+        rank = np.argsort(one_sided, kind="stable")
+        symmetric = int(np.count_nonzero(~one_sided))
+        coordinates = np.array([axis.index for axis in axes], dtype=np.int32)[rank]
+        inner = edge = None
+        if symmetric:
+            inner = Plan.make(x, coordinates[:symmetric], step[rank[:symmetric]], stencil(order))
+        if symmetric < len(axes):
+            inward = step.copy()
+            for number in rank[:symmetric]:
+                inward[number] = _one_way(axes[number], float(step[number]), order)
+            edge = Plan.make(x, coordinates, inward[rank], stencil(order, True))
+        return cls(rank, symmetric, inner, edge)
+
+    def step(self, edge: bool) -> Array:
+        """Return the step of each axis, by its number, in pairs of one kind."""
+        plan = self.edge if edge else self.inner
+        steps = np.full(self.rank.size, np.nan)
+        if plan is not None:
+            steps[self.rank[: plan.step.size]] = plan.step
+        return steps
+
+    def unranked(self, ranked: Array) -> Array:
+        """Return a matrix of ranked axes in the order of their numbers."""
+        if self.edge is None or self.inner is None:
+            return ranked
+        back = np.argsort(self.rank)
+        return ranked[np.ix_(back, back)]
+
+
+def _one_way(axis: Axis, h: float, order: int) -> float:
+    for step in (h, -h, 0.5 * h):
+        if axis.inside(order * step):
+            return step
+    return -0.5 * h
+
+
+@dataclass(slots=True)
+class Differences:
+    """One Hessian from values of f.
+
+    Attributes
+    ----------
+    team : Team
+    axes : list of Axis
+        With the values of f that are known along them.
+    order : int
+    noise : NoiseModel
+    step : ndarray, shape (m,)
+    one_sided : ndarray of bool, shape (m,)
+    hess, truncation, condition : ndarray, shape (m, m)
+        The latter two are empty where no error bars are wanted.
+    refined : int
+        Pairs with smaller steps than their axes.
+    """
+
+    team: Team
+    axes: list[Axis]
+    order: int
+    noise: NoiseModel
+    step: Array
+    one_sided: NDArray[np.bool_]
+    hess: Array
+    truncation: Array
+    condition: Array
+    refined: int = 0
+
+    def along_axes(self, layout: Layout) -> tuple[Array, Array]:
+        """Evaluate what is missing at the axis nodes; return the gradient and write the diagonal of hess."""
+        jac = np.full(self.step.size, np.nan)
+        self._ask(layout)
+        numbers = [(layout.inner, layout.rank[: layout.symmetric]), (layout.edge, layout.rank[layout.symmetric :])]
+        diagonal = jac.copy()
+        for plan, group in numbers:
+            if plan is None or group.size == 0:
+                continue
+            rows = slice(plan.step.size - group.size, None)
+            values, taken = self._values(plan)[rows], plan.steps_taken[rows]
+            diagonal[group] = plan.stencil.diagonal(self.noise.f0, values, taken)
+            jac[group] = plan.stencil.gradient(self.noise.f0, values, taken)
+        return jac, diagonal
+
+    def _ask(self, layout: Layout) -> None:
+        for plan, ranks in ((layout.inner, layout.symmetric), (layout.edge, self.step.size)):
+            if plan is None:
+                continue
+            movers = [self.axes[number] for number in layout.rank[:ranks]]
+            t = plan.stencil.axis_nodes
+            advance(
+                self.team,
+                movers,
+                [
+                    axis.ask([d for d in (node * h for node in t) if axis.inside(d)])
+                    for axis, h in zip(movers, plan.step.tolist(), strict=True)
+                ],
+            )
+
+    def _values(self, plan: Plan) -> Array:
+        """Known values at a plan's axis nodes."""
+        by_coordinate = {axis.index: axis for axis in self.axes}
+        t = plan.stencil.axis_nodes
+        return np.array(
+            [
+                [by_coordinate[coordinate].values.get(node * h, np.nan) for node in t]
+                for coordinate, h in zip(plan.axes.tolist(), plan.step.tolist(), strict=True)
+            ]
+        ).reshape(plan.nodes.shape)
+
+    def sweep(self, layout: Layout, rate: Array | None) -> None:
+        """Evaluate all pairs, in ranked order, and bring the matrices back into the order of the axes."""
+        inside = layout.symmetric * (layout.symmetric - 1) // 2
+        for plan, first, last in (
+            (layout.inner, 0, inside),
+            (layout.edge, inside, self.step.size * (self.step.size - 1) // 2),
+        ):
+            if plan is not None and last > first:
+                self._sweep_plan(plan, None if rate is None else rate[layout.rank], first, last)
+        for name in ("hess", "truncation", "condition"):
+            matrix = getattr(self, name)
+            if matrix.size:
+                _core.mirror_lower(matrix)
+                setattr(self, name, layout.unranked(matrix))
+
+    def _sweep_plan(self, plan: Plan, rate: Array | None, first: int, last: int) -> None:
+        m = len(plan.stencil.pair_nodes)
+        values = np.ascontiguousarray(self._values(plan)[:, :m])
+        inverse = 1.0 / plan.steps_taken[:, :m]
+        weights, f0 = plan.stencil.pair_weights, self.noise.f0
+        formula, noise = pair_formula(plan.stencil), noise_fields(self.noise)
+
+        def write(start: int, stop: int, found: Array) -> None:
+            if rate is None:
+                _core.assemble_pairs(weights, f0, values, inverse, start, stop, found, self.hess)
+            else:
+                formula.assemble(
+                    noise, values, inverse, rate, start, stop, found, self.hess, self.truncation, self.condition
+                )
+
+        plan.each_tile(self.team, write, first, last)
+
+    def pairs(self, layout: Layout, i: NDArray[np.intp], j: NDArray[np.intp], edge: bool, rate: Array) -> Pairs:
+        """Return pairs of axes, all of one kind, with the steps that the sweep gives them."""
+        step = layout.step(edge)
+        return Pairs(i, j, step[i], step[j], rate[i] + rate[j])
+
+    def refine(self, layout: Layout, rate: Array) -> None:
+        """Give smaller steps to the pairs whose truncation shows."""
+        i, j = np.nonzero(np.tril(shows(self.hess, self.truncation, self.condition), -1))
+        at_edge = self.one_sided[i] | self.one_sided[j]
+        for plan, group in ((layout.inner, ~at_edge), (layout.edge, at_edge)):
+            if plan is None or not group.any():
+                continue
+            here = i[group], j[group]
+            parts = tuple(matrix[here] for matrix in (self.hess, self.truncation, self.condition))
+            pairs = self.pairs(layout, *here, edge=plan is layout.edge, rate=rate)
+            improved = refine(self.team, self.axes, self.noise, plan.stencil, pairs, *parts)
+            for matrix, part in zip((self.hess, self.truncation, self.condition), parts, strict=True):
+                matrix[here] = part
+                matrix[here[::-1]] = part
+            self.refined += int(np.count_nonzero(improved))
+
+    def calibrate(self, layout: Layout, rate: Array) -> float:
+        """Return the factor that a sample of pairs, taken to the next order, asks of the error bars."""
+        plan = layout.inner if self.order > 1 else layout.edge
+        count = layout.symmetric if self.order > 1 else self.step.size
+        if plan is None or count < SAMPLED_FROM:
+            return 1.0
+        high, low = sample(count, 1 if self.order > 2 else 2)
+        pairs = self.pairs(layout, layout.rank[high], layout.rank[low], plan is layout.edge, rate)
+        return calibrate(self.team, self.axes, self.noise, plan.stencil, pairs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What differences of f say about its Hessian; the error parts are None where steps were given."""
+
+    jac: Array
+    hess: Array
+    step: Array
+    one_sided: NDArray[np.bool_]
+    order: int
+    noise: float
+    evaluations: EvaluationCounts | None = None
+    jac_error: Array | None = None
+    truncation_error: Array | None = None
+    condition_error: Array | None = None
+    refined: int = 0
+    drifted: bool = False
+
+
+def with_steps(team: Team, axes: list[Axis], f0: float, order: int, step: Array, one_sided: NDArray[np.bool_]) -> Found:
+    """Difference f with given steps: no probing, no refinement, no error bars."""
+    m = step.size
+    noise = NoiseModel(f0, 0.0, 0.0)
+    layout = Layout.make(team.x, axes, step, one_sided, order)
+    work = Differences(team, axes, order, noise, step, one_sided, np.zeros((m, m)), *np.empty((2, 0, 0)))
+    with np.errstate(all="ignore"):
+        jac, diagonal = work.along_axes(layout)
+        work.sweep(layout, None)
+    np.fill_diagonal(work.hess, diagonal)
+    return Found(jac, work.hess, step, one_sided, order, np.nan)
+
+
+def with_search(search: StepSearch, order: int) -> Found:
+    """Find the steps, difference f, refine, and bound the errors."""
+    team, axes = search.team, search.axes
+    search.run(order)
+    m = len(axes)
+    step, one_sided = chosen_steps(axes)
+    noise = search.noise
+    layout = Layout.make(team.x, axes, step, one_sided, order)
+    work = Differences(team, axes, order, noise, step, one_sided, *np.zeros((3, m, m)))
+    bars = axis_bars([axis.ladder for axis in axes])
+    with np.errstate(all="ignore"):
+        jac, diagonal = work.along_axes(layout)
+        counts = [team.nfev]
+        scale = work.calibrate(layout, bars.rate)
+        counts.append(team.nfev)
+        work.sweep(layout, bars.rate)
+        counts.append(team.nfev)
+        work.refine(layout, bars.rate)
+        counts.append(team.nfev)
+    again = float(team.dense(team.x[None, :])[0])
+    drifted = not abs(again - noise.f0) <= DRIFT * noise.level
+    for matrix, part in ((work.hess, diagonal), (work.truncation, bars.truncation), (work.condition, bars.condition)):
+        np.fill_diagonal(matrix, part)
+    truncation, condition = bar_parts(work.hess, work.truncation, work.condition, scale)
+    jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition)
+    evaluations = EvaluationCounts(
+        origin=2,
+        noise=search.noise_nfev,
+        axes=counts[0] - search.noise_nfev - 1,
+        pairs=counts[2] - counts[1],
+        refinement=counts[3] - counts[2],
+        calibration=counts[1] - counts[0],
+    )
+    return Found(
+        jac,
+        work.hess,
+        step,
+        one_sided,
+        order,
+        noise.level,
+        evaluations,
+        jac_parts[0] + jac_parts[1],
+        truncation,
+        condition,
+        work.refined,
+        drifted,
+    )
+
+
+def chosen_steps(axes: list[Axis]) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the steps found, and which of them are one-sided; an axis without a usable rung keeps a default."""
+    step = np.empty(len(axes))
+    one_sided = np.zeros(len(axes), dtype=bool)
+    for number, axis in enumerate(axes):
+        ladder = axis.ladder
+        k = None if ladder is None else ladder.best()
+        if ladder is None or k is None:
+            step[number] = axis.inward() * axis.unit * 2.0**-20
+            one_sided[number] = True
+            continue
+        step[number] = ladder.step(k)
+        one_sided[number] = ladder.side != 0
+    return step, one_sided

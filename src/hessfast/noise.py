@@ -1,0 +1,141 @@
+"""Noise level of f: how far its computed values scatter about a smooth function.
+
+The noise is estimated by ECnoise [1]_: a difference table of f at equally spaced points so close together that a
+smooth f contributes nothing to the higher differences; what is left there is noise.
+
+References
+----------
+.. [1] J. J. Moré and S. M. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011) 1292-1314.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from hessfast.execution import Team
+    from hessfast.ladder import Axis
+
+Array = NDArray[np.float64]
+
+EPS = float(np.finfo(np.float64).eps)
+ROUNDING = 0.5 * EPS
+"""Relative noise of a correctly rounded f: the least that is ever assumed."""
+
+POINTS = 7
+"""Values in a difference table, f(x) among them."""
+
+SPACINGS = (2.0**-41, 2.0**-27, 2.0**-20)
+"""Spacings tried, relative to each coordinate: the next where half of the first differences vanish."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseModel:
+    """Standard deviation of f's noise at a value F: sqrt(level² + growth |F - f0| + (relative F)²).
+
+    Attributes
+    ----------
+    f0 : float
+        f at the origin of the search.
+    level : float
+        Noise level at the origin.
+    relative : float
+        Noise that follows the size of F.
+    growth : float
+        Square of the noise for each unit of |F - f0|: a sum of squared residuals r carries the noise 2 r δr, the
+        square root of its value times the noise of a residual. Zero unless it was measured away from the origin.
+    """
+
+    f0: float
+    level: float
+    relative: float
+    growth: float = 0.0
+
+    def at(self, value: float) -> float:
+        """Noise level where f has this value."""
+        scaled = self.relative * value
+        return math.sqrt(self.level * self.level + self.growth * abs(value - self.f0) + scaled * scaled)
+
+    def at_all(self, values: Array) -> Array:
+        """Noise level at the largest value of each row."""
+        with np.errstate(invalid="ignore"):
+            largest = values[np.arange(len(values)), np.argmax(np.abs(values), axis=1)]
+            scaled = self.relative * largest
+            return np.asarray(np.sqrt(self.level**2 + self.growth * np.abs(largest - self.f0) + scaled**2))
+
+
+def difference_table(values: Sequence[float]) -> tuple[float, bool]:
+    """Estimate the noise in equally spaced values of f.
+
+    Returns
+    -------
+    level : float
+        Estimated standard deviation.
+    resolved : bool
+        Three successive orders of differences agree within a factor of 4 and change sign: the differences are noise.
+
+    Notes
+    -----
+    The k-th differences of white noise of variance σ² have variance σ² (2k)!/(k!)²; differences of one order estimate σ
+    each on their own (Moré & Wild 2011, section 3). Unresolved, the highest differences count: a smooth part has died
+    out there as far as it can.
+    """
+    row = list(values)
+    gamma = 1.0
+    levels: list[float] = []
+    signs: list[bool] = []
+    for k in range(1, len(values)):
+        row = [b - a for a, b in pairwise(row)]
+        gamma *= 0.5 * k / (2 * k - 1)
+        levels.append(math.sqrt(gamma * sum(d * d for d in row) / len(row)))
+        signs.append(min(row) < 0.0 < max(row))
+    for k in range(len(levels) - 2):
+        three = levels[k : k + 3]
+        if signs[k] and max(three) <= 4.0 * min(three):
+            return three[0], True
+    return min(levels[-3:]), False
+
+
+def direction(axes: Sequence[Axis], n: int) -> Array:
+    """Steps of the noise direction in units of the spacing: fixed irregular signs, into the box where it is narrow.
+
+    A coordinate without room for the whole table at the widest spacing is left in place.
+    """
+    random = np.random.default_rng(20110).random(len(axes))
+    steps = np.zeros(n)
+    for axis, draw in zip(axes, random.tolist(), strict=True):
+        reach = (POINTS - 1) * SPACINGS[-1] * axis.unit
+        for side in (1.0, -1.0) if draw < 0.5 else (-1.0, 1.0):
+            if axis.inside(side * reach):
+                steps[axis.index] = side * axis.unit
+                break
+    return steps
+
+
+def measure(team: Team, x: Array, f_x: float, axes: Sequence[Axis], displaced: int | None = None) -> NoiseModel:
+    """Measure the noise of f at x by a difference table along one direction; `displaced` names a coordinate to leave.
+
+    Where at least half of the first differences vanish, f is either smooth to rounding or quantised (computed in
+    float32, rounded, on top of a large offset): the spacing grows until they no longer do.
+    """
+    steps = direction(axes, x.size)
+    if displaced is not None:  # the table's room was judged from the axes' own origin
+        steps[displaced] = 0.0
+    level = 0.0
+    if steps.any():
+        for spacing in SPACINGS:
+            points = x + np.arange(1, POINTS)[:, None] * (spacing * steps)
+            values = [f_x, *team.dense(points).tolist()]
+            if not all(map(math.isfinite, values)):
+                break
+            level = difference_table(values)[0]
+            if 2 * sum(a == b for a, b in pairwise(values)) < POINTS - 1:
+                break
+    return NoiseModel(f_x, max(level, ROUNDING * abs(f_x)), ROUNDING)

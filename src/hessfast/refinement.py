@@ -1,0 +1,188 @@
+"""Pairs looked at one by one: those whose truncation shows get smaller steps, a sample is taken to the next order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast.bars import CONDITION_FACTOR, ROUNDING_FACTOR, TRUNCATION_FACTOR, pair_formula
+from hessfast.execution import Team
+from hessfast.ladder import Axis
+from hessfast.noise import EPS, NoiseModel
+from hessfast.stencils import Stencil, stencil
+from hessfast.steps import advance
+
+Array = NDArray[np.float64]
+Numbers = NDArray[np.intp]
+
+SHOWS = 20.0
+"""A pair is refined where its truncation error exceeds this many condition errors."""
+
+TURNS = 4
+"""Rounds of refinement at most."""
+
+LONGEST_LEAP = 6
+"""Halvings of the step in one round at most."""
+
+WORST_CALIBRATION = 1e3
+"""The error bars are never widened by more."""
+
+SAMPLED_FROM = 6
+"""Fewer variables are not calibrated: the sample would be a large part of all pairs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Pairs of axes, each with steps of its own.
+
+    Attributes
+    ----------
+    i, j : ndarray of int, shape (p,)
+        Numbers of the axes.
+    step_i, step_j : ndarray, shape (p,)
+    rate : ndarray, shape (p,)
+        Sum of the axes' rates at those steps.
+    """
+
+    i: Numbers
+    j: Numbers
+    step_i: Array
+    step_j: Array
+    rate: Array
+
+    def chosen(self, which: NDArray[np.bool_]) -> Pairs:
+        """Return some of the pairs."""
+        return Pairs(self.i[which], self.j[which], self.step_i[which], self.step_j[which], self.rate[which])
+
+    def halved(self, times: Array) -> Pairs:
+        """Return the same pairs with both steps halved so many times."""
+        factor = np.exp2(-times)
+        return Pairs(self.i, self.j, self.step_i * factor, self.step_j * factor, self.rate * factor)
+
+    def parts(
+        self, team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil, through: Stencil
+    ) -> tuple[Array, Array, Array, Array]:
+        """Evaluate the pairs at the nodes of the stencil `through`.
+
+        Returns
+        -------
+        value, truncation, condition : ndarray, shape (p,)
+            By the formula of the stencil `of`, whose nodes are the first of `through`.
+        better : ndarray, shape (p,)
+            Value by the formula of `through`. All are nan where a node lies outside the box or f is not finite there.
+        """
+        places = np.stack([np.concatenate([self.i, self.j]), np.concatenate([self.step_i, self.step_j])])
+        rows, inverse = np.unique(places, axis=1, return_inverse=True)
+        row_i, row_j = np.split(inverse.reshape(-1), 2)
+        nodes, taken, values = self._axis_rows(team, axes, rows, np.array(through.pair_nodes, dtype=np.float64))
+        usable = np.asarray(np.isfinite(values).all(axis=1))
+        wanted = np.flatnonzero(usable[row_i] & usable[row_j])
+        found = np.full((self.i.size, nodes.shape[1]), np.nan)
+        coordinates = np.array([axis.index for axis in axes], dtype=np.int32)
+        index = np.stack([coordinates[self.i[wanted]], coordinates[self.j[wanted]]], axis=1)
+        value = np.stack([nodes[row_i[wanted]], nodes[row_j[wanted]]], axis=2)
+        if wanted.size:
+            index = np.ascontiguousarray(np.repeat(index, nodes.shape[1], axis=0))
+            found[wanted] = team.displaced(index, value.reshape(-1, 2)).reshape(wanted.size, -1)
+        with np.errstate(all="ignore"):
+            s = ((found - values[row_i]) - (values[row_j] - noise.f0)) / taken[row_i] / taken[row_j]
+            each = noise.at_all(found[:, : of.order]) / np.abs(taken[row_i, 0] * taken[row_j, 0])
+        parts = pair_formula(of).parts(np.ascontiguousarray(s[:, : of.order]), self.rate, each)
+        return *parts, s @ through.pair_weights
+
+    @staticmethod
+    def _axis_rows(team: Team, axes: list[Axis], rows: Array, t: Array) -> tuple[Array, Array, Array]:
+        """Nodes, steps taken and values of f, (rows, m), for rows of (axis, step); nan where a node is outside."""
+        displacements = np.multiply.outer(rows[1], t)
+        movers = [axes[int(number)] for number in rows[0]]
+        asked = [[d for d in row if axis.inside(d)] for axis, row in zip(movers, displacements.tolist(), strict=True)]
+        advance(team, movers, [axis.ask(row) for axis, row in zip(movers, asked, strict=True)])
+        known = [
+            [axis.values.get(d, np.nan) for d in row] for axis, row in zip(movers, displacements.tolist(), strict=True)
+        ]
+        x = np.array([axis.x for axis in movers])[:, None]
+        nodes = x + displacements
+        return nodes, nodes - x, np.array(known).reshape(nodes.shape)
+
+
+def shows(value: Array, truncation: Array, condition: Array) -> NDArray[np.bool_]:
+    """Whether an entry deserves smaller steps: its truncation stands out of its noise, or it is not finite."""
+    floor = np.maximum(SHOWS * condition, ROUNDING_FACTOR * EPS * np.abs(value))
+    return np.asarray(~np.isfinite(value) | (truncation > floor))
+
+
+def refine(
+    team: Team,
+    axes: list[Axis],
+    noise: NoiseModel,
+    of: Stencil,
+    pairs: Pairs,
+    value: Array,
+    truncation: Array,
+    condition: Array,
+) -> NDArray[np.bool_]:
+    """Halve the steps of pairs while their truncation shows and the halving helps; the parts are updated in place.
+
+    Truncation falls like h^m, condition error rises like h^-2: from their ratio follows how often to halve.
+
+    Returns
+    -------
+    ndarray of bool, shape (p,)
+        The pairs that were improved.
+    """
+    improved = np.zeros(value.size, dtype=bool)
+    halvings = np.zeros(value.size)
+    live = shows(value, truncation, condition)
+    for _ in range(TURNS):
+        if not live.any():
+            break
+        with np.errstate(all="ignore"):
+            excess = 0.5 * of.order * truncation / np.maximum(condition, np.finfo(float).tiny)
+            leap = np.round(np.log2(excess) / (of.order + 2))
+        leap = np.where(np.isfinite(value), np.clip(leap, 1, LONGEST_LEAP), 2.0)
+        halvings[live] += leap[live]
+        new_value, new_truncation, new_condition, _ = (
+            pairs.chosen(live).halved(halvings[live]).parts(team, axes, noise, of, of)
+        )
+        old = condition[live] + truncation[live]
+        with np.errstate(invalid="ignore"):
+            better = np.isfinite(new_value) & ~(new_condition + new_truncation >= old)
+        lost = live.copy()
+        lost[live] = ~np.isfinite(new_value) & ~np.isfinite(value[live])
+        where = np.flatnonzero(live)[better]
+        value[where], truncation[where], condition[where] = (
+            new_value[better],
+            new_truncation[better],
+            new_condition[better],
+        )
+        improved[where] = True
+        again = np.zeros_like(live)
+        again[where] = shows(value[where], truncation[where], condition[where])
+        live = again | lost
+    return improved
+
+
+def sample(count: int, times: int) -> tuple[Numbers, Numbers]:
+    """Return pairs in which every axis appears equally often (one is left out where their number is odd)."""
+    rng = np.random.default_rng(count)
+    drawn = [rng.permutation(count)[: count // 2 * 2].reshape(-1, 2) for _ in range(times)]
+    both = np.concatenate(drawn)
+    return both.max(axis=1), both.min(axis=1)
+
+
+def calibrate(team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil, pairs: Pairs) -> float:
+    """Return the factor by which error bars must be widened to hold the pairs' change to the next order.
+
+    Pairs that will be refined do not count; the tenth of the rest that fares worst is forgiven.
+    """
+    through = stencil(of.order + (1 if of.one_sided else 2), of.one_sided)
+    value, truncation, condition, better = pairs.parts(team, axes, noise, of, through)
+    with np.errstate(all="ignore"):
+        bar = TRUNCATION_FACTOR * truncation + CONDITION_FACTOR * condition + ROUNDING_FACTOR * EPS * np.abs(value)
+        ratio = np.abs(better - value) / bar
+    ratio = np.sort(ratio[np.isfinite(ratio) & ~shows(value, truncation, condition)])
+    if ratio.size == 0:
+        return 1.0
+    return float(np.clip(ratio[-1 - ratio.size // 10], 1.0, WORST_CALIBRATION))

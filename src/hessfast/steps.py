@@ -1,0 +1,285 @@
+"""Step search: the axis phase, in which f is seen along each coordinate and each coordinate gets its step.
+
+All axes are searched side by side, in rounds of one batch of points each, so that the axis phase serves batched,
+threaded and remote evaluation as well as the sweep does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast import noise as noise_level
+from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, VISIBLE, Axis, Ladder, Request, search
+from hessfast.noise import EPS, ROUNDING, NoiseModel
+
+if TYPE_CHECKING:
+    from hessfast.execution import Team
+
+Array = NDArray[np.float64]
+
+VERIFY_DEPTH = 6
+"""Rungs below the chosen one where its second derivative is checked."""
+
+DISPROVED = 20.0
+"""Noise levels by which the check must fail before the rung is given up."""
+
+RESTART = 5
+"""Rungs below a disproved one where its axis is searched again."""
+
+SWAMPED = 16.0
+"""|f - f(x)| over |f(x)| one step away from which the noise at x says nothing about the noise there."""
+
+ROUNDING_LEVEL = 64.0
+"""Noise in units of eps times the size of f up to which it counts as rounding."""
+
+PAIR_WEIGHT = {1: 1.0, 2: 2.0, 4: 4.0, 6: 8.0, 8: 16.0}
+"""Weight of an axis's truncation error by order: along the diagonal of a pair's box f moves by both steps at once."""
+
+
+def advance(team: Team, axes: Iterable[Axis], requests: Iterable[Request]) -> None:
+    """Run the requests of many axes side by side, one batch of points a round."""
+    live = list(zip(axes, requests, strict=True))
+    while live:
+        waiting, asked, askers = [], [], []
+        for axis, request in live:
+            displacements = next(request, None)
+            if displacements is not None:
+                waiting.append((axis, request))
+                asked += displacements
+                askers += [axis] * len(displacements)
+        if asked:
+            index = np.full((len(asked), 2), -1, dtype=np.int32)
+            index[:, 0] = [axis.index for axis in askers]
+            value = np.zeros((len(asked), 2))
+            value[:, 0] = team.x[index[:, 0]] + np.array(asked)
+            for axis, displacement, found in zip(askers, asked, team.displaced(index, value).tolist(), strict=True):
+                axis.values[displacement] = found
+        live = waiting
+
+
+@dataclass(slots=True)
+class StepSearch:
+    """The axis phase of one function at one point.
+
+    Attributes
+    ----------
+    team : Team
+        Evaluates f.
+    axes : list of Axis
+        The coordinates that are differentiated.
+    noise : NoiseModel
+        Noise of f as it is known so far.
+    noise_given : bool
+        The caller's noise is not doubted.
+    noise_nfev : int
+        Evaluations spent on the noise.
+    """
+
+    team: Team
+    axes: list[Axis]
+    noise: NoiseModel
+    noise_given: bool
+    noise_nfev: int
+
+    def automatic_order(self) -> int:
+        """Return 6 where the noise is at rounding level, else 4: a higher order needs longer steps in noise."""
+        scale = abs(self.noise.f0)
+        if self.noise.level > ROUNDING_LEVEL * EPS * scale:  # f(x) may be small against what was summed
+            start = first_rung(self.noise, 6)
+            advance(self.team, self.axes, [_glance(axis, start) for axis in self.axes])
+            seen = [abs(value) for axis in self.axes for value in axis.values.values() if math.isfinite(value)]
+            scale = max([scale, *seen])
+        return 6 if self.noise.level <= ROUNDING_LEVEL * EPS * scale else 4
+
+    def run(self, order: int) -> None:
+        """Give every axis its ladder, with a best rung wherever f is finite around x."""
+        start = first_rung(self.noise, order)
+        if not self.noise_given:
+            advance(self.team, self.axes, [_glance(axis, start) for axis in self.axes])
+            self._measure_away(SWAMPED)
+        advance(self.team, self.axes, [search(axis, order, start, PAIR_WEIGHT[order]) for axis in self.axes])
+        self._rise()
+        checks = self._verify()
+        if not self.noise_given:
+            checks = self._pool(checks)
+        self._search_below(checks)
+
+    def ladders(self) -> list[Ladder]:
+        """Ladders that have a rung of use."""
+        return [axis.ladder for axis in self.axes if axis.ladder is not None and axis.ladder.best() is not None]
+
+    def _know(self, noise: NoiseModel) -> None:
+        self.noise = noise
+        for axis in self.axes:
+            axis.noise = noise
+
+    def _measure_away(self, swamped: float) -> None:
+        """Measure the noise once more one step away from x, where f there dwarfs f(x).
+
+        At a zero of f that is a sum of squares (or a difference) the noise at x is that of nothing. The point is the
+        one of median change among those seen.
+        """
+        f0 = self.noise.f0
+        seen = sorted(
+            (abs(value - f0), number, displacement)
+            for number, axis in enumerate(self.axes)
+            for displacement, value in axis.values.items()
+            if math.isfinite(value)
+        )
+        if not seen or seen[len(seen) // 2][0] <= swamped * abs(f0):
+            return
+        change, number, displacement = seen[len(seen) // 2]
+        axis = self.axes[number]
+        away = self.team.x.copy()
+        away[axis.index] += displacement
+        before = self.team.nfev
+        there = noise_level.measure(self.team, away, axis.values[displacement], self.axes, axis.index)
+        self.noise_nfev += self.team.nfev - before
+        self._know(replace(self.noise, growth=max(there.level**2 - self.noise.level**2, 0.0) / change))
+
+    def _rise(self) -> None:
+        """Let the axes whose truncation hides go up side by side, but not far beyond those where it shows.
+
+        A pair sees truncation that neither axis does: f(a, b) = a g(b) has none along a, but a long step in a lends
+        its weight to the truncation in b. Where it shows on some axes, the others stop at steps that change f, and
+        its quadratic term, as much as theirs do.
+        """
+        turn = 0
+        while True:
+            ladders = self.ladders()
+            shown = [ladder for ladder in ladders if ladder.shows(BEYOND_DOUBT)]
+            likely = [ladder for ladder in ladders if ladder.shows(VISIBLE)]
+            if 4 * len(likely) >= len(ladders):
+                shown = likely
+            quadratic, change, rung = _median_change(shown)
+            movers, requests = [], []
+            for ladder in ladders:
+                own_quadratic, own_change, own_rung = ladder.change()
+                flat = own_change <= INVISIBLE * self.noise.level
+                leashed = own_rung >= rung if flat else own_quadratic >= quadratic or own_change >= change
+                rungs = 0 if leashed else ladder.may_rise()
+                if rungs and turn >= 2 and not shown:  # a polynomial of low degree, most likely: straight to the cap
+                    rungs = ladder.cap(ladder.top()) - ladder.top()
+                if rungs:
+                    movers.append(ladder.axis)
+                    requests.append(ladder.rise(rungs))
+            if not movers:
+                return
+            advance(self.team, movers, requests)
+            turn += 1
+
+    def _verify(self) -> dict[int, tuple[Ladder, float, float]]:
+        """Look at each axis far below its rung: residual in f that smoothness does not explain, and its noise."""
+        ladders = [ladder for ladder in self.ladders() if not ladder.side]
+        advance(self.team, [ladder.axis for ladder in ladders], [_ask_below(ladder) for ladder in ladders])
+        checks = {}
+        for ladder in ladders:
+            residual, noise = _residual(ladder)
+            if math.isfinite(residual):
+                checks[ladder.axis.index] = (ladder, residual, noise)
+        return checks
+
+    def _pool(self, checks: dict[int, tuple[Ladder, float, float]]) -> dict[int, tuple[Ladder, float, float]]:
+        """Take the median residual of all axes as a second estimate of the noise; where it is larger, choose again."""
+        ratios = sorted(residual / noise for _, residual, noise in checks.values() if noise > 0.0)
+        if not ratios:
+            return checks
+        factor = ratios[len(ratios) // 2] / 0.6745  # median of |N(0, 1)|
+        if factor <= 1.0 + 3.0 / math.sqrt(len(ratios)):
+            return checks
+        self._know(replace(self.noise, level=factor * self.noise.level, growth=factor**2 * self.noise.growth))
+        ladders = self.ladders()
+        advance(self.team, [ladder.axis for ladder in ladders], [_settle_again(ladder) for ladder in ladders])
+        self._rise()
+        return {key: (ladder, residual, factor * noise) for key, (ladder, residual, noise) in checks.items()}
+
+    def _search_below(self, checks: dict[int, tuple[Ladder, float, float]]) -> None:
+        """Search again below rungs that the check disproves: steps beyond the natural length of f, or an accident."""
+        movers, requests = [], []
+        for ladder, residual, noise in checks.values():
+            k = ladder.best()
+            if residual > DISPROVED * noise and k is not None:
+                ladder.doubt[k] = residual / ladder.step(k - VERIFY_DEPTH) ** 2
+                movers.append(ladder.axis)
+                requests.append(ladder.settle(k - RESTART))
+        advance(self.team, movers, requests)
+
+
+def make_axes(team: Team, coordinates: NDArray[np.int32], lower: Array, upper: Array) -> list[Axis]:
+    """Return an axis for each coordinate; lower and upper (n,) are bounds that no point leaves."""
+    x = team.x[coordinates]
+    unknown = NoiseModel(0.0, 0.0, ROUNDING)
+    columns = (coordinates, x, unit_of(x), lower[coordinates], upper[coordinates])
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [Axis(index, at, unit, low, high, unknown) for index, at, unit, low, high in rows]
+
+
+def start_search(
+    team: Team, coordinates: NDArray[np.int32], f0: float, lower: Array, upper: Array, noise: float | None
+) -> StepSearch:
+    """Learn the noise of f at x (`noise` where the caller knows its standard deviation) and prepare the search."""
+    axes = make_axes(team, coordinates, lower, upper)
+    before = team.nfev
+    model = NoiseModel(f0, noise, ROUNDING) if noise is not None else noise_level.measure(team, team.x, f0, axes)
+    for axis in axes:
+        axis.noise = model
+    return StepSearch(team, axes, model, noise is not None, team.nfev - before)
+
+
+def unit_of(x: Array) -> Array:
+    """Power of two nearest to |x_i|; 1 where x_i = 0."""
+    return np.asarray(np.exp2(np.round(np.log2(np.where(x == 0.0, 1.0, np.abs(x))))))
+
+
+def first_rung(noise: NoiseModel, order: int) -> int:
+    """Rung at which noise/h² and h^m balance for a function whose natural lengths are its coordinates' sizes."""
+    relative = noise.level / abs(noise.f0) if noise.f0 != 0.0 else ROUNDING
+    return round(math.log2(min(max(relative, ROUNDING), 0.01)) / (order + 2))
+
+
+def _glance(axis: Axis, k: int) -> Request:
+    """Ask for f at one step of rung k, where the box allows it."""
+    h = math.ldexp(axis.unit, k)
+    yield from axis.ask([d for d in (h, -h) if axis.inside(d)][:1])
+
+
+def _median_change(ladders: Sequence[Ladder]) -> tuple[float, float, float]:
+    if not ladders:
+        return math.inf, math.inf, math.inf
+    columns = zip(*(ladder.change() for ladder in ladders), strict=True)
+    quadratic, change, rung = (sorted(column)[len(ladders) // 2] for column in columns)
+    return quadratic, change, rung
+
+
+def _settle_again(ladder: Ladder) -> Request:
+    k = ladder.best()
+    assert k is not None
+    yield from ladder.settle(k)
+
+
+def _ask_below(ladder: Ladder) -> Request:
+    k = ladder.best()
+    assert k is not None
+    h = ladder.step(k - VERIFY_DEPTH)
+    yield from ladder.axis.ask([h, -h])
+
+
+def _residual(ladder: Ladder) -> tuple[float, float]:
+    """Disagreement of the second derivative far below the best rung, times h², and the noise expected in it.
+
+    With D⁽¹⁾(h) = D + c h² + …, D⁽¹⁾ at a 2^-d of h still differs from D by 4^-d of what it does at h.
+    """
+    axis, k = ladder.axis, ladder.best()
+    assert k is not None
+    curvature = ladder[k].curvature
+    h, H = ladder.step(k - VERIFY_DEPTH), ladder.step(k)
+    explained = (axis.second_difference(H) - curvature) / 4.0**VERIFY_DEPTH
+    residual = axis.second_difference(h) - curvature - explained
+    largest = max(axis.values[h], axis.values[-h], key=abs)
+    return abs(residual) * h * h, math.sqrt(6.0) * axis.noise.at(largest)

@@ -23,7 +23,7 @@ cdef extern from "hessfast.h":
 
 
 cdef class PairFormula:
-    """One stencil's formula: weights (m,) of H_ij, coefficients (m, m) of c_2 .. c_{m+1}, |t_1 .. t_m|, noise factor."""
+    """One stencil's formula: weights (m,) of H_ij, coefficients (m, m) of c_2 .., |t_1 .. t_m|, noise factor."""
     cdef hf_pair_formula formula
     cdef const double[::1] weights
     cdef const double[:, ::1] coefficients

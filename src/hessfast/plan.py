@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast import _core
 from hessfast.execution import Team
 from hessfast.lanes import Evaluator
 from hessfast.stencils import Stencil

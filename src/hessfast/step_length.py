@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.results import StepResult, StepStatus
+from hessfast.results import CurvatureResult, StepResult, StepStatus
 from hessfast.symmetric import SymmetricMatrix, as_symmetric
 from hessfast.vectors import Vector, as_vector, dot
 
@@ -23,7 +23,7 @@ def optimal_step(
     g: npt.ArrayLike,
     H: object = None,
     *,
-    gHg: npt.ArrayLike | None = None,
+    gHg: npt.ArrayLike | CurvatureResult | None = None,
     error: npt.ArrayLike | None = None,
     g_error: npt.ArrayLike | None = None,
     max_step: float | None = None,
@@ -38,8 +38,8 @@ def optimal_step(
     H : optional
         Symmetric matrix: array (n, n), of which the lower triangle counts, stack (k, n, n), packed lower
         triangle, memmap, operator with `matvec` or `matmat`, or callable v -> Hv. Either `H` or `gHg`.
-    gHg : float or array_like, shape (k,), optional
-        The curvature gᵀHg itself, found elsewhere.
+    gHg : float, array_like of shape (k,), or CurvatureResult, optional
+        The curvature gᵀHg itself, found elsewhere; a `CurvatureResult` brings its error bar along.
     error : float or array_like, shape (k,), optional
         Absolute error bar of gᵀHg. Default: the rounding bound of its sum with `H`, 0 with `gHg`.
     g_error : float or array_like, shape (n,) or (k, n), optional
@@ -87,6 +87,10 @@ def optimal_step(
     if (H is None) == (gHg is None):
         raise ValueError("give either H or gHg")
     limit = checked_length(max_step, "max_step")
+    if isinstance(gHg, CurvatureResult):
+        # A bar that could not be found, nan, leaves the value to stand by itself.
+        error = np.nan_to_num(gHg.error, posinf=np.inf) if error is None else error
+        gHg = gHg.value
     if g.ndim == 2:
         return _optimal_steps(g, H, gHg, error, g_error, limit)
     gradient = ScaledGradient.of(g)

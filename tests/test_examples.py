@@ -1,0 +1,52 @@
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+@pytest.fixture(autouse=True)
+def examples(monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
+    # The examples set their own style; leave none of it behind.
+    import matplotlib
+
+    with matplotlib.rc_context():
+        yield
+
+
+def test_standard_errors(tmp_path, capsys):
+    import standard_errors
+
+    picture = tmp_path / "taylor.png"
+    standard_errors.main(str(picture))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if re.match(r"  b\d", line)]
+    assert len(rows) == 9
+    parameters, errors = (np.array([float(row[k]) for row in rows]) for k in (3, 6))
+    assert parameters.min() >= 5.0
+    assert errors.min() >= 5.5
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_derivatives_that_the_example_judges_by():
+    import standard_errors
+
+    data = standard_errors.load("ENSO")
+    b, h = data.starts[1], 1e-30
+    gradient, H, _ = standard_errors.exact_derivatives(data, b)
+    for i in range(b.size):
+        along = b.astype(complex)
+        along[i] += 1j * h
+        residual = data.model(along, data.x) - data.y
+        assert gradient[i] == pytest.approx((residual @ residual).imag / h, rel=1e-12)
+    step = np.cbrt(np.finfo(float).eps) * np.maximum(np.abs(b), 1.0)
+    for i in range(b.size):
+        up, down = b.copy(), b.copy()
+        up[i] += step[i]
+        down[i] -= step[i]
+        slope = standard_errors.exact_derivatives(data, up)[0] - standard_errors.exact_derivatives(data, down)[0]
+        np.testing.assert_allclose(slope / (up[i] - down[i]), H[i], rtol=1e-6, atol=1e-6 * np.abs(H).max())

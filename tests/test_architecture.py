@@ -14,10 +14,10 @@ FLOORS = [
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"noise", "picture", "functions", "quadratic", "vectors"},
     {"ladder", "lanes", "symmetric"},
-    {"execution", "bars", "steps", "step_length"},
-    {"plan", "problem", "refinement"},
+    {"execution", "bars", "steps", "step_length", "neighbourhood"},
+    {"plan", "problem", "refinement", "directional"},
     {"differences"},
-    {"hessian", "matrixfree"},
+    {"hessian", "matrixfree", "operators"},
     {"taylor"},
     {"descent"},
 ]

@@ -3,8 +3,12 @@
 from hessfast.descent import minimize_taylor
 from hessfast.functions import native
 from hessfast.hessian import hessian
+from hessfast.matrixfree import curvature
+from hessfast.operators import HessianOperator, hvp
 from hessfast.quadratic import quadratic_form
 from hessfast.results import (
+    CurvatureResult,
+    CurvatureStatus,
     EvaluationCounts,
     HessianResult,
     HessianStatus,
@@ -17,7 +21,10 @@ from hessfast.step_length import optimal_step
 from hessfast.taylor import TaylorModel
 
 __all__ = [
+    "CurvatureResult",
+    "CurvatureStatus",
     "EvaluationCounts",
+    "HessianOperator",
     "HessianResult",
     "HessianStatus",
     "StandardErrors",
@@ -25,7 +32,9 @@ __all__ = [
     "StepStatus",
     "TaylorModel",
     "TaylorTerms",
+    "curvature",
     "hessian",
+    "hvp",
     "minimize_taylor",
     "native",
     "optimal_step",

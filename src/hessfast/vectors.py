@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from hessfast import _vectors
 
-__all__ = ["Vector", "as_vector", "dot", "dot_difference", "dot_square", "line_point", "line_unit"]
+__all__ = ["Vector", "as_vector", "dot", "dot_difference", "dot_square", "line_point", "line_unit", "norm"]
 
 Vector = npt.NDArray[np.floating[Any]]
 Floats = npt.NDArray[np.float64]
@@ -63,6 +63,15 @@ def dot(x: Vector, y: Vector, threads: int = 1) -> float:
     sums = np.empty(-(-x.size // _vectors.PANEL))
     _over_panels(x.size, threads, lambda first, last: _vectors.dot(x, y, sums, first, last))
     return _vectors.tree_sum(sums)
+
+
+def norm(x: Vector, threads: int = 1) -> float:
+    """Return ‖x‖, also where its square leaves the range of float64."""
+    square = dot(x, x, threads)
+    if _well_scaled(square):
+        return math.sqrt(square)
+    scale = _scale_of(x)
+    return math.sqrt(dot(x * scale, x * scale, threads)) / scale
 
 
 def dot_square(x: Vector, y: Vector, threads: int = 1) -> float:

@@ -1,0 +1,232 @@
+"""Products and the operator: accuracy, counts, SciPy's solvers, batches, moves."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
+from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, eigsh, minres
+
+from hessfast import HessianOperator, hvp
+
+
+class Problem:
+    """Softmax regression on drawn data, convex with a ridge; H from its closed form."""
+
+    def __init__(self, features=6, classes=4, seed=0):
+        rng = np.random.default_rng(seed)
+        self.A = rng.standard_normal((60, features))
+        self.y = np.eye(classes)[rng.integers(classes, size=60)]
+        self.shape = features, classes
+        self.x = 0.3 * rng.standard_normal(features * classes)
+        self.n = self.x.size
+        self.rng = rng
+
+    def probabilities(self, x):
+        z = self.A @ x.reshape(self.shape)
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    def fun(self, x):
+        return -np.sum(self.y * np.log(self.probabilities(x))) + 0.05 * x @ x
+
+    def jac(self, x):
+        return (self.A.T @ (self.probabilities(x) - self.y)).ravel() + 0.1 * x
+
+    def jac_columns(self, X):
+        return np.stack([self.jac(x) for x in X.T], axis=1)
+
+    def hess(self, x):
+        P = self.probabilities(x)
+        middle = np.einsum("mc,cd->mcd", P, np.eye(P.shape[1])) - np.einsum("mc,md->mcd", P, P)
+        H = np.einsum("mf,mcd,mg->fcgd", self.A, middle, self.A)
+        return H.reshape(self.n, self.n) + 0.1 * np.eye(self.n)
+
+
+@pytest.fixture
+def problem():
+    return Problem()
+
+
+def relative_error(found, exact):
+    return np.linalg.norm(found - exact) / np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize(("order", "tolerance"), [(1, 1e-6), (2, 1e-9), (4, 1e-11), (6, 1e-11)])
+def test_products_at_each_order(problem, order, tolerance):
+    H = problem.hess(problem.x)
+    operator = HessianOperator(None, problem.x, jac=problem.jac, order=order)
+    for _ in range(5):
+        v = problem.rng.standard_normal(problem.n)
+        assert relative_error(operator @ v, H @ v) <= tolerance
+    assert operator.products == 5
+
+
+def test_gradients_a_product(problem):
+    V = problem.rng.standard_normal((20, problem.n))
+    for order in (1, 2, 4):
+        operator = HessianOperator(None, problem.x, jac=problem.jac, order=order)
+        operator @ V[0]
+        first = operator.njev
+        assert first <= (2 if order == 1 else 16)
+        for v in V[1:]:
+            operator @ v
+        assert operator.njev == first + 19 * order
+
+
+def test_given_step_needs_no_search(problem):
+    v = problem.rng.standard_normal(problem.n)
+    for options in ({"rel_step": 2.0**-17}, {"abs_step": 1e-5}):
+        operator = HessianOperator(None, problem.x, jac=problem.jac, **options)
+        assert relative_error(operator @ v, problem.hess(problem.x) @ v) <= 1e-8
+        assert operator.njev == 2
+
+
+def test_same_map_whatever_came_before(problem):
+    v, w = problem.rng.standard_normal((2, problem.n))
+    operator = HessianOperator(None, problem.x, jac=problem.jac)
+    operator @ w
+    once = operator @ v
+    operator @ (5.0 * w)
+    assert np.array_equal(operator @ v, once)
+
+
+def test_zero_vector_costs_nothing(problem):
+    operator = HessianOperator(None, problem.x, jac=problem.jac)
+    assert not (operator @ np.zeros(problem.n)).any()
+    assert operator.njev == 0
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_columns(problem, order, vectorized):
+    V = problem.rng.standard_normal((problem.n, 7))
+    jac = problem.jac_columns if vectorized else problem.jac
+    operator = HessianOperator(None, problem.x, jac=jac, order=order, vectorized=vectorized)
+    product = operator @ V
+    assert product.shape == V.shape
+    assert operator.products == 7
+    assert relative_error(product, problem.hess(problem.x) @ V) <= {1: 1e-6, 2: 1e-9, 4: 1e-11}[order]
+
+
+def test_vectorized_gradient_gets_several_columns(problem):
+    widths = []
+
+    def jac(X):
+        widths.append(X.shape[1])
+        return problem.jac_columns(X)
+
+    V = problem.rng.standard_normal((problem.n, 9))
+    HessianOperator(None, problem.x, jac=jac, vectorized=True, rel_step=2.0**-17) @ V
+    assert widths == [16, 2] or widths == [18]
+
+
+def test_hvp_takes_one_vector_or_columns(problem):
+    H = problem.hess(problem.x)
+    V = problem.rng.standard_normal((problem.n, 3))
+    assert relative_error(hvp(None, problem.x, V[:, 0], jac=problem.jac), H @ V[:, 0]) <= 1e-11
+    assert relative_error(hvp(None, problem.x, V, jac=problem.jac), H @ V) <= 1e-11
+    both = hvp(lambda x: (problem.fun(x), problem.jac(x)), problem.x, V, jac=True)
+    assert relative_error(both, H @ V) <= 1e-11
+
+
+def test_eigsh_takes_it_as_it_is(problem):
+    operator = HessianOperator(None, problem.x, jac=problem.jac)
+    exact = np.linalg.eigvalsh(problem.hess(problem.x))
+    largest = eigsh(operator, k=2, tol=1e-8, return_eigenvectors=False)
+    assert np.sort(largest) == pytest.approx(exact[-2:], rel=1e-8)
+    smallest = eigsh(operator, k=1, which="SA", tol=1e-8, return_eigenvectors=False)
+    assert smallest[0] == pytest.approx(exact[0], rel=1e-7)
+
+
+@pytest.mark.parametrize("solver", [cg, minres])
+def test_newton_equation(problem, solver):
+    operator = HessianOperator(None, problem.x, jac=problem.jac)
+    g = problem.jac(problem.x)
+    step, info = solver(operator, -g, rtol=1e-9)
+    assert info == 0
+    assert relative_error(step, np.linalg.solve(problem.hess(problem.x), -g)) <= 1e-6
+
+
+def test_arithmetic_of_linear_operators(problem):
+    operator = HessianOperator(None, problem.x, jac=problem.jac)
+    H = problem.hess(problem.x)
+    v = problem.rng.standard_normal(problem.n)
+    identity = aslinearoperator(np.eye(problem.n))
+    for combined, matrix in (
+        (operator + identity, H + np.eye(problem.n)),
+        (identity + operator, H + np.eye(problem.n)),
+        (operator - identity, H - np.eye(problem.n)),
+        (identity - operator, np.eye(problem.n) - H),
+        (2.0 * operator, 2.0 * H),
+        (operator * 3.0, 3.0 * H),
+        (-operator, -H),
+        (aslinearoperator(operator).T, H),
+    ):
+        assert isinstance(combined, LinearOperator)
+        assert relative_error(combined @ v, matrix @ v) <= 1e-9
+
+
+@pytest.mark.parametrize(("order", "gradients"), [(1, 1.0), (2, 2.0)])
+def test_trust_ncg_converges(order, gradients):
+    problem = Problem(features=12, classes=5)
+    operator = HessianOperator(None, problem.x, jac=problem.jac, order=order)
+    own = []
+
+    def jac(x):
+        own.append(1)
+        return operator.gradient(x)
+
+    found = minimize(problem.fun, problem.x, jac=jac, hessp=operator.hessp, method="trust-ncg", options={"gtol": 1e-7})
+    assert np.linalg.norm(problem.jac(found.x)) <= 1e-7
+    spent = operator.njev - len(own)
+    search = 0 if order == 1 else 12
+    assert spent <= gradients * operator.products + search
+
+
+def test_minimize_moves_the_operator():
+    operator = HessianOperator(None, np.zeros(5), jac=rosen_der)
+    x = np.array([1.3, 0.7, 0.8, 1.9, 1.2])
+    p = np.ones(5)
+    assert operator.hessp(x, p) == pytest.approx(rosen_hess(x) @ p, rel=1e-8)
+    assert np.array_equal(operator.x, x)
+    found = minimize(rosen, x, jac=rosen_der, hessp=operator.hessp, method="trust-krylov", options={"gtol": 1e-8})
+    assert found.x == pytest.approx(np.ones(5), abs=1e-7)
+
+
+def test_moved_operator_keeps_its_own_x(problem):
+    x = problem.x.copy()
+    operator = HessianOperator(None, np.zeros(problem.n), jac=problem.jac, order=1)
+    v = problem.rng.standard_normal(problem.n)
+    expected = operator.hessp(x, v)
+    moved = x.copy()
+    operator.hessp(moved, v)
+    moved += 1.0
+    assert np.array_equal(operator @ v, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"jac": None}, TypeError, "jac: products need a gradient"),
+        ({"order": 3}, ValueError, "order: must be one of"),
+        ({"rel_step": 0.0}, ValueError, "rel_step: must be finite and positive"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        HessianOperator(rosen, np.ones(3), **({"jac": rosen_der} | arguments))
+
+
+def test_bad_vectors_are_named():
+    operator = HessianOperator(None, np.ones(3), jac=rosen_der)
+    with pytest.raises(ValueError, match=r"v: shape \(3,\) expected"):
+        operator @ np.ones(4)
+    with pytest.raises(ValueError, match=r"V: shape \(3, k\) expected"):
+        operator.matmat(np.ones((4, 2)))
+    with pytest.raises(ValueError, match="v: must be finite"):
+        operator @ np.array([1.0, np.nan, 0.0])
+
+
+def test_repr_counts():
+    operator = HessianOperator(None, np.ones(3), jac=rosen_der, rel_step=1e-5)
+    operator @ np.ones(3)
+    assert repr(operator) == "<3x3 HessianOperator, order 2, 1 products in 2 gradients>"

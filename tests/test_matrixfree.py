@@ -86,7 +86,9 @@ def test_cheap_mode_from_values_counts_exactly(order, level, nfev, tolerance):
     assert relative_error(result, f.exact(v)) <= tolerance
 
 
-@pytest.mark.parametrize(("order", "level", "njev", "tolerance"), [(1, -26, 2, 1e-6), (2, -17, 2, 1e-8), (4, -10, 4, 1e-10)])
+@pytest.mark.parametrize(
+    ("order", "level", "njev", "tolerance"), [(1, -26, 2, 1e-6), (2, -17, 2, 1e-8), (4, -10, 4, 1e-10)]
+)
 def test_cheap_mode_from_gradients_counts_exactly(order, level, njev, tolerance):
     f = Logistic()
     v = f.direction()

@@ -235,13 +235,13 @@ class HessianOperator:
     def move(self, x: npt.ArrayLike) -> None:
         """Take the Hessian at x from now on; the level of the step stays."""
         x = checked_vector(x, "x", self.shape[0])
-        if np.array_equal(x, self._around.x):
+        stays = np.array_equal(x, self._around.x)
+        if stays and self._g0 is not None:
             return
-        self._g0 = None
         if self._latest is not None and np.array_equal(x, self._latest[0]):
             self._around.x, self._g0 = self._latest
-        else:
-            self._around.x = x.copy()
+        elif not stays:
+            self._around.x, self._g0 = x.copy(), None
 
     def _gradient_at(self, x: Vector) -> Vector:
         x_now, self._around.x = self._around.x, x

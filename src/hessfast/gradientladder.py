@@ -1,0 +1,237 @@
+"""One coordinate (or direction) of a gradient on the ladder of dyadic steps: what a level says, and which one is next.
+
+At each level h = 2^k u the column has a condition error N, the noise of g over h, and a truncation error T, read from
+the h^2 term that the extrapolation removed. Both relative to the column's norm; they balance at
+
+    h* = h (N / (p T))^(1/(p+1)),   p the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast.jacobian import EPS, Array, Family, extrapolate
+
+TINY = float(np.finfo(np.float64).tiny)
+
+_FOLLOW = {1: 1.0, 2: 2.2, 3: 6.0, 4: 18.0}
+"""Truncation error over (last correction x relative h^2 term), by number of levels: the geometric mean of what the
+exponential and the geometric series give (1.2 and 4, 2.3 and 16, 5.3 and 64)."""
+_FOLLOW_ONE_SIDED = 2.5
+_HIDDEN = 0.8
+"""An h^2 term below this share of the condition error is noise: its own noise is a quarter of it. In a column that is
+mostly noise (a relative condition error above _NOISY) it must stand out by more to mean anything."""
+_NOISY = 0.03
+_HIDDEN_IN_NOISE = 4.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """A column with its two errors by entry and the size of its h^2 (one-sided: h) term."""
+
+    value: Array
+    truncation: Array
+    condition: Array
+    drift: Array
+
+
+def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: Array) -> Judgement:
+    """Extrapolate the divided differences D and estimate both errors of each entry.
+
+    Parameters
+    ----------
+    D : sequence of ndarray, shape (m,)
+        At the nodes of the family; one more than it has serves the truncation alone.
+    step : float
+    noise : ndarray, shape (m,)
+        Noise level of the components of g.
+    weight : ndarray, shape (m,)
+        Makes the entries of a column comparable.
+    """
+    levels = len(nodes.nodes)
+    value = extrapolate(D[:levels], nodes.weights)
+    condition = np.hypot(nodes.noise * noise / abs(step), EPS * value)
+    # D(1) - D(2) is 3 c_2 h^2, or c_1 h one-sided.
+    drift = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
+    if levels == 1:
+        return Judgement(value, drift, condition, drift)
+    last = np.abs(value - extrapolate(D[: levels - 1], nodes.shorter.weights))
+    ratio = norm(drift * weight) / np.maximum(norm(value * weight), TINY)
+    return Judgement(value, last * follow(nodes, ratio), condition, drift)
+
+
+def follow(nodes: Family, ratio: Array) -> Array:
+    """Truncation error over the last correction, from the relative h^2 (one-sided: h) term."""
+    factor = _FOLLOW[len(nodes.nodes)] if nodes.symmetric else _FOLLOW_ONE_SIDED
+    return np.minimum(1.0, factor * ratio)
+
+
+def norm(a: Array) -> Array:
+    """Euclidean norm of the rows."""
+    return np.asarray(np.sqrt(np.sum(a * a, axis=-1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The relative errors of a column; `hidden`: its drift is only noise; `finite`: it is a column at all."""
+
+    condition: float
+    truncation: float
+    hidden: bool
+    finite: bool = True
+
+    @property
+    def total(self) -> float:
+        """Their sum, infinite where the column is not finite."""
+        return self.condition + self.truncation if self.finite else np.inf
+
+    def move(self, order: int) -> float:
+        """Levels from here to the balance; up by a guess where the truncation error cannot be seen."""
+        if self.hidden and self.condition > 0.1:
+            return 12.0
+        levels = np.log2(self.condition / (order * max(self.truncation, 1e-300))) / (order + 1)
+        return float(np.clip(max(levels, 2.0) if self.hidden else levels, -12.0, 12.0))
+
+    def gain(self, order: int) -> float:
+        """Error here over the error at the balance."""
+        if not (self.truncation > 0 and self.condition > 0):
+            return np.inf
+        h = (self.condition / (order * self.truncation)) ** (1 / (order + 1))
+        return float(self.total / (self.condition / h + self.truncation * h**order))
+
+
+def column_errors(j: Judgement, weight: Array) -> Errors:
+    """Norms over the entries of a column."""
+    with np.errstate(all="ignore"):
+        size = max(float(norm(j.value * weight)), TINY)
+        condition = float(norm(j.condition * weight))
+        return Errors(
+            max(condition / size, EPS / 4),
+            float(norm(j.truncation * weight)) / size,
+            float(norm(j.drift * weight)) < _hidden_below(condition / size) * condition,
+            bool(np.isfinite(j.value + j.drift).all()),
+        )
+
+
+def direction_errors(j: Judgement) -> Errors:
+    """Medians over the components that show above their noise: a few odd coordinates leave no mark."""
+    finite = bool(np.isfinite(j.value + j.drift).all())
+    shows = np.abs(j.value) > 3 * j.condition
+    if not finite or not shows.any():
+        return Errors(np.inf, 0.0, True, finite)
+    size = np.abs(j.value[shows])
+    condition = max(float(np.median(j.condition[shows] / size)), EPS / 4)
+    drift = float(np.median(j.drift[shows] / j.condition[shows]))
+    return Errors(condition, float(np.median(j.truncation[shows] / size)), drift < _hidden_below(condition))
+
+
+def _hidden_below(condition: float) -> float:
+    return _HIDDEN if condition < _NOISY else _HIDDEN_IN_NOISE
+
+
+@dataclass(slots=True, eq=False)
+class Ray:
+    """The levels looked at along one coordinate, and where its search stands.
+
+    Attributes
+    ----------
+    unit : float
+        Step at level 0, signed where the stencil is one-sided.
+    nodes : Family
+    level, ceiling : int
+        Present level, and the highest one allowed.
+    axis : int
+        The coordinate; -1 for a direction.
+    seen : dict
+        Divided differences by level: one for a symmetric stencil (levels share them), all nodes for a one-sided.
+    best : int or None
+        Level of the least error so far.
+    walled : bool
+        Whether g was not finite at a level.
+    """
+
+    unit: float
+    nodes: Family
+    level: int
+    ceiling: int
+    axis: int = -1
+    seen: dict[int, list[Array]] = field(default_factory=dict)
+    tried: set[int] = field(default_factory=set)
+    best: int | None = None
+    error: float = np.inf
+    misses: int = 0
+    walled: bool = False
+
+    def _span(self, level: int) -> range:
+        """Levels whose differences a judgement takes: at least two, so that the drift is seen."""
+        return range(level, level + (max(2, len(self.nodes.nodes)) if self.nodes.symmetric else 1))
+
+    def missing(self, level: int) -> list[int]:
+        """Levels still to be evaluated for a judgement at `level`."""
+        return [k for k in self._span(level) if k not in self.seen]
+
+    def unseen(self, level: int) -> list[int]:
+        """The level, where it is still to be evaluated."""
+        return [] if level in self.seen else [level]
+
+    def judge(self, level: int, noise: Array, weight: Array) -> Judgement:
+        """Judge a level whose differences were all seen."""
+        D = [d for k in self._span(level) for d in self.seen[k]]
+        with np.errstate(all="ignore"):
+            return judge(D, self.nodes, self.unit * 2.0**level, noise, weight)
+
+    def advance(self, errors: Errors) -> bool:
+        """Take the errors of the present level and go to the next one; False where the search ends.
+
+        Above the balance the error grows like h^p, below it like 1/h: half a level too high is already too much.
+        """
+        self.tried.add(self.level)
+        if not errors.finite:
+            self.walled = True
+            self.ceiling = self.level - 1
+            move = -2.0 if len(self.tried) < 4 else -6.0
+        else:
+            if errors.total < self.error:
+                self.error, self.best = errors.total, self.level
+            else:
+                self.misses += 1
+            move = errors.move(self.nodes.order)
+            if -0.6 <= move <= 1.25 or self.misses > 2:
+                return False
+        wanted = min(self.level + int(np.floor(move + 0.4)), self.ceiling)
+        while wanted in self.tried and self.best is None:
+            wanted -= 1
+        self.level = wanted
+        return wanted not in self.tried and len(self.tried) < 16
+
+
+def noise_level(offsets: Array, table: Array) -> Array:
+    """Noise level of each column of a table of values along a line: their scatter about a parabola.
+
+    The offsets are to be uneven. At equal spacing the rounding errors of a short sum of products can be a smooth
+    function of the row, and the differences of Moré & Wild (2011) then miss them by a factor of 100.
+    """
+    t = offsets / offsets[-1]
+    basis, _ = np.linalg.qr(np.stack([np.ones_like(t), t, t * t], axis=1))
+    values = table - table[0]
+    residual = values - basis @ (basis.T @ values)
+    sigma = np.sqrt(np.sum(residual**2, axis=0) / (len(t) - 3))
+    return np.where(np.isfinite(sigma), sigma, 0.0)
+
+
+def equilibrate(G: Array) -> Array:
+    """Scale s with max_j |s_i G_ij s_j| = 1 in each row (Ruiz 2001), on the smaller of G_ij and G_ji.
+
+    A column spoiled by its step then weighs on nothing but its own diagonal entry. Rows of zeros keep s = 1.
+    """
+    B = np.minimum(np.abs(G), np.abs(G.T))
+    B[~np.isfinite(B)] = 0.0
+    s = np.ones(len(B))
+    for _ in range(12):
+        largest = np.max(s[:, None] * B * s, axis=1, initial=0.0)
+        s /= np.sqrt(np.where(largest > 0, largest, 1.0))
+    return s

@@ -1,0 +1,496 @@
+"""The Hessian from gradients with steps found by a search, and an error bar on each entry.
+
+A step is h = 2^k u, u the power of two nearest to the size of the coordinate. In turn:
+
+1. the noise of each component of g, from a table of seven gradients;
+2. one random direction, displacing each coordinate by its own u, sets a level k for all of them;
+3. the columns at that level, each of which says what its two errors are;
+4. for the coordinates that could do much better at another level, a search of their own, side by side;
+5. a certificate of the whole matrix: one central difference along a short random combination of the coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast.gradientladder import (
+    TINY,
+    Judgement,
+    Ray,
+    column_errors,
+    direction_errors,
+    equilibrate,
+    follow,
+    noise_level,
+    norm,
+)
+from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
+
+_CLEAR = 20.0  # a residual this many times its noise is no noise
+_WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
+_SHORT = 40.0  # or where its condition error exceeds what a balanced step could reach this many times
+_UNEVEN = np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])  # offsets of the noise table
+_RAYS = 256  # coordinates searched at a time: what they have seen is kept
+_VERIFY = 6  # levels below the chosen one at which it is verified
+_DEEPER = 3  # levels below that at which a failed verification is looked into
+_CONDITION_BAR = 5.0
+_TRUNCATION_BAR = 4.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradientHessian:
+    """A Hessian from gradients.
+
+    Attributes
+    ----------
+    hess, truncation_error, condition_error : ndarray, shape (m, m)
+        Mean of the columns and their transpose, and the two parts of its error bar.
+    step : ndarray, shape (m,)
+        Smallest node of each coordinate, negative where the stencil is one-sided downwards.
+    symmetric : ndarray of bool, shape (m,)
+        Where the stencil has both sides.
+    jac, noise : ndarray, shape (m,)
+        g(x), and the noise level of its components.
+    order : int
+        Of the formula; what "auto" came to.
+    searched, walled : ndarray of int
+        Coordinates that left the common level, and those whose steps a non-finite g kept short.
+    spent : dict
+        Gradients by purpose.
+    """
+
+    hess: Array
+    truncation_error: Array
+    condition_error: Array
+    step: Array
+    symmetric: NDArray[np.bool_]
+    jac: Array
+    noise: Array
+    order: int
+    searched: NDArray[np.intp]
+    walled: NDArray[np.intp]
+    spent: dict[str, int]
+
+
+class GradientSearch:
+    """The search for one Hessian; `run` is called once."""
+
+    def __init__(
+        self,
+        gradient: Gradient,
+        order: int | str,
+        *,
+        lower: Array | None = None,
+        upper: Array | None = None,
+        noise: float | None = None,
+    ) -> None:
+        x = gradient.x
+        self.gradient = gradient
+        self.lower = np.full(x.size, -np.inf) if lower is None else lower
+        self.upper = np.full(x.size, np.inf) if upper is None else upper
+        # A difference is rounded; what is less by two eps is no more than the true one, and x + h then stays inside.
+        self.below, self.above = ((1 - 2 * EPS) * room for room in (x - self.lower, self.upper - x))
+        self.unit = np.exp2(np.round(np.log2(np.where(x == 0, 1.0, np.abs(x)))))
+        self.spent = dict.fromkeys(("noise", "axes", "columns", "refinement", "certificate"), 0)
+        self._random = np.random.default_rng(20110317)
+        self._counted = gradient.njev
+        self._measure_noise(order, noise)
+        m = x.size
+        self.value = np.full((m, m), np.nan)
+        self.truncation = np.full((m, m), np.nan)
+        self.level = np.full(m, self.start)
+        self.symmetric = np.ones(m, dtype=np.bool_)
+        self.side = np.ones(m)
+        self.ceiling = np.zeros(m, dtype=np.intp)
+        self.errors = np.full(m, np.inf)
+        self.searched: set[int] = set()
+        self.walled: set[int] = set()
+        self.bend = 0.0
+
+    def run(self) -> GradientHessian:
+        """Search, and return the Hessian with its bars."""
+        self._scan()
+        self._place()
+        self._sweep()
+        for _ in range(2):
+            doubtful = self._doubtful()
+            if not doubtful:
+                break
+            self._search(doubtful)
+            self.scale = equilibrate(self.value)
+        if not self._certified():
+            self._search({i: 0.0 for i in range(self.gradient.size) if i not in self.searched})
+        return self._result()
+
+    def _count(self, purpose: str) -> None:
+        self.spent[purpose] += self.gradient.njev - self._counted
+        self._counted = self.gradient.njev
+
+    @property
+    def step(self) -> Array:
+        """Signed step of each coordinate."""
+        return np.asarray(self.side * self.unit * np.exp2(self.level))
+
+    # ---- noise, and a level for all coordinates
+
+    def _measure_noise(self, order: int | str, given: float | None) -> None:
+        """Measure g(x) and its noise, resolve the order, choose the level where the scan begins.
+
+        Where half of the first differences vanish g is coarser than the spacing, and the table is made anew.
+        """
+        x = self.gradient.x
+        sign = self._random.choice((-1.0, 1.0), x.size)
+        room = 2.0**-16 * self.unit
+        sign = np.where(self.above < room, -1.0, np.where(self.below < room, 1.0, sign))
+        for exponent in (-43, -36, -29, -22):
+            offsets = 2.0**exponent * _UNEVEN
+            points = np.clip(x + offsets[:, None] * (sign * self.unit), self.lower, self.upper)
+            table = self.gradient.dense(points)
+            if np.mean(np.diff(table, axis=0) == 0) < 0.5:
+                break
+        self.g0 = table[0]
+        floor = EPS / 2 * np.abs(self.g0)
+        with np.errstate(all="ignore"):
+            measured = np.maximum(noise_level(offsets, table), floor)
+            size = np.abs(self.g0) + np.abs(table[-1] - table[0]) / offsets[-1]
+        self.noise = measured if given is None else np.maximum(given, floor)
+        known = np.isfinite(size) & (size > 0)
+        relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
+        relative = min(max(relative, EPS / 2), 1e-2)
+        self.order = (6 if relative <= 16 * EPS else 4) if order == "auto" else int(order)
+        self.start = round(np.log2(relative) / (self.order + 1))
+        self.attainable = relative ** (self.order / (self.order + 1))
+        self._count("noise")
+
+    def _cap(self) -> int:
+        """Level at which the outermost node displaces a coordinate by its own size."""
+        return 1 - max(1, self.order // 2)
+
+    def _scan(self) -> None:
+        """Find a level along one random direction, and verify it."""
+        x, both = self.gradient.x, self.order > 1
+        room = np.minimum(self.below, self.above) if both else np.maximum(self.below, self.above) / 2
+        fitting = np.exp2(np.floor(np.log2(np.maximum(room, TINY))))
+        size = np.where(fitting >= self.unit * 2.0**-6, np.minimum(self.unit, fitting), 0.0)
+        sign = self._random.choice((-1.0, 1.0), x.size)
+        if not both:
+            sign = np.where(self.above >= self.below, 1.0, -1.0)
+        d = sign * size
+        if not d.any():
+            return
+        ray = Ray(1.0, family(self.order, both), self.start, self._cap())
+        self._climb_direction(ray, d)
+        for _ in range(2 if both else 0):
+            if ray.best is None:
+                break
+            self._sample_direction(ray, d, ray.unseen(ray.best - _VERIFY))
+            failing = self._failing(ray, self._judge_direction(ray))
+            if np.mean(failing) <= 0.25:  # a few odd coordinates have searches of their own
+                break
+            self._sample_direction(ray, d, ray.unseen(ray.best - _VERIFY - _DEEPER))
+            ray = self._again(ray, failing)
+            self._climb_direction(ray, d)
+        if ray.best is not None:
+            self.start = ray.best
+            j = self._judge_direction(ray)
+            shows = np.abs(j.value) > 3 * j.condition
+            if shows.any():
+                self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
+        self._count("axes")
+
+    def _climb_direction(self, ray: Ray, d: Array) -> None:
+        going = True
+        while going:
+            self._sample_direction(ray, d, ray.missing(ray.level))
+            going = ray.advance(direction_errors(self._judge_direction(ray, ray.level)))
+
+    def _sample_direction(self, ray: Ray, d: Array, levels: Sequence[int]) -> None:
+        if not levels:
+            return
+        offsets = (1.0, -1.0) if ray.nodes.symmetric else tuple(range(1, max(self.order, 2) + 1))
+        h = [2.0**k for k in levels]
+        g = self.gradient.dense(np.array([self.gradient.x + t * s * d for s in h for t in offsets]))
+        g = g.reshape(len(h), len(offsets), -1)
+        with np.errstate(all="ignore"):
+            for row, (k, s) in enumerate(zip(levels, h, strict=True)):
+                if ray.nodes.symmetric:
+                    ray.seen[k] = [(g[row, 0] - g[row, 1]) / (2 * s)]
+                else:
+                    ray.seen[k] = [(at - self.g0) / (t * s) for at, t in zip(g[row], offsets, strict=True)]
+
+    def _judge_direction(self, ray: Ray, level: int | None = None) -> Judgement:
+        k = ray.best if level is None else level
+        assert k is not None
+        weight = 1 / np.maximum(np.abs(ray.seen[k][0]), TINY)
+        return ray.judge(k, self.noise, weight)
+
+    def _failing(self, ray: Ray, j: Judgement) -> NDArray[np.bool_]:
+        """Components where D six levels below is not what the extrapolated column and its h^2 term predict.
+
+        Noise from seven values may be low by a factor; where most components say so, up to three is given to it.
+        """
+        assert ray.best is not None
+        low = ray.best - _VERIFY
+        with np.errstate(all="ignore"):
+            expected = j.value + 4.0**-_VERIFY * (ray.seen[ray.best][0] - j.value)
+            residual = np.abs(ray.seen[low][0] - expected)
+            noise = self.noise / abs(ray.unit * 2.0**low) + EPS * np.abs(j.value)
+            excess = float(np.median(residual / np.maximum(noise, TINY))) / 0.48
+            return np.asarray(~(residual <= _CLEAR * noise * min(max(excess, 1.0), 3.0) + 2 * j.truncation))
+
+    def _again(self, ray: Ray, failing: NDArray[np.bool_]) -> Ray:
+        """Return the ray to search anew after a verification that failed, for one of two reasons.
+
+        Noise above the level that was measured at x grows with 1/h: then that level is raised. A step beyond the
+        natural length fails alike however small the verifying one is: then the search restarts below it.
+        """
+        assert ray.best is not None
+        low = ray.best - _VERIFY
+        D, deeper = ray.seen[low][0], ray.seen[low - _DEEPER][0]
+        with np.errstate(all="ignore"):
+            missed = np.abs(D - ray.judge(ray.best, self.noise, np.ones_like(D)).value)
+            grown = np.abs(deeper - D)
+            noisy = failing & (grown > 0.5 * missed) & np.isfinite(grown)
+            if 2 * np.count_nonzero(noisy) > np.count_nonzero(failing):
+                seen = 1.5 * grown * abs(ray.unit * 2.0 ** (low - _DEEPER))
+                self.noise = np.where(noisy, np.maximum(self.noise, seen), self.noise)
+                return Ray(ray.unit, ray.nodes, ray.best, ray.ceiling, ray.axis, seen=ray.seen, walled=ray.walled)
+        return Ray(ray.unit, ray.nodes, low, ray.best - 4, ray.axis, seen=ray.seen, walled=ray.walled)
+
+    # ---- columns at the common level
+
+    def _place(self) -> None:
+        """Choose stencil, side and highest level of each coordinate inside its bounds.
+
+        A symmetric stencil up to two levels shorter beats a one-sided one, whose weights are six times as noisy. Two
+        nodes at least are to fit: a search looks at one more than order 1 or 2 has.
+        """
+        both, one = family(self.order, True), family(self.order, False)
+        near, far = np.minimum(self.below, self.above), np.maximum(self.below, self.above)
+        with np.errstate(divide="ignore"):
+            fits_both = np.floor(np.log2(near / (max(both.nodes[-1], 2.0) * self.unit)))
+            fits_one = np.floor(np.log2(far / (max(one.nodes[-1], 2.0) * self.unit)))
+        self.symmetric = (fits_both >= self.start - 2) | (fits_both >= fits_one)
+        if not both.symmetric:
+            self.symmetric[:] = False
+        self.side = np.where(self.symmetric | (self.above >= self.below), 1.0, -1.0)
+        cap = self._cap() + np.where(self.gradient.x == 0, 10, 0)
+        self.ceiling = np.minimum(np.where(self.symmetric, fits_both, fits_one), cap).astype(np.intp)
+        self.level = np.minimum(self.start, self.ceiling)
+
+    def _ray(self, axis: int, level: int) -> Ray:
+        nodes = family(self.order, bool(self.symmetric[axis]))
+        ceiling = int(self.ceiling[axis])
+        return Ray(float(self.side[axis] * self.unit[axis]), nodes, min(level, ceiling), ceiling, axis=axis)
+
+    def _sweep(self) -> None:
+        """Evaluate all columns at the common level and estimate their truncation errors."""
+        m = self.gradient.size
+        drift = np.zeros((m, m))
+        for both in (True, False):
+            nodes = family(self.order, both)
+            chosen = np.flatnonzero(self.symmetric == both)
+            for run in blocks(chosen.size, self.order, m):
+                which = chosen[run]
+                found = differences(self.gradient, which, self.step[which], nodes, self.g0)
+                self._keep(which, found.D, found.bend, nodes, drift)
+        self._count("columns")
+        self.scale = equilibrate(self.value)
+        self._settle(drift)
+
+    def _keep(self, which: NDArray[np.intp], D: list[Array], bend: Array, nodes: Family, drift: Array) -> None:
+        """Keep the columns, their last corrections and their h^2 terms, until the scale of the entries is known."""
+        with np.errstate(all="ignore"):
+            self.value[which] = value = extrapolate(D, nodes.weights)
+            if len(D) == 1:
+                drift[which] = self.truncation[which] = bend
+            else:
+                drift[which] = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
+                self.truncation[which] = np.abs(value - extrapolate(D[:-1], nodes.shorter.weights))
+
+    def _settle(self, drift: Array) -> None:
+        """Turn last corrections into truncation errors.
+
+        With one node on each side there is no correction: c_1 h (the bend) stands for it, c_2 h^2 / H ~ 2/3 (c_1 h / H)^2
+        as for the exponential; where the bend vanishes, as at a point of symmetry, the direction's h^2 term.
+        """
+        with np.errstate(all="ignore"):
+            ratio = norm(drift * self.scale) / np.maximum(norm(self.value * self.scale), TINY)
+        for i in range(self.gradient.size):
+            nodes = family(self.order, bool(self.symmetric[i]))
+            if len(nodes.nodes) > 1:
+                self.truncation[i] *= follow(nodes, ratio[i])
+            elif nodes.symmetric:
+                at_least = max(2 / 3 * ratio[i] ** 2, self.bend / self.gradient.size)
+                self.truncation[i] = np.maximum(2 / 3 * ratio[i] * drift[i], at_least * np.abs(self.value[i]))
+            else:
+                self.truncation[i] = self.bend * np.abs(self.value[i])
+
+    def _condition(self) -> Array:
+        """Condition error of each entry (m, m)."""
+        factor = np.where(self.symmetric, family(self.order, True).noise, family(self.order, False).noise)
+        with np.errstate(all="ignore"):
+            return np.hypot((factor / np.abs(self.step))[:, None] * self.noise, EPS * self.value)
+
+    def _doubtful(self) -> dict[int, float]:
+        """Return the coordinates whose column could be much better at another level, and how far that may be."""
+        moves: dict[int, float] = {}
+        condition = self._condition()
+        for i in range(self.gradient.size):
+            if i in self.searched:
+                continue
+            j = Judgement(self.value[i], self.truncation[i], condition[i], self.truncation[i])
+            errors = column_errors(j, self.scale)
+            self.errors[i] = errors.total
+            move = errors.move(self.order)
+            if not errors.finite:
+                moves[i] = -2.0
+                continue
+            if errors.truncation < errors.condition or errors.condition > 0.1:
+                if errors.condition > _SHORT * self.attainable and self.level[i] < self.ceiling[i]:
+                    moves[i] = max(move, 3.0)
+            elif errors.gain(self.order) > _WORTH:
+                moves[i] = move
+        return moves
+
+    # ---- a search for each coordinate
+
+    def _search(self, moves: dict[int, float]) -> None:
+        axes = list(moves)
+        for first in range(0, len(axes), _RAYS):
+            rays = [self._ray(i, int(self.level[i] + np.floor(moves[i]))) for i in axes[first : first + _RAYS]]
+            self._climb(rays)
+            self._reconsider(rays)
+            for ray in rays:
+                self._adopt(ray)
+        self.searched.update(axes)
+        self._count("refinement")
+
+    def _climb(self, rays: list[Ray]) -> None:
+        """Advance all rays side by side, a batch of gradients a round."""
+        active = rays
+        while active:
+            self._sample([(ray, k) for ray in active for k in ray.missing(ray.level)])
+            active = [
+                ray
+                for ray in active
+                if ray.advance(column_errors(ray.judge(ray.level, self.noise, self.scale), self.scale))
+            ]
+
+    def _reconsider(self, rays: list[Ray]) -> None:
+        """Verify each symmetric ray far below, twice at most; try both sides where a wall leaves no room for one."""
+        failed = self._unverified(rays)
+        for _ in range(2):
+            if not failed:
+                break
+            self._sample([(ray, k) for ray, low, _ in failed for k in ray.unseen(low - _DEEPER)])
+            fresh = {ray.axis: self._again(ray, failing) for ray, _, failing in failed}
+            self._climb(list(fresh.values()))
+            rays[:] = [fresh.get(ray.axis, ray) for ray in rays]
+            failed = self._unverified(list(fresh.values()))
+        one = family(self.order, False)
+        for r, ray in enumerate(rays):
+            if not ray.walled:
+                continue
+            self.walled.add(ray.axis)
+            if ray.error > 1e3 * self.attainable:
+                start = self.start if ray.best is None else ray.best
+                unit, tops = float(self.unit[ray.axis]), (self.above[ray.axis], self.below[ray.axis])
+                sides = []
+                for sign, room in zip((1.0, -1.0), tops, strict=True):
+                    if room > 0:
+                        top = int(min(np.floor(np.log2(room / (max(one.nodes[-1], 2.0) * unit))), self._cap()))
+                        sides.append(Ray(sign * unit, one, min(max(start, self.start), top), top, ray.axis))
+                self._climb(sides)
+                rays[r] = min([ray, *sides], key=lambda candidate: candidate.error)
+
+    def _sample(self, requests: Sequence[tuple[Ray, int]]) -> None:
+        for both in (True, False):
+            chosen = [(ray, k) for ray, k in requests if ray.nodes.symmetric == both]
+            if chosen:
+                which = np.array([ray.axis for ray, _ in chosen])
+                step = np.array([ray.unit * 2.0**k for ray, k in chosen])
+                nodes = family(2, True) if both else family(max(self.order, 2), False)
+                found = differences(self.gradient, which, step, nodes, self.g0)
+                for row, (ray, k) in enumerate(chosen):
+                    ray.seen[k] = [d[row] for d in found.D]
+
+    def _unverified(self, rays: list[Ray]) -> list[tuple[Ray, int, NDArray[np.bool_]]]:
+        """Return the rays whose verification failed, its level, and at which components."""
+        lows = [
+            (ray, ray.best - _VERIFY)
+            for ray in rays
+            if ray.nodes.symmetric and ray.best is not None and not self._same(ray)
+        ]
+        self._sample([(ray, k) for ray, low in lows for k in ray.unseen(low)])
+        judged = [(ray, low, ray.judge(low + _VERIFY, self.noise, self.scale)) for ray, low in lows]
+        found = [(ray, low, self._failing(ray, j)) for ray, low, j in judged]
+        return [entry for entry in found if entry[2].any()]
+
+    def _same(self, ray: Ray) -> bool:
+        """Whether the ray agrees with the column at the common level, itself two levels away at least."""
+        i = ray.axis
+        assert ray.best is not None
+        if abs(ray.best - self.level[i]) < 2 or not self.errors[i] < 1e-2:
+            return False
+        j = ray.judge(ray.best, self.noise, self.scale)
+        noise = family(self.order, bool(self.symmetric[i])).noise * self.noise / abs(self.step[i])
+        bound = _CLEAR * (noise + j.condition) + 3 * (self.truncation[i] + j.truncation)
+        return bool(np.all(np.abs(j.value - self.value[i]) <= bound))
+
+    def _adopt(self, ray: Ray) -> None:
+        """Take over what a ray found where it is better than what was there."""
+        i = ray.axis
+        if ray.best is None or not ray.error < self.errors[i]:
+            return
+        j = ray.judge(ray.best, self.noise, self.scale)
+        self.value[i], self.truncation[i] = j.value, j.truncation
+        self.level[i], self.errors[i] = ray.best, ray.error
+        self.symmetric[i], self.side[i] = ray.nodes.symmetric, np.sign(ray.unit)
+
+    # ---- certificate and bars
+
+    def _certified(self) -> bool:
+        """Compare H v with one central difference along v, a random combination of the steps / 32.
+
+        Its own h^2 term is that of the scanned direction, 32^2 times smaller.
+        """
+        x = self.gradient.x
+        short = np.abs(self.step) / 32
+        v = self._random.choice((-1.0, 1.0), x.size) * np.where(short <= np.minimum(self.below, self.above), short, 0.0)
+        X = np.array([x + v, x - v])
+        g = self.gradient.dense(X)
+        self._count("certificate")
+        v = (X[0] - X[1]) / 2
+        with np.errstate(all="ignore"):
+            residual = np.abs((g[0] - g[1]) / 2 - v @ self.value)
+            noise = np.sqrt(self.noise**2 / 2 + (v**2) @ self._condition() ** 2)
+            size = np.abs(v) @ np.abs(self.value)
+            bound = _CLEAR * noise + 3 * np.abs(v) @ self.truncation + max(self.bend / 64, 1e-6) * size
+        return not np.any(residual > bound)
+
+    def _result(self) -> GradientHessian:
+        """Symmetrise by the mean; the bar is the asymmetry and the better of the two columns' own errors.
+
+        Where the asymmetry exceeds what the noise level explains, over all pairs, the noise level is raised to it.
+        """
+        G, T, C = self.value, self.truncation, self._condition()
+        pairs = np.tril_indices(len(G), -1)
+        with np.errstate(all="ignore"):
+            asymmetry = np.abs(G - G.T)
+            hidden = (T + T.T)[pairs] < 0.1 * np.hypot(C, C.T)[pairs]
+            spread = (asymmetry / np.hypot(C, C.T))[pairs][hidden]
+            excess = float(np.median(spread)) / 0.6745 if spread.size >= 3 else 1.0
+            C = C * min(max(excess, 1.0), 30.0)
+            H = 0.5 * (G + G.T)
+            other = (C + T).T < C + T
+            condition = _CONDITION_BAR * np.where(other, C.T, C) + 4 * EPS * np.abs(H)
+            truncation = _TRUNCATION_BAR * np.where(other, T.T, T) + asymmetry
+        return GradientHessian(
+            H, truncation, condition, self.step, self.symmetric, self.g0, self.noise, self.order,
+            np.array(sorted(self.searched), dtype=np.intp), np.array(sorted(self.walled), dtype=np.intp), self.spent,
+        )

@@ -13,9 +13,9 @@ SOURCE = Path(hessfast.__file__).parent
 FLOORS = [
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"noise", "picture", "functions", "quadratic", "vectors"},
-    {"ladder", "lanes", "symmetric"},
-    {"execution", "bars", "steps", "step_length", "neighbourhood"},
-    {"plan", "problem", "refinement", "directional"},
+    {"jacobian", "ladder", "lanes", "symmetric"},
+    {"execution", "bars", "gradientladder", "steps", "step_length", "neighbourhood"},
+    {"gradientsearch", "plan", "problem", "refinement", "directional"},
     {"differences"},
     {"hessian", "matrixfree", "operators"},
     {"taylor"},

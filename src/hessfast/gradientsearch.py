@@ -53,14 +53,15 @@ class GradientHessian:
         Smallest node of each coordinate, negative where the stencil is one-sided downwards.
     symmetric : ndarray of bool, shape (m,)
         Where the stencil has both sides.
-    jac, noise : ndarray, shape (m,)
-        g(x), and the noise level of its components.
+    jac, jac_error, noise : ndarray, shape (m,)
+        g(x), its error bar, and the noise level of its components.
     order : int
         Of the formula; what "auto" came to.
     searched, walled : ndarray of int
         Coordinates that left the common level, and those whose steps a non-finite g kept short.
     spent : dict
-        Gradients by purpose.
+        Gradients by purpose, named as in `hessfast.results.EvaluationCounts`: the columns count as `pairs`, the
+        certificate as `calibration`.
     """
 
     hess: Array
@@ -69,6 +70,7 @@ class GradientHessian:
     step: Array
     symmetric: NDArray[np.bool_]
     jac: Array
+    jac_error: Array
     noise: Array
     order: int
     searched: NDArray[np.intp]
@@ -95,7 +97,7 @@ class GradientSearch:
         # A difference is rounded; what is less by two eps is no more than the true one, and x + h then stays inside.
         self.below, self.above = ((1 - 2 * EPS) * room for room in (x - self.lower, self.upper - x))
         self.unit = np.exp2(np.round(np.log2(np.where(x == 0, 1.0, np.abs(x)))))
-        self.spent = dict.fromkeys(("noise", "axes", "columns", "refinement", "certificate"), 0)
+        self.spent = dict.fromkeys(("origin", "noise", "axes", "pairs", "refinement", "calibration"), 0)
         self._random = np.random.default_rng(20110317)
         self._counted = gradient.njev
         self._measure_noise(order, noise)
@@ -153,6 +155,8 @@ class GradientSearch:
             if np.mean(np.diff(table, axis=0) == 0) < 0.5:
                 break
         self.g0 = table[0]
+        if not np.isfinite(self.g0).all():
+            raise ValueError("jac: is not finite at x0")
         floor = EPS / 2 * np.abs(self.g0)
         with np.errstate(all="ignore"):
             measured = np.maximum(noise_level(offsets, table), floor)
@@ -274,7 +278,7 @@ class GradientSearch:
         with np.errstate(divide="ignore"):
             fits_both = np.floor(np.log2(near / (max(both.nodes[-1], 2.0) * self.unit)))
             fits_one = np.floor(np.log2(far / (max(one.nodes[-1], 2.0) * self.unit)))
-        self.symmetric = (fits_both >= self.start - 2) | (fits_both >= fits_one)
+        self.symmetric = (fits_both >= self.start - 2) | (fits_both >= fits_one - 1)
         if not both.symmetric:
             self.symmetric[:] = False
         self.side = np.where(self.symmetric | (self.above >= self.below), 1.0, -1.0)
@@ -298,7 +302,7 @@ class GradientSearch:
                 which = chosen[run]
                 found = differences(self.gradient, which, self.step[which], nodes, self.g0)
                 self._keep(which, found.D, found.bend, nodes, drift)
-        self._count("columns")
+        self._count("pairs")
         self.scale = equilibrate(self.value)
         self._settle(drift)
 
@@ -315,7 +319,7 @@ class GradientSearch:
     def _settle(self, drift: Array) -> None:
         """Turn last corrections into truncation errors.
 
-        With one node on each side there is no correction: c_1 h (the bend) stands for it, c_2 h^2 / H ~ 2/3 (c_1 h / H)^2
+        With one node on each side there is no correction. c_1 h, the bend, stands for it: c_2 h^2 / H ~ 2/3 (c_1 h/H)^2
         as for the exponential; where the bend vanishes, as at a point of symmetry, the direction's h^2 term.
         """
         with np.errstate(all="ignore"):
@@ -334,7 +338,7 @@ class GradientSearch:
         """Condition error of each entry (m, m)."""
         factor = np.where(self.symmetric, family(self.order, True).noise, family(self.order, False).noise)
         with np.errstate(all="ignore"):
-            return np.hypot((factor / np.abs(self.step))[:, None] * self.noise, EPS * self.value)
+            return np.asarray(np.hypot((factor / np.abs(self.step))[:, None] * self.noise, EPS * self.value))
 
     def _doubtful(self) -> dict[int, float]:
         """Return the coordinates whose column could be much better at another level, and how far that may be."""
@@ -464,7 +468,7 @@ class GradientSearch:
         v = self._random.choice((-1.0, 1.0), x.size) * np.where(short <= np.minimum(self.below, self.above), short, 0.0)
         X = np.array([x + v, x - v])
         g = self.gradient.dense(X)
-        self._count("certificate")
+        self._count("calibration")
         v = (X[0] - X[1]) / 2
         with np.errstate(all="ignore"):
             residual = np.abs((g[0] - g[1]) / 2 - v @ self.value)
@@ -490,7 +494,18 @@ class GradientSearch:
             other = (C + T).T < C + T
             condition = _CONDITION_BAR * np.where(other, C.T, C) + 4 * EPS * np.abs(H)
             truncation = _TRUNCATION_BAR * np.where(other, T.T, T) + asymmetry
+        jac_error = _CONDITION_BAR * self.noise
         return GradientHessian(
-            H, truncation, condition, self.step, self.symmetric, self.g0, self.noise, self.order,
-            np.array(sorted(self.searched), dtype=np.intp), np.array(sorted(self.walled), dtype=np.intp), self.spent,
+            H,
+            truncation,
+            condition,
+            self.step,
+            self.symmetric,
+            self.g0,
+            jac_error,
+            self.noise,
+            self.order,
+            np.array(sorted(self.searched), dtype=np.intp),
+            np.array(sorted(self.walled), dtype=np.intp),
+            self.spent,
         )

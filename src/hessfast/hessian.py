@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast.differences import Found, with_search, with_steps
 from hessfast.execution import Team
+from hessfast.gradientsearch import GradientSearch
+from hessfast.jacobian import Gradient, jacobian
 from hessfast.plan import Plan
 from hessfast.problem import (
     Fun,
@@ -23,7 +25,7 @@ from hessfast.problem import (
     given_steps,
     noise_given,
 )
-from hessfast.results import HessianResult, HessianStatus
+from hessfast.results import EvaluationCounts, HessianResult, HessianStatus
 from hessfast.stencils import ORDERS, stencil
 from hessfast.steps import make_axes, start_search
 
@@ -110,7 +112,7 @@ def hessian(
         |x_i|, or of 1 where x_i = 0. A negative step makes the stencil one-sided, downwards; a positive one whose
         symmetric stencil leaves the bounds makes it one-sided upwards. By default the steps are searched for.
     noise : float, optional
-        Standard deviation of `fun`'s own noise near x0; measured by default.
+        Standard deviation of `fun`'s own noise near x0, with `jac` of each of its components; measured by default.
     bounds : tuple (lb, ub) of scalars or arrays, or object with lb and ub, optional
         No point outside is ever evaluated; at an edge the stencils are one-sided.
     mask : array_like of bool, shape (n,), optional
@@ -148,8 +150,8 @@ def hessian(
     -----
     With m the order and steps given, costs 1 + 2n max(1, m/2) + m n(n-1)/2 evaluations of `fun`, or
     1 + 2n max(1/2, m/2) of `jac`. The search for steps adds 6 evaluations for the noise of `fun` and some 8 a
-    coordinate; the result says how they were spent. The pair formula is in the module `hessfast.stencils`, the search
-    in `hessfast.ladder`. Memory beside `fun`'s own: 8n² bytes, four times that with error bars, and one tile.
+    coordinate, from gradients about 20 in all for most functions; the result says how they were spent. The pair
+    formula is in the module `hessfast.stencils`, the searches in `hessfast.ladder` and `hessfast.gradientsearch`. Memory beside `fun`'s own: 8n² bytes, four times that with error bars, and one tile.
 
     References
     ----------
@@ -175,7 +177,7 @@ def hessian(
         lower, upper = box(bounds, problem.x)
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
         if problem.jac:
-            result = _from_gradients(problem, 4 if order == "auto" else int(order), step)
+            result = _from_gradients(problem, order, step, noise, lower, upper)
         else:
             result = _from_values(problem, order, step, noise, lower, upper)
     _warn(result)
@@ -183,11 +185,6 @@ def hessian(
         out[...] = result.hess
         result = result.with_hess(out)
     return result if full_output else result.hess
-
-
-def _textbook_steps(problem: Problem, order: int) -> Array:
-    """Balance truncation h^m against the condition error eps/h of differenced gradients, scaled by max(|x_i|, 1)."""
-    return np.finfo(np.float64).eps ** (1.0 / (order + 1)) * np.maximum(np.abs(problem.x[problem.axes]), 1.0)
 
 
 def _check_out(out: NDArray[np.float64] | None, m: int) -> None:
@@ -231,14 +228,19 @@ def _from_values(
         found = with_search(search, chosen)
     else:
         chosen = 4 if order == "auto" else int(order)
-        one_sided = _one_sided(problem, step, chosen, lower, upper)
+        nodes = stencil(chosen).axis_nodes, stencil(chosen, True).axis_nodes
+        one_sided = _one_sided(problem, step, nodes, lower, upper)
         f0 = value_at(team)
         found = with_steps(team, make_axes(team, problem.axes, lower, upper), f0, chosen, step, one_sided)
     return _result(problem, f0, found, team.lane)
 
 
-def _one_sided(problem: Problem, step: Array, order: int, lower: Array, upper: Array) -> NDArray[np.bool_]:
+def _one_sided(
+    problem: Problem, step: Array, nodes: tuple[tuple[int, ...], tuple[int, ...]], lower: Array, upper: Array
+) -> NDArray[np.bool_]:
     """Which given steps make a one-sided stencil: negative ones, and those whose symmetric stencil leaves the box.
+
+    `nodes` are those of the symmetric stencil and of the one-sided one; the same where there is no symmetric one.
 
     Raises
     ------
@@ -254,31 +256,52 @@ def _one_sided(problem: Problem, step: Array, order: int, lower: Array, upper: A
             ((points < low[:, None]) | (points > high[:, None])).any(axis=1) & np.isfinite(points).all(axis=1)
         )
 
-    one_sided: NDArray[np.bool_] = (step < 0.0) | leaves(stencil(order).axis_nodes)
-    if order == 1:
+    both, one = nodes
+    one_sided: NDArray[np.bool_] = (step < 0.0) | leaves(both)
+    if both == one:
         one_sided[:] = True
-    out = one_sided & leaves(stencil(order, True).axis_nodes)
+    out = one_sided & leaves(one)
     if out.any():
         i = int(np.argmax(out))
         raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{problem.axes[i]}] = {x[i]!r}")
     return one_sided
 
 
-def _from_gradients(problem: Problem, order: int, step: Array | None) -> HessianResult:
-    """Difference gradients: column i of H from the axis nodes of coordinate i, then the symmetric part."""
-    if step is None:
-        step = _textbook_steps(problem, order)
-    team = problem.jac
+def _from_gradients(
+    problem: Problem, order: Order, step: Array | None, noise: float | None, lower: Array, upper: Array
+) -> HessianResult:
+    """Difference gradients along each coordinate, with the steps given or those that a search finds."""
+    team, axes = problem.jac, problem.axes
     assert team is not None
-    plan = Plan.make(problem.x, problem.axes, step, stencil(order))
+    check_room(problem.x, axes, lower, upper, 6 if order == "auto" else int(order))
+    gradient = Gradient(team, axes)
+    if step is None:
+        f0 = value_at(problem.fun) if problem.fun else np.nan
+        columns = GradientSearch(gradient, order, lower=lower[axes], upper=upper[axes], noise=noise).run()
+        found = Found(
+            columns.jac,
+            columns.hess,
+            columns.step,
+            ~columns.symmetric,
+            columns.order,
+            float(np.median(columns.noise)),
+            EvaluationCounts(**columns.spent),
+            columns.jac_error,
+            columns.truncation_error,
+            columns.condition_error,
+            columns.searched.size,
+        )
+        return _result(problem, f0, found, "gradient")
+    chosen = 4 if order == "auto" else int(order)
+    nodes = stencil(chosen).axis_nodes, tuple(range(1, chosen + 1))
+    one_sided = _one_sided(problem, step, nodes if chosen > 1 else (nodes[1], nodes[1]), lower, upper)
+    Plan.make(problem.x, axes, step, stencil(chosen))  # refuses steps that vanish or overflow
     f0 = value_at(problem.fun) if problem.fun else np.nan
-    g0 = team.dense(problem.x[None, :])[0]
+    g0 = gradient.dense(gradient.x[None, :])[0]
     if not np.isfinite(g0).all():
         raise ValueError("jac: is not finite at x0")
-    columns = plan.columns(team, g0)
-    H = 0.5 * (columns + columns.T)
-    one_sided = np.full(step.size, order == 1)
-    return _result(problem, f0, Found(g0[problem.axes], H, step, one_sided, order, np.nan), "gradient")
+    G = jacobian(gradient, g0, step, chosen, ~one_sided)
+    return _result(problem, f0, Found(g0, 0.5 * (G + G.T), step, one_sided, chosen, np.nan), "gradient")
 
 
 def _result(problem: Problem, f0: float, found: Found, lane: str) -> HessianResult:

@@ -113,7 +113,7 @@ def family(order: int, symmetric: bool) -> Family:
     else:
         found = stencil(order - 1, one_sided=True)  # its gradient rule has one node more than its order
         nodes = np.array(found.axis_nodes, dtype=np.float64)
-    w = found.gradient_weights / nodes
+    w: Array = found.gradient_weights / nodes
     # g(x) is common to all one-sided differences; (g+ - g-)/2t has the noise of g over sqrt(2) t.
     noise = np.sqrt(w @ w / 2) if symmetric else np.sqrt(w @ w + w.sum() ** 2)
     return Family(order, symmetric, nodes, found.gradient_weights, float(noise))
@@ -157,16 +157,16 @@ def _central(g: Array, slopes: Array, a: Array, k: int) -> Array:
     Where rounding left a != -b the quotient keeps c_1 (a + b), and c_1 = (slope_a - slope_b) / (a - b) is subtracted.
     """
     ahead, behind = a[:, k], a[:, k + 1]
-    D = (g[:, k] - g[:, k + 1]) / (ahead - behind)
+    D: Array = (g[:, k] - g[:, k + 1]) / (ahead - behind)
     uneven = ahead + behind
     if uneven.any():
         D -= uneven * ((slopes[:, k] - slopes[:, k + 1]) / (ahead - behind))
-    return np.asarray(D)
+    return D
 
 
 def extrapolate(D: Sequence[Array], weights: Array) -> Array:
     """Sum the weighted differences in the order of their nodes: a column's bits do not depend on its neighbours."""
-    value = weights[0] * D[0]
+    value: Array = weights[0] * D[0]
     for w, d in zip(weights[1:], D[1:], strict=True):
         value = value + w * d
     return value

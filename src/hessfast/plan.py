@@ -72,24 +72,6 @@ class Plan:
         """Evaluations that the plan needs, f(x) included."""
         return 1 + self.nodes.size + len(self.stencil.pair_nodes) * self.pairs
 
-    def columns(self, team: Team, g0: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Difference gradients along each axis: column i is H e_i, shape (m, m), not yet symmetric."""
-        nodes = self.nodes.shape[1] if self.stencil.order > 1 else 1
-        columns = np.empty((self.axes.size, self.axes.size))
-
-        def tile(evaluator: Evaluator, first: int, last: int) -> None:
-            index = np.full(((last - first) * nodes, 2), -1, dtype=np.int32)
-            index[:, 0] = np.repeat(self.axes[first:last], nodes)
-            value = np.zeros(index.shape)
-            value[:, 0] = self.nodes[first:last, :nodes].reshape(-1)
-            gradients = evaluator.displaced(index, value)[:, self.axes]
-            for i, at_nodes in enumerate(gradients.reshape(last - first, nodes, -1), start=first):
-                columns[:, i] = self.stencil.slope(g0[self.axes], at_nodes, self.steps_taken[i, :nodes])
-
-        with np.errstate(all="ignore"):
-            team.each_tile(self.axes.size, nodes, tile)
-        return columns
-
     def each_tile(self, team: Team, write: Callable[[int, int, Array], None], first: int, last: int) -> None:
         """Evaluate pairs first .. last-1 tile by tile and hand their values over: write(start, stop, values)."""
         m = len(self.stencil.pair_nodes)

@@ -119,24 +119,6 @@ class Stencil:
         levels = 2.0 * (slopes[:, ::2] - slopes[:, 1::2]) / (steps[:, ::2] - steps[:, 1::2])
         return _weighted(levels, self.diagonal_weights)
 
-    def slope(
-        self, g0: NDArray[np.float64], values: NDArray[np.float64], steps: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """First derivative of a vector function along one axis.
-
-        Parameters
-        ----------
-        g0 : ndarray, shape (n,)
-            Its value at x.
-        values : ndarray, shape (nodes, n)
-            Its values at the axis nodes; at the first node alone for order 1.
-        steps : ndarray, shape (nodes,)
-            Displacements really taken.
-        """
-        if len(steps) == 1:
-            return np.asarray((values[0] - g0) / steps[0])
-        return self.gradient(0.0, (values - g0).T, np.broadcast_to(steps, values.T.shape))
-
     def gradient(self, f0: float, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
         """First derivative along each axis; parameters as in `diagonal`."""
         if self.one_sided:

@@ -1,0 +1,358 @@
+"""Hessians from gradients: formulas, the search, its error bars, edges and walls."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from problems import problems
+
+from hessfast import hessian
+from hessfast.gradientladder import equilibrate, noise_level
+from hessfast.jacobian import Gradient, differences, extrapolate, family
+
+BADLY_SCALED = ("scales", "origin", "huge_x", "frequency")
+
+
+class Counted:
+    """A gradient that counts its calls and remembers where they were."""
+
+    def __init__(self, gradient):
+        self.gradient, self.calls, self.points = gradient, 0, []
+
+    def __call__(self, x):
+        self.calls += 1
+        self.points.append(x.copy())
+        return self.gradient(x)
+
+
+class Rows:
+    """The least evaluator: a Python gradient, point by point."""
+
+    def __init__(self, gradient, x):
+        self.gradient, self.x, self.nfev = gradient, np.asarray(x, dtype=float), 0
+
+    def dense(self, X):
+        self.nfev += len(X)
+        with np.errstate(all="ignore"):
+            return np.array([self.gradient(x) for x in X]).reshape(len(X), self.x.size)
+
+    def displaced(self, index, value):
+        X = np.tile(self.x, (len(index), 1))
+        X[np.arange(len(index)), index[:, 0]] = value[:, 0]
+        return self.dense(X)
+
+
+def wavy(x):
+    """Gradient of sum cos(A x) with a fixed A: all derivatives of all orders are there."""
+    A = np.cos(np.outer(np.arange(9), np.arange(1, x.size + 1)) ** 2)
+    return -A.T @ np.sin(A @ x)
+
+
+def wavy_hessian(x):
+    A = np.cos(np.outer(np.arange(9), np.arange(1, x.size + 1)) ** 2)
+    return -A.T @ (np.cos(A @ x)[:, None] * A)
+
+
+# ---- formulas
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("order", [2, 4, 6, 8])
+def test_columns_are_exact_on_polynomials_of_their_order(order, symmetric):
+    # g_j = x_0^k for k <= order: its derivative comes out exactly but for rounding.
+    x = np.array([0.75])
+    for power in range(order + 1):
+        gradient = Gradient(Rows(lambda z, power=power: z**power, x), np.zeros(1, dtype=np.int32))
+        nodes = family(order, symmetric)
+        found = differences(gradient, np.zeros(1, dtype=np.intp), np.array([0.0625]), nodes, x**power)
+        assert extrapolate(found.D, nodes.weights)[0, 0] == pytest.approx(power * 0.75 ** (power - 1), rel=1e-13)
+
+
+@pytest.mark.parametrize("order", [1, 2, 4, 6, 8])
+def test_halving_the_step_divides_the_truncation_error_by_two_to_the_order(order):
+    x = np.array([0.3, -0.4, 0.9])
+    step = 0.25 if order > 2 else 2.0**-6
+    errors = [
+        np.linalg.norm(hessian(None, x, jac=wavy, order=order, abs_step=h) - wavy_hessian(x)) for h in (step, step / 2)
+    ]
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.35)
+
+
+@pytest.mark.parametrize(("order", "symmetric"), [(1, False), (2, True), (4, True), (4, False), (8, True)])
+def test_the_noise_factor_is_the_scatter_of_a_column(order, symmetric):
+    nodes, h = family(order, symmetric), 0.5
+    rng = np.random.default_rng(3)
+    columns = []
+    for _ in range(4000):
+        gradient = Gradient(Rows(lambda z: rng.standard_normal(1), np.zeros(1)), np.zeros(1, dtype=np.int32))
+        found = differences(gradient, np.zeros(1, dtype=np.intp), np.array([h]), nodes, rng.standard_normal(1))
+        columns.append(extrapolate(found.D, nodes.weights)[0, 0])
+    assert np.std(columns) == pytest.approx(nodes.noise / h, rel=0.05)
+
+
+def test_steps_that_rounding_makes_unequal_keep_nothing_of_the_even_part():
+    # At x = 1 - 2^-53 the point above is rounded coarser than the one below: unequal steps, and a huge even part.
+    x = np.array([np.nextafter(1.0, 0.0)])
+    even = 1e10
+    H = hessian(None, x, jac=lambda z: 3.0 * (z - x) + even * (z - x) ** 2, order=2, abs_step=1e-9)
+    assert H[0, 0] == pytest.approx(3.0, rel=1e-6)
+
+
+# ---- the noise of g, the scale of the entries
+
+
+def test_noise_level_is_the_scatter_about_a_smooth_line():
+    offsets = np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])
+    rng = np.random.default_rng(0)
+    smooth = 5.0 + 3e-9 * offsets + 1e-12 * offsets**2
+    found = [noise_level(offsets, (smooth + 1e-13 * rng.standard_normal(7))[:, None])[0] for _ in range(400)]
+    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(1e-13, rel=0.08)
+
+
+def test_noise_level_of_a_noiseless_table_is_zero():
+    assert noise_level(np.arange(7.0), np.zeros((7, 3))).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_equilibrated_rows_have_a_largest_entry_of_one():
+    rng = np.random.default_rng(2)
+    s = 10.0 ** rng.uniform(-8, 8, 7)
+    H = rng.standard_normal((7, 7))
+    G = (H + H.T) * np.outer(s, s)
+    found = equilibrate(G)
+    assert np.abs(found[:, None] * G * found).max(axis=1) == pytest.approx(np.ones(7), rel=1e-2)
+    G[3, 2] *= 1e9  # one column spoiled: its mirror image still says how large the entry is
+    assert equilibrate(G) == pytest.approx(found, rel=1e-2)
+
+
+# ---- accuracy on the problem set
+
+
+@cache
+def outcomes(order):
+    """(problem, scaled error, gradients beyond order * n, share of entries inside their bars) of the noise-free set."""
+    rows = []
+    for p in problems():
+        if p.noise or p.n > 60:
+            continue
+        jac = Counted(p.grad_fun)
+        with np.errstate(all="ignore"):
+            result = hessian(None, p.x0, jac=jac, order=order, bounds=p.bounds, full_output=True)
+        assert result.njev == jac.calls == sum(result.evaluations)
+        if p.bounds is not None:
+            points = np.array(jac.points)
+            assert ((points >= p.bounds[0]) & (points <= p.bounds[1])).all(), p.name
+        hess, bar = result.hess, result.hess_error
+        error = np.abs(hess - p.hess)
+        wrong = error > 0
+        over = np.median(bar[wrong] / error[wrong]) if wrong.any() else np.nan
+        rows.append((p, p.scaled_error(hess), jac.calls - order * p.n, np.mean(error <= bar), over, p.lost(hess)))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("order", "median", "tail", "gradients"),
+    [(2, 3e-11, 2e-9, 25), (4, 5e-13, 3e-11, 20), (6, 1e-13, 4e-12, 25), (8, 5e-14, 3e-12, 29)],
+)
+def test_errors_and_gradients_spent(order, median, tail, gradients):
+    # At order 4 the best common step of each problem reaches 2e-13, with gradients carried through jets.
+    errors = np.array([row[1] for row in outcomes(order)])
+    assert np.median(errors) <= median
+    assert np.quantile(errors, 0.95) <= tail
+    assert np.median([row[2] for row in outcomes(order)]) <= gradients
+
+
+@pytest.mark.parametrize("order", [2, 4, 6, 8])
+def test_badly_scaled_problems(order):
+    worst = max((row[1], row[0].name) for row in outcomes(order) if row[0].kind in BADLY_SCALED)
+    assert worst[0] <= 1e-8, worst
+
+
+@pytest.mark.parametrize("order", [2, 4, 6, 8])
+def test_no_entry_is_lost(order):
+    assert [row[0].name for row in outcomes(order) if row[5] or not row[1] <= 1e-6] == []
+
+
+@pytest.mark.parametrize("order", [2, 4, 6, 8])
+def test_bars_cover_the_errors(order):
+    sizes = np.array([row[0].n ** 2 for row in outcomes(order)])
+    inside = np.array([row[3] for row in outcomes(order)])
+    assert np.average(inside, weights=sizes) >= 0.99
+    assert inside.mean() >= 0.99
+    assert np.nanmedian([row[4] for row in outcomes(order)]) <= 11
+
+
+# ---- what a result means
+
+
+@pytest.mark.parametrize("order", [1, 2, 4, 6, 8])
+def test_the_steps_found_repeat_the_result_bit_for_bit(order):
+    x = np.array([0.3, -40.0, 5e-4, 0.0])
+    first = hessian(None, x, jac=wavy, order=order, full_output=True)
+    again = hessian(None, x, jac=wavy, order=order, abs_step=first.step, full_output=True)
+    assert np.array_equal(first.hess, again.hess)
+    assert again.njev == 1 + order * x.size
+
+
+def test_the_same_call_gives_the_same_bits():
+    x = np.linspace(0.1, 2.0, 6)
+    assert np.array_equal(hessian(None, x, jac=wavy), hessian(None, x, jac=wavy))
+
+
+def test_mask_leaves_the_other_coordinates_where_they_are():
+    x = np.array([0.3, 0.7, -0.2, 1.1])
+    jac = Counted(wavy)
+    H = hessian(None, x, jac=jac, mask=[True, False, True, False])
+    assert (np.array(jac.points)[:, [1, 3]] == x[[1, 3]]).all()
+    np.testing.assert_allclose(H, wavy_hessian(x)[np.ix_([0, 2], [0, 2])], atol=1e-11)
+
+
+def test_the_gradient_comes_with_a_bar():
+    x = np.array([0.3, 0.7, -0.2])
+    exact = wavy(x)
+    rng = np.random.default_rng(1)
+    result = hessian(None, x, jac=lambda z: wavy(z) + 1e-6 * rng.standard_normal(3), full_output=True)
+    assert (np.abs(result.jac - exact) <= result.jac_error).all()
+    assert (result.jac_error < 1e-4).all()
+    assert 2e-7 < result.noise < 3e-6
+
+
+def test_a_value_beside_the_gradient_costs_one_evaluation():
+    result = hessian(lambda x: np.cos(x).sum(), [0.4, 0.5], jac=lambda x: -np.sin(x), full_output=True)
+    assert (result.nfev, result.fun) == (1, np.cos([0.4, 0.5]).sum())
+
+
+# ---- noise
+
+
+@pytest.mark.parametrize(("noise", "limit"), [(1e-12, 1e-7), (1e-8, 1e-4), (1e-4, 0.05)])
+@pytest.mark.parametrize("order", [2, 4, 6])
+def test_a_noisy_gradient(order, noise, limit):
+    rng = np.random.default_rng(5)
+    x = np.array([0.3, 0.7, -0.2, 1.4])
+    result = hessian(
+        None, x, jac=lambda z: wavy(z) * (1 + noise * rng.standard_normal(4)), order=order, full_output=True
+    )
+    error = np.abs(result.hess - wavy_hessian(x))
+    assert np.linalg.norm(error) <= limit * np.linalg.norm(wavy_hessian(x))
+    assert np.mean(error <= result.hess_error) >= 0.9
+
+
+def test_a_gradient_in_single_precision():
+    x = np.array([0.3, 0.7, -0.2, 1.4])
+    result = hessian(None, x, jac=lambda z: wavy(z.astype(np.float32)).astype(np.float32), full_output=True)
+    np.testing.assert_allclose(result.hess, wavy_hessian(x), atol=1e-3)
+    assert result.noise > 1e-9
+
+
+def test_noise_at_the_rungs_above_the_noise_at_x():
+    # The rounding of the large angle is invisible at x, where its cosine is stationary, and nowhere else.
+    x = np.array([1.2345, 0.9, 1.7])
+    k = 1e6 * np.array([1.0, 1.3, 0.8])
+    angle = (np.pi * round(float(k @ x) / np.pi) + np.pi / 2 - float(k @ x)) % (2 * np.pi)
+
+    def jac(z):
+        return -np.sin(k @ z + angle) * k + 2e12 * z
+
+    exact = -np.cos(k @ x + angle) * np.outer(k, k) + 2e12 * np.eye(3)
+    result = hessian(None, x, jac=jac, full_output=True)
+    assert np.linalg.norm(result.hess - exact) <= 1e-6 * np.linalg.norm(exact)
+
+
+# ---- degenerate functions
+
+
+@pytest.mark.parametrize("order", [1, 2, 4, 6])
+def test_a_constant_gradient(order):
+    result = hessian(None, [0.0, 3.0], jac=lambda x: np.array([2.0, -1.0]), order=order, full_output=True)
+    assert (result.hess == 0.0).all()
+    assert result.njev < 120
+
+
+@pytest.mark.parametrize("order", [1, 2, 4, 6, 8])
+def test_a_quadratic_is_right_to_rounding(order):
+    rng = np.random.default_rng(4)
+    A = rng.standard_normal((6, 6))
+    A = A + A.T
+    for x in (np.zeros(6), rng.standard_normal(6)):
+        np.testing.assert_allclose(hessian(None, x, jac=lambda z: A @ z, order=order), A, atol=2e-13 * np.abs(A).max())
+
+
+def test_gradient_not_finite_at_x0():
+    with pytest.raises(ValueError, match="jac: is not finite at x0"):
+        hessian(None, [0.0, 1.0], jac=lambda x: 1 / x if x.any() and x[0] else np.array([np.nan, 1.0]))
+
+
+# ---- edges and walls
+
+
+@pytest.mark.parametrize("order", [1, 2, 4, 6, 8])
+@pytest.mark.parametrize("gap", ["on", "one ulp", 1e-12, 1e-6, 1e-3])
+def test_nothing_is_evaluated_outside_bounds(order, gap):
+    x = np.array([0.3, -0.7, 1.9])
+    for corner in range(8):
+        low = np.array([bool(corner & 1 << i) for i in range(3)])
+        near = {"on": x, "one ulp": np.nextafter(x, np.where(low, -np.inf, np.inf))}.get(gap)
+        if near is None:
+            near = x - gap if low.all() else np.where(low, x - gap, x + gap)
+        lower, upper = np.where(low, near, x - 2.0), np.where(low, x + 2.0, near)
+        jac = Counted(wavy)
+        result = hessian(None, x, jac=jac, order=order, bounds=(lower, upper), full_output=True)
+        points = np.array(jac.points)
+        assert ((points >= lower) & (points <= upper)).all()
+        error = np.linalg.norm(result.hess - wavy_hessian(x)) / np.linalg.norm(wavy_hessian(x))
+        assert error <= (1e-5 if order == 1 else 1e-7 if order == 2 else 1e-9)
+
+
+@pytest.mark.parametrize("order", [1, 2, 4, 6, 8])
+def test_the_steps_found_at_an_edge_repeat_the_result(order):
+    x = np.array([0.3, -0.7, 1.9])
+    bounds = (np.array([0.3, -5.0, 1.0]), np.array([5.0, -0.7, 1.9 + 1e-12]))
+    first = hessian(None, x, jac=wavy, order=order, bounds=bounds, full_output=True)
+    again = hessian(None, x, jac=wavy, order=order, bounds=bounds, abs_step=first.step, full_output=True)
+    assert first.one_sided.all()
+    assert (first.step > 0).tolist() == [True, False, False]
+    assert np.array_equal(first.hess, again.hess)
+    assert again.njev == 1 + order * 3
+
+
+def test_a_given_step_that_leaves_the_bounds():
+    with pytest.raises(ValueError, match=r"step: .* leaves the bounds at x0\[1\]"):
+        hessian(None, [0.0, 1.0], jac=lambda x: x, bounds=(-1.0, 1.1), abs_step=0.3)
+
+
+def test_a_wall_on_one_side_is_met_from_the_other():
+    def jac(x):
+        return 2.5 * np.abs(x) ** 1.5 * np.where(x >= 0, 1.0, np.nan) + x.sum()
+
+    result = hessian(None, [0.0, 1.0, 2.0], jac=jac, full_output=True)
+    exact = np.ones((3, 3)) + np.diag(3.75 * np.sqrt([0.0, 1.0, 2.0]))
+    assert result.one_sided.tolist() == [True, False, False]
+    np.testing.assert_allclose(result.hess, exact, atol=5e-3)
+    np.testing.assert_allclose(result.hess[1:, 1:], exact[1:, 1:], atol=1e-9)
+
+
+def test_a_wall_close_by_shortens_the_step_of_its_axis_alone():
+    def jac(x):
+        return np.where(x > 0, 1 / x, np.nan) + 2 * x.sum()
+
+    x = np.array([1.0, 1.0, 1.0])
+    x[0] = 1e-9
+    result = hessian(None, x, jac=jac, full_output=True)
+    exact = np.full((3, 3), 2.0) - np.diag(x**-2.0)
+    assert result.success
+    np.testing.assert_allclose(result.hess, exact, rtol=1e-9)
+    assert result.step[0] < 1e-9
+    assert (result.step[1:] > 1e-6).all()
+
+
+def test_a_column_that_is_finite_nowhere_is_nan_with_a_status():
+    x = np.array([1.0, 2.0])
+
+    def jac(z):
+        return np.full(2, np.nan) if z[0] != 1.0 else np.array([3.0, z[1] ** 2])
+
+    with pytest.warns(RuntimeWarning, match="NaN"):
+        result = hessian(None, x, jac=jac, full_output=True)
+    assert not result.success
+    assert np.isnan(result.hess[0]).all()
+    assert result.hess[1, 1] == pytest.approx(4.0, rel=1e-9)

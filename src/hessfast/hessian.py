@@ -151,7 +151,8 @@ def hessian(
     With m the order and steps given, costs 1 + 2n max(1, m/2) + m n(n-1)/2 evaluations of `fun`, or
     1 + 2n max(1/2, m/2) of `jac`. The search for steps adds 6 evaluations for the noise of `fun` and some 8 a
     coordinate, from gradients about 20 in all for most functions; the result says how they were spent. The pair
-    formula is in the module `hessfast.stencils`, the searches in `hessfast.ladder` and `hessfast.gradientsearch`. Memory beside `fun`'s own: 8n² bytes, four times that with error bars, and one tile.
+    formula is in the module `hessfast.stencils`, the searches in `hessfast.ladder` and `hessfast.gradientsearch`.
+    Memory beside `fun`'s own: 8n² bytes, four times that with error bars, and one tile.
 
     References
     ----------

@@ -22,6 +22,9 @@ CONDITION_FACTOR = 2.5
 TRUNCATION_FACTOR = 3.0
 """Estimated truncation errors in an error bar: the estimates scatter by that much about the errors found."""
 
+LONGEST_LENGTH = 4.0
+"""In units of |x|, of an axis that shows no truncation at steps near |x|."""
+
 ROUNDING_FACTOR = 4.0
 """Roundings of the result itself, eps each."""
 
@@ -72,8 +75,12 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]
     truncation, condition = ladder.truncation_at_least(k), ladder.condition(k)
     formula, curvature = ladder.formula, abs(ladder[k].curvature)
     rate = 0.0
+    relative_step = abs(ladder[k].step / ladder.axis.x) if ladder.axis.x else 0.0
+    if relative_step > 0.25 and not ladder.shows(VISIBLE):
+        rate = relative_step / LONGEST_LENGTH  # a polynomial along this axis; its pairs may see more
     if curvature > VISIBLE * condition:
-        rate = min(1.0, (truncation / (formula.product * curvature)) ** (1.0 / formula.order))
+        rate = max(rate, (truncation / (formula.product * curvature)) ** (1.0 / formula.order))
+    rate = min(rate, 1.0)
     return truncation, condition, ladder.slope_truncation(k), ladder.slope_condition(k), rate
 
 

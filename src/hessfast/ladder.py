@@ -321,6 +321,10 @@ class Ladder:
         """Return the highest rung to try, seen from rung k: nodes within |x|, or farther while D has few digits yet."""
         return self._caps[1 if self.condition(k) > FEW_DIGITS * abs(self[k].curvature) else 0]
 
+    def far(self) -> int:
+        """Return the rung whose nodes lie within |x|."""
+        return self._caps[0]
+
     def shows(self, deviations: float) -> bool:
         """Whether the truncation of the highest rung stands out of its noise by so many standard deviations."""
         k = self.top()

@@ -32,7 +32,7 @@ ROUNDING = 0.5 * EPS
 POINTS = 7
 """Values in a difference table, f(x) among them."""
 
-SPACINGS = (2.0**-41, 2.0**-27, 2.0**-20)
+SPACINGS = (2.0**-41, 2.0**-27, 2.0**-20, 2.0**-13, 2.0**-6)
 """Spacings tried, relative to each coordinate: the next where half of the first differences vanish."""
 
 
@@ -103,18 +103,18 @@ def difference_table(values: Sequence[float]) -> tuple[float, bool]:
     return min(levels[-3:]), False
 
 
-def direction(axes: Sequence[Axis], n: int) -> Array:
-    """Steps of the noise direction in units of the spacing: fixed irregular signs, into the box where it is narrow.
+def direction(axes: Sequence[Axis], n: int, spacing: float) -> Array:
+    """Step of a difference table: fixed irregular signs, into the box where it is narrow.
 
-    A coordinate without room for the whole table at the widest spacing is left in place.
+    A coordinate without room for the whole table is left in place.
     """
     random = np.random.default_rng(20110).random(len(axes))
     steps = np.zeros(n)
     for axis, draw in zip(axes, random.tolist(), strict=True):
-        reach = (POINTS - 1) * SPACINGS[-1] * axis.unit
+        step = spacing * axis.unit
         for side in (1.0, -1.0) if draw < 0.5 else (-1.0, 1.0):
-            if axis.inside(side * reach):
-                steps[axis.index] = side * axis.unit
+            if axis.inside(side * (POINTS - 1) * step):
+                steps[axis.index] = side * step
                 break
     return steps
 
@@ -123,19 +123,24 @@ def measure(team: Team, x: Array, f_x: float, axes: Sequence[Axis], displaced: i
     """Measure the noise of f at x by a difference table along one direction; `displaced` names a coordinate to leave.
 
     Where at least half of the first differences vanish, f is either smooth to rounding or quantised (computed in
-    float32, rounded, on top of a large offset): the spacing grows until they no longer do.
+    float32, rounded, on top of a large offset): the spacing grows until they no longer do, and until the table looks
+    like noise, for at its narrowest a staircase is too regular. Failing that, its smallest change is taken for a step.
     """
-    steps = direction(axes, x.size)
-    if displaced is not None:  # the table's room was judged from the axes' own origin
-        steps[displaced] = 0.0
-    level = 0.0
-    if steps.any():
-        for spacing in SPACINGS:
-            points = x + np.arange(1, POINTS)[:, None] * (spacing * steps)
-            values = [f_x, *team.dense(points).tolist()]
-            if not all(map(math.isfinite, values)):
-                break
-            level = difference_table(values)[0]
-            if 2 * sum(a == b for a, b in pairwise(values)) < POINTS - 1:
-                break
+    level = stair = 0.0
+    for spacing in SPACINGS:
+        step = direction(axes, x.size, spacing)
+        if displaced is not None:  # the table's room was judged from the axes' own origin
+            step[displaced] = 0.0
+        if not step.any():
+            break
+        values = [f_x, *team.dense(x + np.arange(1, POINTS)[:, None] * step).tolist()]
+        if not all(map(math.isfinite, values)):
+            break
+        changes = [abs(b - a) for a, b in pairwise(values) if a != b]
+        stair = stair or min(changes, default=0.0)
+        level, resolved = difference_table(values)
+        if 2 * len(changes) > POINTS - 1 and (resolved or spacing == SPACINGS[0]):
+            break
+    else:
+        level = max(level, stair / math.sqrt(12.0))  # standard deviation of a rounding error
     return NoiseModel(f_x, max(level, ROUNDING * abs(f_x)), ROUNDING)

@@ -20,6 +20,9 @@ Numbers = NDArray[np.intp]
 SHOWS = 20.0
 """A pair is refined where its truncation error exceeds this many condition errors."""
 
+EVIDENT = 3.0
+"""Condition errors by which the value must change for smaller steps to be called better."""
+
 TURNS = 4
 """Rounds of refinement at most."""
 
@@ -146,21 +149,26 @@ def refine(
         new_value, new_truncation, new_condition, _ = (
             pairs.chosen(live).halved(halvings[live]).parts(team, axes, noise, of, of)
         )
-        old = condition[live] + truncation[live]
+        where = np.flatnonzero(live)
         with np.errstate(invalid="ignore"):
-            better = np.isfinite(new_value) & ~(new_condition + new_truncation >= old)
-        lost = live.copy()
-        lost[live] = ~np.isfinite(new_value) & ~np.isfinite(value[live])
-        where = np.flatnonzero(live)[better]
+            change = np.abs(new_value - value[where])
+            fresh = np.isfinite(new_value) & ~np.isfinite(value[where])
+            better = new_condition + new_truncation < condition[where] + truncation[where]
+            better = fresh | (better & (change > EVIDENT * new_condition))
+            # A change that noise explains shows the old truncation to have been overrated; its noise is less.
+            unmoved = ~better & (change <= EVIDENT * new_condition)
+        truncation[where[unmoved]] = np.minimum(truncation[where], change + new_condition)[unmoved]
+        lost = where[~np.isfinite(new_value) & ~np.isfinite(value[where])]
+        where = where[better]
         value[where], truncation[where], condition[where] = (
             new_value[better],
             new_truncation[better],
             new_condition[better],
         )
         improved[where] = True
-        again = np.zeros_like(live)
-        again[where] = shows(value[where], truncation[where], condition[where])
-        live = again | lost
+        live[:] = False
+        live[where] = shows(value[where], truncation[where], condition[where])
+        live[lost] = True
     return improved
 
 

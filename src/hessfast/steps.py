@@ -165,7 +165,7 @@ class StepSearch:
                 leashed = own_rung >= rung if flat else own_quadratic >= quadratic or own_change >= change
                 rungs = 0 if leashed else ladder.may_rise()
                 if rungs and turn >= 2 and not shown:  # a polynomial of low degree, most likely: straight to the cap
-                    rungs = ladder.cap(ladder.top()) - ladder.top()
+                    rungs = max(rungs, ladder.far() - ladder.top())
                 if rungs:
                     movers.append(ladder.axis)
                     requests.append(ladder.rise(rungs))

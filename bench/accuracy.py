@@ -7,8 +7,9 @@
 Prints one table for each group of problems (noise-free; each noise level; f of size 1e10; NIST's models) and one of
 medians by kind, and draws error against evaluations. The error is that of the whole matrix, Frobenius norm, scaled by
 the natural lengths of the variables. Evaluations are counted inside f. An entry is lost where its error reaches
-0.5 max(|H_ij|, 1e-3 sqrt|H_ii H_jj|). A rival gets no bounds, having none: a problem that raises outside its bounds is
-then a failure.
+0.5 max(|H_ij|, 1e-3 sqrt|H_ii H_jj|). Coverage is the share of entries within their error bars, `least` that of the
+problem that fares worst, all its drawings together. A rival gets no bounds, having none: a problem that raises outside
+its bounds is then a failure.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from problems import KINDS, Problem, problems  # noqa: E402
 from problems.outcome import Method, Outcome, measure, summarise  # noqa: E402
 
 ORDERS = ("1", "2", "4", "6", "8", "auto")
-COLUMNS = "problems  evaluations/n²   median      p95    worst  >1e-6  lost  failed  coverage  over-estimate"
+COLUMNS = "problems  evaluations/n²   median      p95    worst  >1e-6  lost  failed  coverage    least  over-estimate"
 
 
 def ours(order: str) -> Method:
@@ -84,7 +85,11 @@ def group(p: Problem) -> str:
 def row(name: str, outcomes: list[Outcome]) -> str:
     """Return one line of a table."""
     s = summarise(outcomes)
-    bars = "" if np.isnan(s.coverage) else f"  {100 * s.coverage:7.2f}%  {s.overestimate:13.1f}"
+    bars = (
+        ""
+        if np.isnan(s.coverage)
+        else f"  {100 * s.coverage:7.2f}% {100 * s.least_covered:7.1f}%  {s.overestimate:13.1f}"
+    )
     return (
         f"{name:<16}{s.problems:>8}  {s.evaluations:>14.2f}  {s.median:7.1e}  {s.p95:7.1e}  {s.worst:7.1e}"
         f"{s.above:>7}{s.lost:>6}{s.failed:>8}{bars}"

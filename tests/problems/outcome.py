@@ -96,13 +96,18 @@ class Summary:
     lost: int  # problems that lost an entry
     failed: int  # problems where an exception came instead
     coverage: float  # entries within their bars, pooled; nan without bars
+    least_covered: float  # the same over all drawings of the problem that fares worst
     overestimate: float  # median of bar / |error|, pooled
 
 
 def summarise(outcomes: Sequence[Outcome]) -> Summary:
     """Pool outcomes."""
     errors = np.array([o.error for o in outcomes])
-    inside = [o.inside for o in outcomes if o.inside is not None]
+    inside: dict[str, list[np.ndarray]] = {}
+    for o in outcomes:
+        if o.inside is not None:
+            inside.setdefault(o.problem.name, []).append(o.inside)
+    shares = {name: np.concatenate(drawings) for name, drawings in inside.items()}
     ratios = np.concatenate([o.overestimate for o in outcomes])
     median, p95 = np.quantile(errors, [0.5, 0.95], method="higher")
     return Summary(
@@ -114,6 +119,7 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         above=int(np.count_nonzero(errors > 1e-6)),
         lost=sum(o.lost > 0 for o in outcomes),
         failed=sum(bool(o.failure) for o in outcomes),
-        coverage=float(np.concatenate(inside).mean()) if inside else np.nan,
+        coverage=float(np.concatenate(list(shares.values())).mean()) if shares else np.nan,
+        least_covered=float(min(share.mean() for share in shares.values())) if shares else np.nan,
         overestimate=float(np.median(ratios)) if ratios.size else np.nan,
     )

@@ -167,7 +167,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--n", type=int, default=60, help="largest n")
     parser.add_argument("--redraws", type=int, default=0, help="further points of each problem")
-    parser.add_argument("--seconds", type=float, default=10.0, help="time limit of one problem")
+    parser.add_argument("--seconds", type=float, default=10.0, help="processor time a problem")
     parser.add_argument("--plot", type=Path, default=Path("accuracy.png"))
     parser.add_argument("--each", action="store_true", help="print one line a problem")
     return parser.parse_args()

@@ -169,6 +169,10 @@ def test_model_refuses_an_asymmetric_matrix():
         TaylorModel(np.zeros(300), 0.0, np.ones(300), H)
 
 
+def test_model_accepts_entries_whose_sum_overflows():
+    TaylorModel([0.0, 0.0], 0.0, [1e-9, 1e-9], np.full((2, 2), 1e308))
+
+
 def test_model_accepts_what_differences_of_gradients_leave():
     _, g, H = quadratic(5)
     noise = 1.0 + 1e-9 * np.random.default_rng(3).standard_normal((5, 5))
@@ -187,6 +191,9 @@ def test_model_accepts_what_differences_of_gradients_leave():
         (([1.0], [0.0], [1.0], np.eye(1)), "f0 must be a number"),
         (([1.0], np.inf, [1.0], np.eye(1)), "f0 must be finite"),
         (([1.0], 0.0, [1.0], [[np.nan]]), "H must be finite"),
+        (([1.0, 1.0], 0.0, [1.0, 1.0], [[1.0, np.nan], [0.0, 1.0]]), "H must be finite"),
+        (([1.0, 1.0], 0.0, [1.0, 1.0], [[1.0, np.inf], [np.inf, 1.0]]), "H must be finite"),
+        (([1.0, 1.0], 0.0, [1.0, 1.0], [[1.0, -np.inf], [np.inf, 1.0]]), "H must be finite"),
     ],
 )
 def test_model_of_bad_input(arguments, match):

@@ -50,3 +50,31 @@ def test_derivatives_that_the_example_judges_by():
         down[i] -= step[i]
         slope = standard_errors.exact_derivatives(data, up)[0] - standard_errors.exact_derivatives(data, down)[0]
         np.testing.assert_allclose(slope / (up[i] - down[i]), H[i], rtol=1e-6, atol=1e-6 * np.abs(H).max())
+
+
+def test_learning_rate(tmp_path, capsys, monkeypatch):
+    import learning_rate
+
+    monkeypatch.setattr(learning_rate, "EPOCHS", 600)
+    monkeypatch.setattr(learning_rate, "RATES", (0.1, 0.8))
+    monkeypatch.setattr(learning_rate, "SHADES", learning_rate.SHADES[:2])
+    picture = tmp_path / "learning_rate.png"
+    learning_rate.main(str(picture))
+    text = capsys.readouterr().out
+    # At 0.8 training stands at the edge, at 0.1 it is far from it.
+    ratios = [float(re.findall(r"\((-?[\d.]+)\)", line)[-1]) for line in text.splitlines() if line.startswith("  0.")][
+        -2:
+    ]
+    assert ratios[0] < 0.1
+    assert 1.8 < ratios[1] < 2.2
+    assert "PyTorch" in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_gradient_of_the_network():
+    import learning_rate
+
+    network, w = learning_rate.Network(), learning_rate.start()
+    v = np.random.default_rng(1).standard_normal(w.size)
+    slope = (network.loss(w + 1e-6 * v) - network.loss(w - 1e-6 * v)) / 2e-6
+    assert network.gradient(w) @ v == pytest.approx(slope, rel=1e-7)

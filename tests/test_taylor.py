@@ -4,7 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models import FORMS, Operator, forms, packed, quadratic, rosenbrock, rosenbrock_model
 
-from hessfast import StepStatus, TaylorModel, optimal_step
+from hessfast import HessianOperator, StepStatus, TaylorModel, optimal_step
 
 
 @pytest.mark.parametrize("size", [1e-160, 1e160])
@@ -239,3 +239,61 @@ def test_fit_of_chosen_coordinates():
 def test_fit_needs_the_function_itself():
     with pytest.raises(ValueError, match="fun must be a function"):
         TaylorModel.fit(None, [1.0], jac=lambda x: x)
+
+
+def chain(x):
+    """Logarithm of a sum of exponentials of neighbours, with its gradient: no polynomial, H is dense."""
+    z = x[1:] - 0.5 * x[:-1]
+    weight = np.exp(z)
+    total = weight.sum()
+    g = np.zeros(x.size)
+    g[1:] += weight / total
+    g[:-1] -= 0.5 * weight / total
+    return float(np.log(total) + 0.05 * x @ x), g + 0.1 * x
+
+
+def test_fit_without_a_matrix():
+    x = np.random.default_rng(5).standard_normal(30)
+    with_matrix = TaylorModel.fit(chain, x, jac=True, dense=True)
+    without = TaylorModel.fit(chain, x, jac=True, dense=False)
+    assert isinstance(without.H, HessianOperator)
+    np.testing.assert_array_equal(without.g, with_matrix.g)
+    assert without.f0 == with_matrix.f0 == chain(x)[0]
+    step, reference = without.step(), with_matrix.step()
+    assert step.status is StepStatus.DESCENT
+    assert step.interval[0] <= reference.interval[1]
+    assert reference.interval[0] <= step.interval[1]
+    assert float(step) == pytest.approx(float(reference), rel=1e-9)
+    X = x[:, None] + np.random.default_rng(6).standard_normal((30, 3))
+    np.testing.assert_allclose(without.model(X), with_matrix.model(X), rtol=1e-8)
+    np.testing.assert_allclose(without.newton_step(), with_matrix.newton_step(), rtol=1e-6, atol=1e-8)
+
+
+def test_fit_without_a_matrix_takes_two_functions():
+    x = np.random.default_rng(5).standard_normal(30)
+    one = TaylorModel.fit(chain, x, jac=True, dense=False)
+    two = TaylorModel.fit(lambda x, a: a * chain(x)[0], x, jac=lambda x, a: a * chain(x)[1], dense=False, args=(2.0,))
+    assert two.f0 == 2.0 * one.f0
+    assert float(two.step()) == pytest.approx(0.5 * float(one.step()), rel=1e-9)
+
+
+def test_fit_at_a_given_step_leaves_the_curvature_without_a_bar():
+    x = np.random.default_rng(5).standard_normal(30)
+    model = TaylorModel.fit(chain, x, jac=True, dense=False, order=2, rel_step=2.0**-17)
+    assert model.curvature_error == 0.0
+    assert float(model.step()) == pytest.approx(float(TaylorModel.fit(chain, x, jac=True).step()), rel=1e-7)
+
+
+def test_fit_of_many_variables_says_that_it_forms_no_matrix(monkeypatch):
+    monkeypatch.setattr("hessfast.taylor.DENSE_BYTES", 8 * 29**2)
+    x = np.random.default_rng(5).standard_normal(30)
+    with pytest.warns(UserWarning, match="kept as an operator"):
+        model = TaylorModel.fit(chain, x, jac=True)
+    assert isinstance(model.H, HessianOperator)
+    assert TaylorModel.fit(chain, x, jac=True, dense=True).H.shape == (30, 30)
+    assert TaylorModel.fit(lambda x: chain(x)[0], x).H.shape == (30, 30)
+
+
+def test_fit_without_a_matrix_needs_the_gradient():
+    with pytest.raises(ValueError, match="dense=False needs jac"):
+        TaylorModel.fit(rosenbrock, [1.0, 2.0], dense=False)

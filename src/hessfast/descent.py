@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from hessfast.results import StepResult, StepStatus
 from hessfast.step_length import ScaledGradient, certify
+from hessfast.vectors import dot, dot_difference, line_unit
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -175,8 +176,8 @@ class _Function:
         """
         Return gᵀHg and its error bar.
 
-        From gradients by a forward difference over h|g| = sqrt(eps) |x|: six or seven digits, where a step length
-        needs one or two.
+        From gradients by a forward difference, near sqrt(eps) of the line's natural unit: some seven digits, where a
+        step length needs one or two.
         """
         if callable(self.hessp) or callable(self.hess):
             self.nhev += 1
@@ -184,11 +185,10 @@ class _Function:
                 self.hessp(x, g, *self.args) if callable(self.hessp) else self.hess(x, *self.args) @ g  # type: ignore[misc]
             )
             return float(g @ Hg), 4.0 * EPS * float(np.abs(g) @ np.abs(Hg))
-        gg = float(g @ g)
-        h = math.sqrt(EPS) * max(float(np.linalg.norm(x)), 1.0) / math.sqrt(gg)
+        h = math.sqrt(EPS) * line_unit(x, g)
         with np.errstate(all="ignore"):
-            D = (gg - float(g @ self.gradient(x - h * g))) / h
-        return D, 4.0 * EPS * gg / h
+            D = dot_difference(g, g, self.gradient(x - h * g)) / h
+        return D, 4.0 * EPS * dot(g, g) / h
 
 
 @dataclass(slots=True)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.hessian import hessian
+from hessfast.hessian import hessian, value_at
+from hessfast.matrixfree import curvature
+from hessfast.operators import HessianOperator
+from hessfast.problem import Fun, Jac, bind
 from hessfast.results import StepResult, StepStatus, TaylorTerms
 from hessfast.step_length import ScaledGradient, certify, checked_bar, checked_length, checked_real, norm_bar
 from hessfast.symmetric import as_symmetric
@@ -19,11 +22,12 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from hessfast.problem import Fun, Jac
-
 __all__ = ["TaylorModel"]
 
 Floats = npt.NDArray[np.float64]
+
+# Beyond this size a Hessian is not formed unless asked for.
+DENSE_BYTES = 2**30
 
 
 class TaylorModel:
@@ -103,9 +107,11 @@ class TaylorModel:
         self._g_error = None if g_error is None else norm_bar(g_error, self.g.shape)
 
     @classmethod
-    def fit(cls, fun: Fun, x0: npt.ArrayLike, *, jac: Jac = None, **options: Any) -> TaylorModel:
+    def fit(
+        cls, fun: Fun, x0: npt.ArrayLike, *, jac: Jac = None, dense: bool | None = None, **options: Any
+    ) -> TaylorModel:
         """
-        Make the model of a function from its values, or from its gradient: f0, g and H from one sweep.
+        Make the model of a function from its values, or from its gradient.
 
         Parameters
         ----------
@@ -115,26 +121,61 @@ class TaylorModel:
             Where.
         jac : callable or True, optional
             The gradient.
+        dense : bool, optional
+            True: f0, g and H from one sweep. False: H is never formed; `H` is a `HessianOperator` and gᵀHg comes
+            from `curvature`; needs `jac`. Default: dense unless there is a gradient and H would pass 1 GiB, which
+            a warning then says.
         **options
-            As `hessian` takes them. With `mask` the model is one of the chosen coordinates.
+            As `hessian` takes them, with `mask` a model of the chosen coordinates; without H `order`, `rel_step`,
+            `abs_step`, `args`, `kwargs`, `vectorized` and `workers`.
 
         Returns
         -------
         TaylorModel
-            With the error bars that the sweep found: |g|ᵀE|g| for gᵀHg, E those of H.
+            With the error bars that were found: for gᵀHg |g|ᵀE|g|, E those of H, or the bar of `curvature`.
 
         Examples
         --------
+        >>> import numpy as np
         >>> model = TaylorModel.fit(lambda x: x[0] ** 2 + 4.0 * x[1] ** 2, [1.0, 1.0])
         >>> round(float(model.step()), 9)
         0.130769231
+        >>> model = TaylorModel.fit(lambda x: np.sum(np.exp(x)), np.zeros(1000), jac=np.exp, dense=False)
+        >>> round(float(model.step()), 9)
+        1.0
         """
         if fun is None:
             raise ValueError("fun must be a function: a gradient alone does not give f0")
+        nbytes = 8 * np.size(x0) ** 2
+        if dense is None:
+            dense = not jac or nbytes <= DENSE_BYTES
+            if not dense:
+                warnings.warn(
+                    f"H would take {nbytes / 2**30:.3g} GiB and is kept as an operator; dense= says which you want",
+                    stacklevel=2,
+                )
+        if not dense:
+            return cls._matrix_free(fun, x0, jac, options)
         r = hessian(fun, x0, jac=jac, full_output=True, **options)
         g = np.abs(r.jac)
         error = None if r.hess_error is None else float(g @ r.hess_error @ g)
         return cls(r.x[r.index], r.fun, r.jac, r.hess, error=error, g_error=r.jac_error)
+
+    @classmethod
+    def _matrix_free(cls, fun: Fun, x0: npt.ArrayLike, jac: Jac, options: dict[str, Any]) -> TaylorModel:
+        if not jac:
+            raise ValueError("dense=False needs jac: products with H are differences of gradients")
+        bound = {name: options[name] for name in ("args", "kwargs", "vectorized", "workers") if name in options}
+        with bind(fun, x0, jac=jac, **bound) as problem:
+            assert problem.fun is not None
+            assert problem.jac is not None
+            f0 = value_at(problem.fun)
+            x, g = problem.x, problem.jac.dense(problem.x[None])[0]
+        model = cls(x, f0, g, HessianOperator(fun, x, jac=jac, **options))
+        found = curvature(fun, x, g, jac=jac, **options)
+        D, bar = float(found), float(np.nan_to_num(found.error, posinf=np.inf))
+        model._curvature = model._gradient.scaled(D), model._gradient.scaled(bar)
+        return model
 
     def __repr__(self) -> str:
         return f"TaylorModel(n={self.g.size}, f0={self.f0:.6g}, |g|={self._gradient.norm:.6g})"

@@ -68,18 +68,22 @@ def report_fit(data: Dataset, b: np.ndarray) -> None:
     """Print parameters and standard errors beside NIST's certified values, and both Hessians beside the exact ones."""
     distance = hessian(data.model_distance, data.certified, full_output=True)
     residual = hessian(data.residual_sum, data.certified, full_output=True)
-    errors = np.sqrt(2 * data.rss / data.degrees_of_freedom * np.diag(np.linalg.inv(distance.hess)))
+    errors = distance.standard_errors(scale=2 * data.rss / data.degrees_of_freedom)
     print("\n      parameter                               standard error")
-    print("      fitted          certified       digits  hessfast        certified       digits")
+    print("      fitted          certified       digits  hessfast        certified       digits  error bar")
     for i in range(b.size):
-        print(f"  b{i + 1}  {compare(b[i], data.certified[i])}    {compare(errors[i], data.deviations[i])}")
+        deviation = compare(errors.value[i], data.deviations[i])
+        print(f"  b{i + 1}  {compare(b[i], data.certified[i])}    {deviation}    {errors.error[i]:.0e}")
     print("\nNIST certifies s²(JᵀJ)⁻¹. The errors above are from 2JᵀJ, the Hessian of Σ(m(b) − m(b̂))².")
     _, exact, gauss = exact_derivatives(data, data.certified)
     for name, result, truth in (("2JᵀJ", distance, gauss), ("∇² of the residual sum", residual, exact)):
         unit = 1 / np.sqrt(np.diag(truth))
         scaled = unit * unit[:, None]
-        relative = np.linalg.norm((result.hess - truth) * scaled) / np.linalg.norm(truth * scaled)
-        print(f"  {name:<24} relative error {relative:.1e} in {result.nfev} evaluations")
+        wrong = np.abs(result.hess - truth)
+        relative = np.linalg.norm(wrong * scaled) / np.linalg.norm(truth * scaled)
+        inside = np.count_nonzero(wrong <= result.hess_error)
+        print(f"  {name:<23} relative error {relative:.1e} in {result.nfev} evaluations; ", end="")
+        print(f"{inside} of {wrong.size} entries within their error bars")
 
 
 def compare(value: float, reference: float) -> str:
@@ -100,6 +104,8 @@ def report_step(data: Dataset, b: np.ndarray) -> TaylorModel:
         ("ε*", step.step_length, (g @ g) / (g @ H @ g)),
     ):
         print(f"  {name:<5} {value:<20.12g} exact {truth:<20.12g} relative error {abs(value / truth - 1):.1e}")
+    low, high = step.interval
+    print(f"  ε* lies within {low:.12g} and {high:.12g}, says its error bar")
     terms = model.terms(step.step_length)
     print(f"  position {terms.position:.4f}, direction {terms.direction:.4f}, curvature {terms.curvature:+.4f}")
     reached = data.residual_sum(b - step.step_length * model.g)

@@ -27,8 +27,8 @@ def test_standard_errors(tmp_path, capsys):
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if re.match(r"  b\d", line)]
     assert len(rows) == 9
     parameters, errors = (np.array([float(row[k]) for row in rows]) for k in (3, 6))
-    assert parameters.min() >= 5.0
-    assert errors.min() >= 5.5
+    assert parameters.min() >= 9.0
+    assert errors.min() >= 10.0
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 

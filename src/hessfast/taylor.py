@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hessfast.hessian import hessian, value_at
 from hessfast.matrixfree import curvature
+from hessfast.neighbourhood import checked_vector
 from hessfast.operators import HessianOperator
 from hessfast.problem import Fun, Jac, bind
 from hessfast.results import StepResult, StepStatus, TaylorTerms
@@ -169,8 +170,10 @@ class TaylorModel:
         with bind(fun, x0, jac=jac, **bound) as problem:
             assert problem.fun is not None
             assert problem.jac is not None
-            f0 = value_at(problem.fun)
-            x, g = problem.x, problem.jac.dense(problem.x[None])[0]
+            f0, g = value_at(problem.fun), problem.jac.dense(problem.x[None])[0]
+        # Its copy of x0 and its points are vectors of length n too.
+        del problem
+        x = checked_vector(x0, "x0")
         model = cls(x, f0, g, HessianOperator(fun, x, jac=jac, **options))
         found = curvature(fun, x, g, jac=jac, **options)
         D, bar = float(found), float(np.nan_to_num(found.error, posinf=np.inf))

@@ -11,14 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
-from hessfast.directional import (
-    EPS,
-    Differences,
-    SlopeCurvatures,
-    ValueCurvatures,
-    richardson,
-    search,
-)
+from hessfast.balance import search
+from hessfast.directional import EPS, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, checked_vector, given_step, surround
 from hessfast.results import CurvatureResult, CurvatureStatus
 from hessfast.vectors import Vector

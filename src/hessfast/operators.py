@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.directional import Balance, Products, divided_difference, first_look, richardson, search_from
+from hessfast.balance import Balance, first_look, search_from
+from hessfast.directional import Products, divided_difference, richardson
 from hessfast.neighbourhood import Fun, Jac, checked_vector, given_step, surround
 from hessfast.vectors import Vector
 

@@ -1,0 +1,217 @@
+"""The level of a central difference at which its truncation and condition errors balance, with an error bar.
+
+The search predicts and corrects:
+
+1. A deep level shows a first value with hardly any truncation error, a wide one the h² term. Where the wide level lies
+   beyond the natural length of the function, so that the two disagree, both go down.
+2. The h² term against the value is (h / L)²; with the noise it predicts the level at which the truncation error of
+   order 2q balances the condition error.
+3. q + 1 levels there give the value, of order 2q + 2, and its error; while the two parts are far apart the level is
+   corrected, by as much as their ratio says.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from hessfast.directional import EPS, TINY, Differences, T, richardson
+
+_CLEAR = 8.0
+"""Noise levels by which the values at the wide and the deep level must differ to disprove the wide one."""
+
+_BENT = 30.0
+"""Even part of the slopes at the deep levels against the odd one: above this it is f's third derivative, not noise."""
+
+_EARLY = 2.0
+"""Levels below the predicted balance: a step too short costs 2^p a level, one too long 4^(q + 1)."""
+
+_CONDITION_BAR, _TRUNCATION_BAR = 6.0, 5.0
+"""Factors of the two parts in an error bar."""
+
+_INVISIBLE = 30.0
+"""Condition errors below which a difference tells nothing of the curvature."""
+
+_FEW_DIGITS = 1e-6
+"""Relative condition error above which a truncation error lost in it is taken for none."""
+
+_SHIFTS, _RISE, _LEAP = 3, 6, 5
+"""Times that the first look may go down; levels by which it goes up, and by which the search moves at a loss."""
+
+_HIGHEST, _LOWEST = 20, -45
+"""Levels ever visited."""
+
+_ENOUGH = 64 * EPS
+"""Relative error at which nothing is left to gain."""
+
+_ROUNDS, _DESPERATE_ROUNDS = 2, 7
+"""Corrections where the value has some digits, and where it has none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """What a search found.
+
+    Attributes
+    ----------
+    value
+        Extrapolated difference.
+    error : float
+        Bar on the size of its error; inf where no level was of use.
+    level : int
+        Smallest level in it.
+    """
+
+    value: T
+    error: float
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What sets the level: truncation and condition part, as seen from the first look.
+
+    Attributes
+    ----------
+    length : float
+        Level, in binary digits, of the natural length: the h² term is as large as the value there.
+    noise : float
+        Binary logarithm of condition error over value at that level.
+    power : int
+        p: the condition error grows like h^-p.
+    """
+
+    length: float
+    noise: float
+    power: int
+
+    def level(self, order: int, top: int = 0) -> int:
+        """Return the level at which an error h^order and the condition error balance, at most top."""
+        return round(min(max(self.length + self.noise / (order + self.power) - _EARLY, _LOWEST), top))
+
+
+def search(differences: Differences[T], order: int) -> Found[T]:
+    """Find the level of a central difference of that order and return the value of order + 2 there."""
+    return search_from(differences, order, *first_look(differences))
+
+
+def search_from(differences: Differences[T], order: int, look: Look, balance: Balance | None) -> Found[T]:
+    """Do the same after a first look."""
+    q = order // 2
+    level = look.wide if balance is None else balance.level(order + 2, look.top - q)
+    if level == look.wide + 1:
+        level = look.wide
+    elif level == look.wide - q - 1:
+        level += 1
+    return _corrected(differences, q, level, look)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The levels of the first look, the noise seen there, and the highest level that may be used."""
+
+    wide: int
+    deep: int
+    noise: float
+    top: int
+
+
+def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
+    """Go down until the wide level lies within the natural length; None where that is not known."""
+    wide, deep, size = differences.wide, differences.deep, differences.size
+    for shift in range(_SHIFTS + 1):
+        noise, bend = differences.look(wide, deep)
+        gap = size(differences.D[wide] - differences.D[deep])
+        unseen = differences.condition(deep, 1, noise)
+        clear = gap > 0.1 * size(differences.D[deep]) and gap > _CLEAR * unseen
+        if shift == _SHIFTS or (math.isfinite(gap) and not clear and bend <= _BENT * noise):
+            break
+        wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
+    noise = max(noise, bend)
+    raised = _raised(differences, wide, noise)
+    look = Look(raised, deep, noise, 0 if raised == wide else max(0, raised + 2))
+    wide = raised
+    unseen = differences.condition(deep, 1, look.noise)
+    value = max(size(differences.D[wide]), size(differences.D[deep]) - 4.0 * unseen, TINY)
+    change = max(gap, 0.25 * unseen) / value
+    known = 0.0 < change < math.inf and 0.0 < noise / value < math.inf and unseen < 0.1 * value
+    if not known:
+        return look, None
+    length = wide - 0.5 * math.log2(change)
+    power = differences.power
+    at_length = math.log2(look.noise / value) - power * (math.log2(differences.unit) + length)
+    return look, Balance(length, at_length, power)
+
+
+def _raised(differences: Differences[T], wide: int, noise: float) -> int:
+    """Go up from the wide level while the curvature there is invisible; return the new one."""
+    rise = _RISE
+    while rise and wide + rise <= _HIGHEST:
+        if differences.size(differences.D[wide]) > _INVISIBLE * differences.condition(wide, 1, noise):
+            break
+        differences.see((wide + rise,))
+        if math.isfinite(differences.size(differences.D[wide + rise])):
+            wide += rise
+        else:
+            rise //= 2
+    return wide
+
+
+def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> Found[T]:
+    """Evaluate q + 1 levels; move while truncation and condition part are far apart; return the best seen."""
+    best: Found[T] | None = None
+    tried: set[int] = set()
+    for turn in range(_DESPERATE_ROUNDS):
+        tried.add(level)
+        differences.narrow(level, q + 1)
+        differences.see(range(level, level + q + 1))
+        value = differences.combine(level, richardson(q + 1))
+        condition, truncation, doubt = _parts(differences, q, level, look, value)
+        size = differences.size(value)
+        error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size
+        if best is not None and (contradiction := differences.size(value - best.value)) > best.error + error:
+            error = contradiction
+        if best is None or error < best.error:
+            best = Found(value, error if math.isfinite(error) else math.inf, level)
+        del value
+        if error <= _ENOUGH * size or (turn + 1 >= _ROUNDS and best.error < 1e-6 * size):
+            break
+        top = look.top
+        if not math.isfinite(error) or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
+            move = -_LEAP
+        elif condition > _FEW_DIGITS * size and truncation < condition:
+            move, top = _LEAP, _HIGHEST
+        else:
+            ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
+            gap = math.log2(ratio) / (2 * q + 2 + differences.power)
+            move = round(gap) if abs(gap) >= 1.5 else 0
+        level = min(level + move, top - q)
+        if level in tried or level < _LOWEST:
+            break
+    assert best is not None
+    return best
+
+
+def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:
+    """Return condition part, truncation part, and what the deep level says against the value beyond both."""
+    size, deep, noise = differences.size, look.deep, look.noise
+    truncation = size(_change(differences, level, q))
+    if q > 1 and level + q <= 0:  # above that, steps are longer than x itself and no convergence is taken for granted
+        earlier = size(_change(differences, level, q - 1))
+        if earlier > 0.0:
+            truncation *= max(min(1.0, 4.0 * truncation / earlier), differences.convergence)
+    doubt = 0.0
+    if deep in differences.D:
+        spread = differences.condition(deep, 1, noise) / noise if noise > 0.0 else math.inf
+        square_term = 4.0 ** (deep - level) * (differences.D[level] - value)
+        residual = size(differences.D[deep] - value - square_term) / spread
+        doubt = max(0.0, residual - 6.0 * noise) * spread if math.isfinite(spread) else 0.0
+        noise = max(noise, min(residual, 4.0 * noise))
+    return differences.condition(level, q + 1, noise), truncation, doubt
+
+
+def _change(differences: Differences[T], level: int, q: int) -> Any:
+    """Extrapolation over q + 1 levels minus that over q."""
+    shorter = (*richardson(q), 0.0)
+    return differences.combine(level, [a - b for a, b in zip(richardson(q + 1), shorter, strict=True)])

@@ -16,7 +16,7 @@ FLOORS = [
     {"jacobian", "ladder", "lanes", "symmetric"},
     {"execution", "bars", "gradientladder", "steps", "step_length", "neighbourhood"},
     {"gradientsearch", "plan", "problem", "refinement", "directional"},
-    {"differences"},
+    {"balance", "differences"},
     {"hessian", "matrixfree", "operators"},
     {"taylor"},
     {"descent"},

@@ -148,7 +148,7 @@ typedef struct {
 /* Add the panels by a fixed binary tree; sums is overwritten. */
 double hf_tree_sum(size_t panels, double *sums);
 
-/* p = x + t v; p (n), not x or v. */
+/* p = x + t v; p (n) may be x. */
 void hf_line_point(size_t n, hf_vector x, hf_vector v, double t, double *p);
 
 /* sum x_i y_i and sum v_i (a_i - b_i), by panels. */

@@ -57,7 +57,7 @@ double hf_tree_sum(size_t panels, double *sums)
 }
 
 /* p = x + t v: each coordinate rounded once where t v_i is exact, as it is for t a power of two. */
-void hf_line_point(size_t n, hf_vector x, hf_vector v, double t, double *restrict p)
+void hf_line_point(size_t n, hf_vector x, hf_vector v, double t, double *p)
 {
     double x_room[HF_PANEL], v_room[HF_PANEL];
     for (size_t at = 0; at < n; at += HF_PANEL) {

@@ -1,5 +1,7 @@
 """Products and the operator: accuracy, counts, SciPy's solvers, batches, moves."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
@@ -230,3 +232,35 @@ def test_repr_counts():
     operator = HessianOperator(None, np.ones(3), jac=rosen_der, rel_step=1e-5)
     operator @ np.ones(3)
     assert repr(operator) == "<3x3 HessianOperator, order 2, 1 products in 2 gradients>"
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_memory_in_vectors(keeps):
+    """What is allocated beside x0 and v, the gradients that jac hands over and the product included."""
+    n = 100_000
+    x, v, own = np.linspace(-1, 1, n), np.linspace(1, 2, n), np.empty(n)
+
+    def jac(x):
+        return np.sinh(x, out=own if keeps else None)
+
+    def peak(call):
+        tracemalloc.start()
+        call()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak / (8 * n)
+
+    assert peak(lambda: hvp(None, x, v, jac=jac)) <= 6.1
+    for order, vectors in ((1, 4.1), (2, 4.1), (4, 5.1)):
+        operator = HessianOperator(None, x, jac=jac, order=order)
+        assert peak(lambda operator=operator: operator @ v) <= 6.1
+        moved = x + 1e-3
+        assert peak(lambda operator=operator: operator.hessp(moved, v)) <= vectors
+
+
+def test_single_precision_storage():
+    n = 1000
+    x, v = np.linspace(-1, 1, n, dtype=np.float32), np.linspace(1, 2, n, dtype=np.float32)
+    product = hvp(None, x, v, jac=lambda x: np.sinh(x).astype(np.float32))
+    assert product.dtype == np.float64
+    assert relative_error(product, np.cosh(x) * v) <= 1e-4

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Generic
 
 from hessfast.directional import EPS, TINY, Differences, T, richardson
 
@@ -122,7 +122,7 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
     wide, deep, size = differences.wide, differences.deep, differences.size
     for shift in range(_SHIFTS + 1):
         noise, bend = differences.look(wide, deep)
-        gap = size(differences.D[wide] - differences.D[deep])
+        gap = differences.distance(differences.D[wide], differences.D[deep])
         unseen = differences.condition(deep, 1, noise)
         clear = gap > 0.1 * size(differences.D[deep]) and gap > _CLEAR * unseen
         if shift == _SHIFTS or (math.isfinite(gap) and not clear and bend <= _BENT * noise):
@@ -170,7 +170,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
         condition, truncation, doubt = _parts(differences, q, level, look, value)
         size = differences.size(value)
         error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size
-        if best is not None and (contradiction := differences.size(value - best.value)) > best.error + error:
+        if best is not None and (contradiction := differences.distance(value, best.value)) > best.error + error:
             error = contradiction
         if best is None or error < best.error:
             best = Found(value, error if math.isfinite(error) else math.inf, level)
@@ -196,9 +196,9 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:
     """Return condition part, truncation part, and what the deep level says against the value beyond both."""
     size, deep, noise = differences.size, look.deep, look.noise
-    truncation = size(_change(differences, level, q))
+    truncation = _change(differences, level, q)
     if q > 1 and level + q <= 0:  # above that, steps are longer than x itself and no convergence is taken for granted
-        earlier = size(_change(differences, level, q - 1))
+        earlier = _change(differences, level, q - 1)
         if earlier > 0.0:
             truncation *= max(min(1.0, 4.0 * truncation / earlier), differences.convergence)
     doubt = 0.0
@@ -211,7 +211,8 @@ def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T
     return differences.condition(level, q + 1, noise), truncation, doubt
 
 
-def _change(differences: Differences[T], level: int, q: int) -> Any:
-    """Extrapolation over q + 1 levels minus that over q."""
+def _change(differences: Differences[T], level: int, q: int) -> float:
+    """Size of the extrapolation over q + 1 levels minus that over q."""
     shorter = (*richardson(q), 0.0)
-    return differences.combine(level, [a - b for a, b in zip(richardson(q + 1), shorter, strict=True)])
+    weights = [a - b for a, b in zip(richardson(q + 1), shorter, strict=True)]
+    return differences.combined_size(level, weights)

@@ -98,15 +98,20 @@ class Differences(ABC, Generic[T]):
         """Size of a difference: what is compared with noise and error bars."""
         return float(abs(value))
 
+    def distance(self, one: Any, other: Any) -> float:
+        """Size of one - other."""
+        return float(abs(one - other))
+
     def narrow(self, level: int, q: int) -> None:
         """Forget what a value over q levels will not need, where it takes memory."""
 
     def combine(self, level: int, weights: Sequence[float]) -> Any:
         """Return the weighted sum of D(level), D(level + 1) and so on."""
-        total: Any = weights[0] * self.D[level]
-        for offset, weight in enumerate(weights[1:], 1):
-            total += weight * self.D[level + offset]
-        return total
+        return sum(weight * self.D[level + offset] for offset, weight in enumerate(weights))
+
+    def combined_size(self, level: int, weights: Sequence[float]) -> float:
+        """Size of that sum."""
+        return self.size(self.combine(level, weights))
 
 
 class ValueCurvatures(Differences[float]):
@@ -196,7 +201,7 @@ class _Slopes(Differences[T]):
     def _odd_noise(self, deep: int) -> float:
         """Noise seen in the difference between two neighbouring levels."""
         variance = 0.5 / self.step(deep) ** 2 + 0.5 / self.step(deep - 1) ** 2
-        return max(self.size(self.D[deep] - self.D[deep - 1]) / math.sqrt(variance), self.floor)
+        return max(self.distance(self.D[deep], self.D[deep - 1]) / math.sqrt(variance), self.floor)
 
 
 class SlopeCurvatures(_Slopes[float]):
@@ -252,13 +257,29 @@ class Products(_Slopes[Floats]):
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
         self.D.clear()
-        self.see((deep - 1, deep, wide))
+        self.see((deep - 1, deep))
         noise = self._odd_noise(deep)
         del self.D[deep - 1]
+        self.see((wide,))
         return noise, 0.0
 
     def size(self, value: Any) -> float:
         return vectors.norm(value, self.around.threads)
+
+    def distance(self, one: Any, other: Any) -> float:
+        return self.size(np.subtract(one, other, out=self.around.scratch()))
+
+    def combine(self, level: int, weights: Sequence[float]) -> Any:
+        return self._into(np.empty(self.v.size), level, weights)
+
+    def combined_size(self, level: int, weights: Sequence[float]) -> float:
+        return self.size(self._into(self.around.scratch(), level, weights))
+
+    def _into(self, total: Floats, level: int, weights: Sequence[float]) -> Floats:
+        np.multiply(self.D[level], weights[0], out=total)
+        for offset, weight in enumerate(weights[1:], 1):
+            vectors.line_point(total, self.D[level + offset], weight, total, self.around.threads)
+        return total
 
     def narrow(self, level: int, q: int) -> None:
         self.D = {k: value for k, value in self.D.items() if level <= k < level + q}

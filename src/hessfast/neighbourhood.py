@@ -74,13 +74,18 @@ class Neighbourhood:
         """Return the natural unit of t along v, a power of two; 0.0 where v = 0."""
         return vectors.line_unit(self.x, v, self.threads)
 
-    def _displaced(self, v: Vector, t: float) -> Floats:
-        """Write x + t v into memory that no earlier call of f kept."""
+    def scratch(self) -> Floats:
+        """Return n numbers of memory, free until f is called next."""
         # Two references: the attribute and getrefcount's own argument.
         if sys.getrefcount(self._point) > 2 or not _shape_kept(self._point, self.x.size):
             self._point = np.empty(self.x.size)
-        vectors.line_point(self.x, v, t, self._point, self.threads)
         return self._point
+
+    def _displaced(self, v: Vector, t: float) -> Floats:
+        """Write x + t v into memory that no earlier call of f kept."""
+        point = self.scratch()
+        vectors.line_point(self.x, v, t, point, self.threads)
+        return point
 
 
 def surround(

@@ -54,7 +54,7 @@ def as_vector(x: npt.ArrayLike) -> Vector:
 
 
 def line_point(x: Vector, v: Vector, t: float, out: Floats, threads: int = 1) -> None:
-    """Write x + t v into `out`."""
+    """Write x + t v into `out`, which may be x."""
     _over_panels(x.size, threads, lambda first, last: _vectors.line_point(x, v, t, out, first, last))
 
 

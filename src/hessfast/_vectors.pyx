@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=True
-"""Binding of csrc/vectors.c: arrays in, the GIL released, one call; `first .. last` are panels, so that threads can share."""
+"""Binding of csrc/vectors.c: arrays in, the GIL released, one call; `first .. last` are panels for threads to share."""
 cimport numpy as cnp
 from libc.stddef cimport size_t
 
@@ -82,7 +82,8 @@ def dot_difference(cnp.ndarray v, cnp.ndarray a, cnp.ndarray b, double[::1] sums
             hf_dot_difference(n, vv, va, vb, &sums[first])
 
 
-def line_sums(cnp.ndarray x, cnp.ndarray v, double v_scale, double x_scale, double[:, ::1] sums, size_t first, size_t last):
+def line_sums(cnp.ndarray x, cnp.ndarray v, double v_scale, double x_scale, double[:, ::1] sums, size_t first,
+              size_t last):
     """Write the three sums that make the unit of the line, one a row."""
     cdef size_t n = _coordinates(x, first, last)
     cdef hf_vector vx = _from_panel(x, first), vv = _from_panel(v, first)

@@ -3,9 +3,16 @@
 
 #include "hessfast.h"
 
-#define DECLARE(level) \
-    void hf_quadform_##level(const hf_triangle *H, const double *g, size_t first, size_t last, double *block);
-#define KERNELS(level) {hf_quadform_##level}
+#define DECLARE(level)                                                                                               \
+    void hf_quadform_##level(const hf_triangle *, const double *, size_t, size_t, hf_sums *);                        \
+    void hf_quadform_sized_##level(const hf_triangle *, const double *, size_t, size_t, hf_sums *);                  \
+    void hf_quadform_stack_##level(const hf_triangle *, size_t, ptrdiff_t, const double *, double *);                   \
+    void hf_quadform_vectors_##level(const hf_triangle *, size_t, const double *, size_t, size_t, size_t, hf_sums *); \
+    void hf_quadform_compensated_##level(const hf_triangle *, const double *, size_t, size_t, hf_twofold *);
+
+#define KERNELS(level)                                                                                               \
+    {hf_quadform_##level, hf_quadform_sized_##level, hf_quadform_stack_##level, hf_quadform_vectors_##level,         \
+     hf_quadform_compensated_##level}
 
 DECLARE(baseline)
 #ifdef HF_HAVE_V3

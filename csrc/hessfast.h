@@ -103,28 +103,63 @@ void hf_assemble_parts(const hf_pair_formula *formula, const hf_noise *noise, co
 
 /* ---- Symmetric matrices given by one triangle ----------------------------------------------------------------------
  *
- * Only the named triangle is read; what stands in the other may be anything.
+ * Memory holds rows; of each it names the entries j <= i, or j >= i (`upper`). What stands elsewhere may be anything.
+ * Packed, row after row without gaps, nothing stands elsewhere: n(n+1)/2 entries.
  */
 typedef struct {
-    const void *data; /* (n, n), row-major */
+    const void *data;
     size_t n;
-    size_t ld;        /* >= n */
-    int upper;        /* entries j >= i of each row are read, else j <= i */
+    size_t ld;  /* >= n; ignored where packed */
+    int upper;
+    int packed;
+    int single; /* entries are float, else double */
 } hf_triangle;
 
-/* The quadratic form is summed in blocks of HF_BLOCK rows. Blocks may be done in any order and by any thread; their
- * values, summed by hf_sum_blocks, are the same bits. */
+/* Sums are formed in blocks of HF_BLOCK rows. Blocks may be done in any order and by any thread; their values, added
+ * by hf_sum_blocks, are the same bits. */
 enum { HF_BLOCK = 128 };
+
+/* Vectors that one pass over H serves. */
+enum { HF_VECTORS = 8 };
 
 static inline size_t hf_blocks(size_t n) { return (n + HF_BLOCK - 1) / HF_BLOCK; }
 
-/* Sum by the pairwise tree; overwrites values (count). */
-double hf_sum_blocks(size_t count, double *values);
+typedef struct {
+    double value; /* g'Hg */
+    double size;  /* |g|'|H||g| */
+} hf_sums;
+
+/* Add by the pairwise tree; overwrites block (count). */
+hf_sums hf_sum_blocks(size_t count, hf_sums *block);
+
+/* A number in twice the precision, high + low. */
+typedef struct { double high, low; } hf_twofold;
+
+/* Knuth's TwoSum of the high parts; what it leaves and the low parts are added in double. */
+static inline hf_twofold hf_add_twofold(hf_twofold a, hf_twofold b)
+{
+    const double sum = a.high + b.high, of_b = sum - a.high;
+    const double left = (a.high - (sum - of_b)) + (b.high - of_b);
+    return (hf_twofold){sum, (a.low + b.low) + left};
+}
+
+/* Add by the pairwise tree; overwrites block (count). */
+hf_twofold hf_sum_twofold(size_t count, hf_twofold *block);
 
 /* ---- Kernels compiled for several SIMD levels ----------------------------------------------------------------------*/
 typedef struct {
-    /* Values of blocks first .. last-1 of g'Hg: g (H->n), block (last-first) out. */
-    void (*quadform)(const hf_triangle *H, const double *g, size_t first, size_t last, double *block);
+    /* Blocks first .. last-1 of g'Hg: g (H->n), block (last-first) out; `size` is left undefined. */
+    void (*quadform)(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block);
+    /* The same with `size`. */
+    void (*quadform_sized)(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block);
+    /* Values of `count` matrices of H->n <= HF_BLOCK rows, H the first, each `stride` entries after the one before:
+     * G (count, H->n), out (count). */
+    void (*quadform_stack)(const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G, double *out);
+    /* Blocks first .. last-1 for k <= HF_VECTORS vectors: G (k, H->n), block (k, blocks_ld >= last-first) out. */
+    void (*quadform_vectors)(const hf_triangle *H, size_t k, const double *G, size_t first, size_t last,
+                             size_t blocks_ld, hf_sums *block);
+    /* Blocks of g'Hg summed as in twice the precision; NaN where the sum overflows or meets inf. */
+    void (*quadform_compensated)(const hf_triangle *H, const double *g, size_t first, size_t last, hf_twofold *block);
 } hf_kernels;
 
 typedef enum { HF_SIMD_OK, HF_SIMD_UNKNOWN, HF_SIMD_UNSUPPORTED } hf_simd_status;

@@ -1,148 +1,187 @@
 /* The quadratic form gᵀHg of a symmetric H from one of its triangles.
  *
- *     gᵀHg = Σ_I ( 2 Σ_{i∈I, j<i} g_i H_ij g_j + Σ_{i∈I} H_ii g_i² ),   I = panels of eight rows.
+ *     gᵀHg = 2 Σ_{j<i} g_i H_ij g_j + Σ_i H_ii g_i²
  *
  * Reading one triangle halves the memory traffic, which is the cost from n ~ 256 on: n²/2 entries, one multiplication
- * and one addition each. Rounding error: |error| <= (n/4 + 48) eps |g|ᵀ|H||g| in the worst case, in practice about
- * the square root of that factor.
+ * and one addition each. Rounding error: at most (n/4 + 48) eps |g|ᵀ|H||g|, in practice about the square root of that
+ * factor.
  *
- * The order of the sum. A panel is crossed in tiles of 8 rows by 4 columns. A tile gives four column sums Σ_i g_i H_ij
- * by the tree ((0+4)+(1+5)) + ((2+6)+(3+7)) of its rows; times g_j they are added to the panel's four lanes, left to
- * right. The triangle on the diagonal is summed row by row. Panels are added within blocks of HF_BLOCK rows, blocks by
- * hf_sum_blocks. No product is contracted into a fused multiply-add. So the bits depend on H and g only: not on the
- * width of the registers, nor on which thread did which block, nor on whether memory holds the triangle by rows or by
- * columns: in the second case the eight entries of a tile's column are contiguous, and shuffles reach the same tree.
+ * The order of the sum. The column sums of a tile (triangle.h) times g_j are added to the four lanes of its panel, left
+ * to right; on the diagonal, entries with j >= i count as zero. A panel's value is twice the sum of its lanes plus its
+ * share of Σ H_ii g_i². In a last panel of fewer than eight rows the triangle on the diagonal is summed row by row.
+ * Panels are added within blocks of HF_BLOCK rows, blocks by hf_sum_blocks. No product is
+ * contracted into a fused multiply-add. So the bits depend on H and g only: not on the width of the registers, nor on
+ * which thread did which block, nor on which triangle of a symmetric H memory holds, packed or not.
+ *
+ * With `sized` the same pass sums |g|ᵀ|H||g|, which bounds the rounding error, and gᵀg.
  *
  * This file is compiled once for each SIMD level.
  */
-#include "hessfast.h"
 #include "simd.h"
-#include "vector.h"
+#include "triangle.h"
 
 enum {
-    PANEL = 8,    /* rows of a panel */
-    STRIP = 2048, /* columns crossed together by columns: wide enough to stream, its lanes small enough for the stack */
+    STRIP = 2048,        /* columns crossed together by columns: long enough to stream, their lanes fit the stack */
+    BATCH = 1 << 17,     /* bytes of a stack fetched together: they stay in the second-level cache */
+    STREAM_FROM = 1 << 24, /* bytes of a stack beyond what the last-level cache will keep for us */
+    STREAM_ORDER = 24    /* smaller matrices leave few lines out */
 };
-
-HF_INLINE const double *row(const hf_triangle *H, size_t i) { return (const double *)H->data + i * H->ld; }
-
-/* H_ij of the triangle that is read, i >= j. */
-HF_INLINE double entry(const hf_triangle *H, size_t i, size_t j) { return H->upper ? row(H, j)[i] : row(H, i)[j]; }
-
-HF_INLINE v4 tree(v4 p0, v4 p1, v4 p2, v4 p3, v4 p4, v4 p5, v4 p6, v4 p7)
-{
-    return v4_add(v4_add(v4_add(p0, p4), v4_add(p1, p5)), v4_add(v4_add(p2, p6), v4_add(p3, p7)));
-}
-
-/* The value of the panel of `rows` rows from row i: its lanes, and its triangle on the diagonal. */
-HF_INLINE double close_panel(size_t rows, const hf_triangle *H, const double *g, size_t i, v4 lanes)
-{
-    double below = 0.0, diagonal = 0.0;
-    for (size_t a = 0; a < rows; a++) {
-        double sum = 0.0;
-        for (size_t b = 0; b < a; b++) sum += entry(H, i + a, i + b) * g[i + b];
-        below += sum * g[i + a];
-        diagonal += entry(H, i + a, i + a) * g[i + a] * g[i + a];
-    }
-    return 2.0 * (v4_sum(lanes) + below) + diagonal;
-}
 
 /* ---- Memory holds the triangle by rows: entries 0 .. i of row i ------------------------------------------------- */
 
-HF_INLINE v4 product(size_t r, size_t rows, v4 gi, const double *h) /* a row beyond the panel's last adds zero */
+HF_INLINE hf_sums panel_by_rows(int single, int sized, size_t rows, const hf_triangle *H, const double *g, size_t i)
 {
-    return r < rows ? v4_mul(gi, v4_load(h)) : v4_all(0.0);
+    const void *h[PANEL];
+    v4 gi[PANEL];
+    lanes sum = {v4_all(0.0), v4_all(0.0)};
+    find_rows(single, rows, H, i, h);
+    for (size_t r = 0; r < PANEL; r++) gi[r] = v4_all(r < rows ? g[i + r] : 0.0);
+    if (rows < PANEL) {
+        for (size_t j = 0; j < i; j += 4) add_tile_by_rows(single, sized, rows, h, gi, g, j, &sum);
+        return close_short(single, sized, 0, rows, h, g, i, sum);
+    }
+    /* The start of a row is not where the last row's stream was going: it is asked for while the last one ends. */
+    const size_t next = row_start(H, i + PANEL) - row_start(H, i), drift = H->packed ? PANEL : 0;
+    for (size_t j = 0; j < i; j += 8) {
+        const size_t ahead = j + AHEAD < i ? j + AHEAD : next + j + AHEAD - i;
+        for (size_t r = 0; r < PANEL; r++) HF_PREFETCH(address(single, h[r], ahead + r * drift));
+        add_tile_by_rows(single, sized, PANEL, h, gi, g, j, &sum);
+        add_tile_by_rows(single, sized, PANEL, h, gi, g, j + 4, &sum);
+    }
+    add_corner_by_rows(single, sized, h, gi, g, i, 0, &sum);
+    add_corner_by_rows(single, sized, h, gi, g, i + 4, 4, &sum);
+    return close_full(single, sized, h, g, i, sum);
 }
 
-HF_INLINE double panel_by_rows(size_t rows, const hf_triangle *H, const double *g, size_t i)
+HF_INLINE hf_sums block_by_rows(int single, int sized, const hf_triangle *H, const double *g, size_t i)
 {
-    const size_t last = i + rows - 1;
-#define ROW(r) (i + r < last ? i + r : last)
-    const double *h0 = row(H, i), *h1 = row(H, ROW(1)), *h2 = row(H, ROW(2)), *h3 = row(H, ROW(3));
-    const double *h4 = row(H, ROW(4)), *h5 = row(H, ROW(5)), *h6 = row(H, ROW(6)), *h7 = row(H, ROW(7));
-    const v4 g0 = v4_all(g[i]), g1 = v4_all(g[ROW(1)]), g2 = v4_all(g[ROW(2)]), g3 = v4_all(g[ROW(3)]);
-    const v4 g4 = v4_all(g[ROW(4)]), g5 = v4_all(g[ROW(5)]), g6 = v4_all(g[ROW(6)]), g7 = v4_all(g[ROW(7)]);
-#undef ROW
-    v4 lanes = v4_all(0.0);
-    for (size_t j = 0; j < i; j += 4) {
-        v4 column = tree(product(0, rows, g0, h0 + j), product(1, rows, g1, h1 + j), product(2, rows, g2, h2 + j),
-                         product(3, rows, g3, h3 + j), product(4, rows, g4, h4 + j), product(5, rows, g5, h5 + j),
-                         product(6, rows, g6, h6 + j), product(7, rows, g7, h7 + j));
-        lanes = v4_add(lanes, v4_mul(column, v4_load(g + j)));
+    const size_t end = i + HF_BLOCK < H->n ? i + HF_BLOCK : H->n;
+    hf_sums block = {0.0, 0.0};
+    for (; i < end; i += PANEL) {
+        add_sums(sized, &block, i + PANEL <= end ? panel_by_rows(single, sized, PANEL, H, g, i)
+                                                 : panel_by_rows(single, sized, end - i, H, g, i));
     }
-    return close_panel(rows, H, g, i, lanes);
-}
-
-static void blocks_by_rows(const hf_triangle *H, const double *g, size_t first, size_t last, double *block)
-{
-    for (size_t b = first; b < last; b++) {
-        size_t i = b * HF_BLOCK, end = i + HF_BLOCK < H->n ? i + HF_BLOCK : H->n;
-        double sum = 0.0;
-        for (; i + PANEL <= end; i += PANEL) sum += panel_by_rows(PANEL, H, g, i);
-        if (i < end) sum += panel_by_rows(end - i, H, g, i);
-        block[b - first] = sum;
-    }
+    return block;
 }
 
 /* ---- Memory holds the triangle by columns: entries j .. n-1 of row j are column j ------------------------------- */
 
-HF_INLINE v4 load_part(size_t rows, size_t from, const double *h) /* entries from .. from+3, zero beyond the panel */
+/* Panels of rows start .. end-1, end - start <= STRIP: eight columns at a time are crossed from the diagonal down. */
+HF_INLINE void strip_by_columns(int single, int sized, const hf_triangle *H, const double *g, size_t start, size_t end,
+                                hf_sums *block)
 {
-    return v4_set(from < rows ? h[from] : 0.0, from + 1 < rows ? h[from + 1] : 0.0,
-                  from + 2 < rows ? h[from + 2] : 0.0, from + 3 < rows ? h[from + 3] : 0.0);
-}
-
-HF_INLINE v4 load_half(size_t rows, size_t from, const double *h)
-{
-    return rows == PANEL ? v4_load(h + from) : load_part(rows, from, h);
-}
-
-/* Add the tile of columns j .. j+3 and rows i .. i+rows-1 to the panel's lanes. */
-HF_INLINE v4 add_tile(size_t rows, const double *const h[4], const double *g, size_t i, size_t j, v4 lanes)
-{
-    const v4 top = load_half(rows, 0, g + i), bottom = load_half(rows, 4, g + i);
-    v4 p[4];
-    for (size_t c = 0; c < 4; c++)
-        p[c] = v4_add(v4_mul(top, load_half(rows, 0, h[c] + i)), v4_mul(bottom, load_half(rows, 4, h[c] + i)));
-    v4 column = v4_add_halves(v4_add_neighbours(p[0], p[1]), v4_add_neighbours(p[2], p[3]));
-    return v4_add(lanes, v4_mul(column, v4_load(g + j)));
-}
-
-/* Panels of rows start .. end-1, end - start <= STRIP. */
-static void strip_by_columns(const hf_triangle *H, const double *g, size_t start, size_t end, double *block)
-{
-    v4 lanes[STRIP / PANEL];
+    v4 value[STRIP / PANEL], size[STRIP / PANEL];
     const size_t full = end - (end - start) % PANEL;
-    for (size_t p = 0; p * PANEL < end - start; p++) lanes[p] = v4_all(0.0);
-    for (size_t j = 0; j + PANEL < end; j += PANEL) {
-        const double *left[4] = {row(H, j), row(H, j + 1), row(H, j + 2), row(H, j + 3)};
-        const double *right[4] = {row(H, j + 4), row(H, j + 5), row(H, j + 6), row(H, j + 7)};
-        size_t i = j + PANEL > start ? j + PANEL : start;
-        v4 *panel = lanes + (i - start) / PANEL;
-        for (; i < full; i += PANEL, panel++)
-            *panel = add_tile(PANEL, right, g, i, j + 4, add_tile(PANEL, left, g, i, j, *panel));
-        if (i < end) *panel = add_tile(end - i, right, g, i, j + 4, add_tile(end - i, left, g, i, j, *panel));
+    for (size_t p = 0; p * PANEL < end - start; p++) value[p] = size[p] = v4_all(0.0);
+    for (size_t j = 0; j < full; j += PANEL) {
+        const void *h[PANEL];
+        size_t i = j < start ? start : j, p = (i - start) / PANEL;
+        find_rows(single, PANEL, H, j, h);
+        if (i == j) add_pair_by_columns(single, sized, PANEL, h, g, i, j, 1, &value[p], &size[p]), i += PANEL, p++;
+        for (; i < full; i += PANEL, p++)
+            add_pair_by_columns(single, sized, PANEL, h, g, i, j, 0, &value[p], &size[p]);
+        if (i < end) add_pair_by_columns(single, sized, end - i, h, g, i, j, 0, &value[p], &size[p]);
     }
-    for (size_t from = start; from < end; from += HF_BLOCK) {
-        size_t i = from, to = from + HF_BLOCK < end ? from + HF_BLOCK : end;
-        double sum = 0.0;
-        for (; i + PANEL <= to; i += PANEL) sum += close_panel(PANEL, H, g, i, lanes[(i - start) / PANEL]);
-        if (i < to) sum += close_panel(to - i, H, g, i, lanes[(i - start) / PANEL]);
-        *block++ = sum;
+    for (size_t i = start, p = 0; i < end; i += PANEL, p++) {
+        const lanes sum = {value[p], size[p]};
+        const void *h[PANEL];
+        hf_sums *to = block + (i - start) / HF_BLOCK;
+        if ((i - start) % HF_BLOCK == 0) *to = (hf_sums){0.0, 0.0};
+        find_rows(single, i < full ? PANEL : end - i, H, i, h);
+        add_sums(sized, to, i < full ? close_full(single, sized, h, g, i, sum)
+                                     : close_short(single, sized, 1, end - i, h, g, i, sum));
     }
 }
 
-static void blocks_by_columns(const hf_triangle *H, const double *g, size_t first, size_t last, double *block)
-{
-    const size_t stop = last * HF_BLOCK < H->n ? last * HF_BLOCK : H->n;
-    for (size_t start = first * HF_BLOCK; start < stop; start += STRIP, block += STRIP / HF_BLOCK)
-        strip_by_columns(H, g, start, start + STRIP < stop ? start + STRIP : stop, block);
-}
+/* ---- Blocks ------------------------------------------------------------------------------------------------------ */
 
-void HF_SIMD(hf_quadform)(const hf_triangle *H, const double *g, size_t first, size_t last, double *block)
+HF_INLINE void blocks(int single, int sized, const hf_triangle *H, const double *g, size_t first, size_t last,
+                      hf_sums *block)
 {
+    const size_t end = last * HF_BLOCK < H->n ? last * HF_BLOCK : H->n;
     if (H->upper)
-        blocks_by_columns(H, g, first, last, block);
+        for (size_t i = first * HF_BLOCK; i < end; i += STRIP, block += STRIP / HF_BLOCK)
+            strip_by_columns(single, sized, H, g, i, i + STRIP < end ? i + STRIP : end, block);
     else
-        blocks_by_rows(H, g, first, last, block);
+        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK) *block++ = block_by_rows(single, sized, H, g, i);
+}
+
+static void blocks_of_double(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
+{
+    blocks(0, 0, H, g, first, last, block);
+}
+
+static void blocks_of_single(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
+{
+    blocks(1, 0, H, g, first, last, block);
+}
+
+void HF_SIMD(hf_quadform)(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
+{
+    (H->single ? blocks_of_single : blocks_of_double)(H, g, first, last, block);
+}
+
+void HF_SIMD(hf_quadform_sized)(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
+{
+    if (H->single)
+        blocks(1, 1, H, g, first, last, block);
+    else
+        blocks(0, 1, H, g, first, last, block);
+}
+
+/* ---- Stacks ------------------------------------------------------------------------------------------------------ */
+
+HF_INLINE void stack(int single, size_t n, hf_triangle H, size_t count, ptrdiff_t stride, const double *G, double *out)
+{
+    const lanes none = {v4_all(0.0), v4_all(0.0)};
+    H.n = n;
+    for (size_t m = 0; m < count; m++, G += n) {
+        const void *h[PANEL];
+        hf_sums block;
+        if (n < PANEL) {
+            find_rows(single, n, &H, 0, h);
+            block = close_short(single, 0, H.upper, n, h, G, 0, none);
+        } else {
+            (single ? blocks_of_single : blocks_of_double)(&H, G, 0, 1, &block);
+        }
+        out[m] = block.value;
+        H.data = (const char *)H.data + stride * (ptrdiff_t)(single ? sizeof(float) : sizeof(double));
+    }
+}
+
+/* With a constant order the smallest matrices become straight lines of code. */
+HF_INLINE void stack_by_order(int single, const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G,
+                              double *out)
+{
+    switch (H->n) {
+    case 1: stack(single, 1, *H, count, stride, G, out); break;
+    case 2: stack(single, 2, *H, count, stride, G, out); break;
+    case 3: stack(single, 3, *H, count, stride, G, out); break;
+    case 4: stack(single, 4, *H, count, stride, G, out); break;
+    default: stack(single, H->n, *H, count, stride, G, out);
+    }
+}
+
+/* The triangles of small matrices leave lines out here and there, and the processor foresees only unbroken streams: from
+ * memory a stack is therefore fetched whole, one number a line, before a batch of it is summed. */
+static void fetch(const void *data, size_t bytes)
+{
+    for (size_t b = 0; b < bytes; b += 64) (void)((const volatile char *)data)[b];
+}
+
+void HF_SIMD(hf_quadform_stack)(const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G, double *out)
+{
+    const size_t n = H->n, width = H->single ? sizeof(float) : sizeof(double), size = n * n * width;
+    const int stream = n >= STREAM_ORDER && count * size >= STREAM_FROM && stride == (ptrdiff_t)(n * n);
+    const size_t batch = stream && size < BATCH ? BATCH / size : count;
+    hf_triangle from = *H;
+    for (size_t m = 0; m < count; m += batch) {
+        const size_t some = count - m < batch ? count - m : batch;
+        if (stream) fetch(from.data, some * size);
+        if (H->single)
+            stack_by_order(1, &from, some, stride, G + m * n, out + m);
+        else
+            stack_by_order(0, &from, some, stride, G + m * n, out + m);
+        from.data = (const char *)from.data + (ptrdiff_t)(some * width) * stride;
+    }
 }

@@ -1,82 +1,156 @@
-/* The quadratic form: one triangle read, nothing beyond it touched, the same bits from every build of the kernel. */
+/* Quadratic forms: one triangle read, nothing beyond it touched, the same bits from every build and every layout. */
 #include <math.h>
 #include <string.h>
 
 #include "check.h"
 #include "hessfast.h"
 
-void hf_quadform_plain(const hf_triangle *H, const double *g, size_t first, size_t last, double *block);
+#define PLAIN(name) name##_plain
+void PLAIN(hf_quadform)(const hf_triangle *, const double *, size_t, size_t, hf_sums *);
+void PLAIN(hf_quadform_sized)(const hf_triangle *, const double *, size_t, size_t, hf_sums *);
+void PLAIN(hf_quadform_stack)(const hf_triangle *, size_t, ptrdiff_t, const double *, double *);
+void PLAIN(hf_quadform_vectors)(const hf_triangle *, size_t, const double *, size_t, size_t, size_t, hf_sums *);
+void PLAIN(hf_quadform_compensated)(const hf_triangle *, const double *, size_t, size_t, hf_twofold *);
 
-typedef void (*kernel)(const hf_triangle *, const double *, size_t, size_t, double *);
+enum { BLOCKS = 9, LEVELS = 3 };
+
+static hf_kernels level[LEVELS] = {{PLAIN(hf_quadform), PLAIN(hf_quadform_sized), PLAIN(hf_quadform_stack),
+                                    PLAIN(hf_quadform_vectors), PLAIN(hf_quadform_compensated)}};
+static size_t levels = 1;
 
 static double next(uint64_t *state)
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return (double)(*state >> 11) / 4503599627370496.0 - 1.0;
+    return (double)(*state >> 40) / 8388608.0 - 1.0; /* exact in float too */
 }
 
-/* A symmetric (n, ld) matrix whose unread triangle is NaN; exactly as long as a matrix of n rows must be. */
-static double *triangle(size_t n, size_t ld, int upper)
+/* H with NaN wherever a kernel must not look, in memory exactly as long as it must be. */
+static hf_triangle matrix(size_t n, size_t ld, int upper, int packed, int single)
 {
-    double *H = malloc((n ? (n - 1) * ld + n : 1) * sizeof *H);
+    const size_t length = packed ? n * (n + 1) / 2 : n ? (n - 1) * ld + n : 0;
+    double *H = malloc((length + 1) * sizeof *H) ;
     uint64_t state = n;
+    size_t row_start = 0;
+    for (size_t q = 0; q < length; q++) H[q] = NAN;
+    double *value = malloc((n * n + 1) * sizeof *value);
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j <= i; j++) {
-            double value = next(&state);
-            H[j * ld + i] = upper ? value : NAN;
-            H[i * ld + j] = upper && i != j ? NAN : value;
-        }
-    return H;
-}
-
-static double sum_in(kernel f, const hf_triangle *H, const double *g, size_t step)
-{
-    double block[8];
-    size_t count = hf_blocks(H->n);
-    for (size_t b = 0; b < count; b += step) f(H, g, b, b + step < count ? b + step : count, block + b);
-    return hf_sum_blocks(count, block);
-}
-
-static void same_bits(size_t n, size_t ld, const hf_kernels *level, size_t levels)
-{
-    double *g = malloc((n ? n : 1) * sizeof *g), value[2], plain = 0.0, size = 0.0;
-    uint64_t state = 7;
-    for (size_t i = 0; i < n; i++) g[i] = next(&state);
-    for (int upper = 0; upper < 2; upper++) {
-        double *entries = triangle(n, ld, upper);
-        hf_triangle H = {entries, n, ld, upper};
-        value[upper] = sum_in(hf_quadform_plain, &H, g, 1);
-        for (size_t l = 0; l < levels; l++)
-            for (size_t step = 1; step <= 8; step *= 2) {
-                double other = sum_in(level[l].quadform, &H, g, step);
-                CHECK(memcmp(&other, &value[upper], sizeof other) == 0);
-            }
-        if (!upper)
-            for (size_t i = 0; i < n; i++)
-                for (size_t j = 0; j <= i; j++) {
-                    double term = g[i] * entries[i * ld + j] * g[j] * (i == j ? 1.0 : 2.0);
-                    plain += term;
-                    size += fabs(term);
-                }
-        free(entries);
+        for (size_t j = 0; j <= i; j++) value[i * n + j] = value[j * n + i] = next(&state);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = upper ? i : 0; j < (upper ? n : i + 1); j++)
+            H[packed ? row_start + j - (upper ? i : 0) : i * ld + j] = value[i * n + j];
+        row_start += upper ? n - i : i + 1;
     }
-    CHECK(memcmp(&value[0], &value[1], sizeof *value) == 0);
-    CHECK(fabs(value[0] - plain) <= 1e-13 * size);
+    free(value);
+    double *doubles = malloc((length ? length : 1) * sizeof *doubles);
+    float *floats = malloc((length ? length : 1) * sizeof *floats);
+    for (size_t q = 0; q < length; q++) doubles[q] = H[q], floats[q] = (float)H[q];
+    free(H);
+    free(single ? (void *)doubles : (void *)floats);
+    return (hf_triangle){single ? (void *)floats : (void *)doubles, n, packed ? 0 : ld, upper, packed, single};
+}
+
+static hf_sums sized(const hf_kernels *kernels, const hf_triangle *H, const double *g, size_t step)
+{
+    hf_sums block[BLOCKS];
+    for (size_t b = 0; b < hf_blocks(H->n); b += step)
+        kernels->quadform_sized(H, g, b, b + step < hf_blocks(H->n) ? b + step : hf_blocks(H->n), block + b);
+    return hf_sum_blocks(hf_blocks(H->n), block);
+}
+
+static double plain(const hf_kernels *kernels, const hf_triangle *H, const double *g, size_t step)
+{
+    hf_sums block[BLOCKS] = {{0.0, 0.0}};
+    for (size_t b = 0; b < hf_blocks(H->n); b += step)
+        kernels->quadform(H, g, b, b + step < hf_blocks(H->n) ? b + step : hf_blocks(H->n), block + b);
+    return hf_sum_blocks(hf_blocks(H->n), block).value;
+}
+
+static double compensated(const hf_kernels *kernels, const hf_triangle *H, const double *g, size_t step)
+{
+    hf_twofold block[BLOCKS];
+    for (size_t b = 0; b < hf_blocks(H->n); b += step)
+        kernels->quadform_compensated(H, g, b, b + step < hf_blocks(H->n) ? b + step : hf_blocks(H->n), block + b);
+    const hf_twofold sum = hf_sum_twofold(hf_blocks(H->n), block);
+    return sum.high + sum.low;
+}
+
+static void several_at_once(const hf_kernels *kernels, const hf_triangle *H, const double *G, double *value)
+{
+    hf_sums block[HF_VECTORS * BLOCKS] = {{0.0, 0.0}};
+    for (size_t b = 0; b < hf_blocks(H->n); b++)
+        kernels->quadform_vectors(H, HF_VECTORS, G, b, b + 1, BLOCKS, block + b);
+    for (size_t v = 0; v < HF_VECTORS; v++) value[v] = hf_sum_blocks(hf_blocks(H->n), block + v * BLOCKS).value;
+}
+
+static int same(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
+
+static void one_order(size_t n, size_t ld)
+{
+    double *G = malloc((HF_VECTORS * n + 1) * sizeof *G), exact[HF_VECTORS], value[HF_VECTORS], stacked;
+    uint64_t state = 7;
+    hf_sums expected = {0.0, 0.0};
+    double twofold = 0.0;
+    for (size_t q = 0; q < HF_VECTORS * n; q++) G[q] = next(&state);
+    double *g = malloc((n ? n : 1) * sizeof *g);
+    memcpy(g, G, n * sizeof *g);
+    for (int layout = 0; layout < 8; layout++) {
+        hf_triangle H = matrix(n, ld, layout & 1, layout >> 1 & 1, layout >> 2);
+        for (size_t l = 0; l < levels; l++) {
+            if (layout == 0 && l == 0) {
+                expected = sized(&level[0], &H, g, 1);
+                twofold = compensated(&level[0], &H, g, 1);
+                for (size_t v = 0; v < HF_VECTORS; v++) exact[v] = plain(&level[0], &H, G + v * n, 1);
+            }
+            for (size_t step = 1; step <= 4; step *= 2) {
+                const hf_sums sums = sized(&level[l], &H, g, step);
+                CHECK(same(sums.value, expected.value) && same(sums.size, expected.size));
+                CHECK(same(plain(&level[l], &H, g, step), expected.value));
+                CHECK(same(compensated(&level[l], &H, g, step), twofold));
+            }
+            several_at_once(&level[l], &H, G, value);
+            for (size_t v = 0; v < HF_VECTORS; v++) CHECK(same(value[v], exact[v]));
+            if (n && n <= HF_BLOCK) {
+                level[l].quadform_stack(&H, 1, 0, g, &stacked);
+                CHECK(same(stacked, expected.value));
+            }
+        }
+        free((void *)H.data);
+    }
+    CHECK(fabs(expected.value - twofold) <= ((double)n / 8 + 24) * 2.3e-16 * expected.size);
+    free(G);
     free(g);
+}
+
+/* Two matrices, forwards and backwards through memory. */
+static void stack_of_two(size_t n)
+{
+    double *H = malloc(2 * n * n * sizeof *H), *G = malloc(2 * n * sizeof *G), forth[2], back[2];
+    uint64_t state = 3;
+    for (size_t q = 0; q < 2 * n * n; q++) H[q] = next(&state);
+    for (size_t q = 0; q < n; q++) G[q] = G[n + q] = next(&state);
+    const hf_triangle first = {H, n, n, 0, 0, 0}, second = {H + n * n, n, n, 0, 0, 0};
+    for (size_t l = 0; l < levels; l++) {
+        level[l].quadform_stack(&first, 2, (ptrdiff_t)(n * n), G, forth);
+        level[l].quadform_stack(&second, 2, -(ptrdiff_t)(n * n), G, back);
+        CHECK(same(forth[0], back[1]) && same(forth[1], back[0]));
+        CHECK(same(forth[0], plain(&level[l], &first, G, 1)));
+    }
+    free(H);
+    free(G);
 }
 
 int main(void)
 {
-    hf_kernels level[2];
     const char *name;
-    size_t levels = 0;
     CHECK(hf_choose_simd("baseline", &level[levels++], &name) == HF_SIMD_OK && strcmp(name, "baseline") == 0);
     if (hf_choose_simd("x86-64-v3", &level[levels], &name) == HF_SIMD_OK) levels++;
-    CHECK(hf_choose_simd("x86-64-v9", &level[0], &name) == HF_SIMD_UNKNOWN);
-    CHECK(hf_choose_simd(NULL, &level[0], &name) == HF_SIMD_OK);
-    for (size_t n = 0; n <= 41; n++) same_bits(n, n, level, levels);
-    for (size_t n = 125; n <= 140; n++) same_bits(n, n + 3, level, levels);
-    same_bits(515, 515, level, levels);
-    same_bits(1023, 1024, level, levels);
+    hf_kernels kernels;
+    CHECK(hf_choose_simd("x86-64-v9", &kernels, &name) == HF_SIMD_UNKNOWN);
+    CHECK(hf_choose_simd(NULL, &kernels, &name) == HF_SIMD_OK);
+    for (size_t n = 0; n <= 41; n++) one_order(n, n);
+    for (size_t n = 125; n <= 140; n++) one_order(n, n + 3);
+    one_order(515, 515);
+    one_order(1023, 1024);
+    for (size_t n = 1; n <= 20; n++) stack_of_two(n);
     return 0;
 }

@@ -29,12 +29,18 @@ def quadratic_form(H, g):
 
 def _panel(H, g, i, rows):
     lanes = [0.0] * 4
-    for j in range(i):
-        p = [g[i + r] * H[i + r, j] for r in range(rows)] + [0.0] * (8 - rows)
-        column = ((p[0] + p[4]) + (p[1] + p[5])) + ((p[2] + p[6]) + (p[3] + p[7]))
-        lanes[j % 4] += column * g[j]
-    below = diagonal = 0.0
-    for a in range(i, i + rows):
-        below += sum((H[a, b] * g[b] for b in range(i, a)), 0.0) * g[a]
-        diagonal += H[a, a] * g[a] * g[a]
-    return 2.0 * (((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + below) + diagonal
+    for j in range(i if rows < 8 else i + 7):
+        p = [g[i + r] * H[i + r, j] if j < i + r else 0.0 for r in range(rows)] + [0.0] * (8 - rows)
+        lanes[j % 4] += _tree(p) * g[j]
+    left = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+    d = [H[i + r, i + r] * g[i + r] * g[i + r] for r in range(rows)]
+    if rows == 8:
+        return _tree(d) + 2.0 * left
+    below = 0.0
+    for r in range(rows):
+        below += sum((H[i + r, i + c] * g[i + c] for c in range(r)), 0.0) * g[i + r]
+    return 2.0 * (left + below) + sum(d, 0.0)
+
+
+def _tree(p):
+    return ((p[0] + p[4]) + (p[1] + p[5])) + ((p[2] + p[6]) + (p[3] + p[7]))

@@ -1,39 +1,63 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=True
-"""Binding of the quadratic-form kernels; the SIMD level is chosen here, once, at import."""
+"""Binding of the quadratic-form kernels; the SIMD level is chosen here, once, at import.
+
+`form` takes what the public function was given and answers None where that is not plain arrays of fitting shapes; the
+other functions trust their arguments.
+"""
 import os
 
 cimport numpy as np
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stddef cimport size_t
+from libc.stddef cimport ptrdiff_t, size_t
 
 
 cdef extern from "hessfast.h":
     enum: HF_BLOCK
+    enum: HF_VECTORS
     ctypedef struct hf_triangle:
         const void *data
         size_t n
         size_t ld
         int upper
+        int packed
+        int single
+    ctypedef struct hf_sums:
+        double value
+        double size
+    ctypedef struct hf_twofold:
+        double high
+        double low
     ctypedef struct hf_kernels:
-        void (*quadform)(const hf_triangle *H, const double *g, size_t first, size_t last,
-                         double *block) noexcept nogil
+        void (*quadform)(const hf_triangle *, const double *, size_t, size_t, hf_sums *) noexcept nogil
+        void (*quadform_sized)(const hf_triangle *, const double *, size_t, size_t, hf_sums *) noexcept nogil
+        void (*quadform_stack)(const hf_triangle *, size_t, ptrdiff_t, const double *, double *) noexcept nogil
+        void (*quadform_vectors)(const hf_triangle *, size_t, const double *, size_t, size_t, size_t,
+                                 hf_sums *) noexcept nogil
+        void (*quadform_compensated)(const hf_triangle *, const double *, size_t, size_t, hf_twofold *) noexcept nogil
     ctypedef enum hf_simd_status:
         HF_SIMD_OK
         HF_SIMD_UNKNOWN
         HF_SIMD_UNSUPPORTED
     hf_simd_status hf_choose_simd(const char *level, hf_kernels *kernels, const char **name) noexcept nogil
     size_t hf_blocks(size_t n) noexcept nogil
-    double hf_sum_blocks(size_t count, double *values) noexcept nogil
+    hf_sums hf_sum_blocks(size_t count, hf_sums *block) noexcept nogil
+    hf_twofold hf_sum_twofold(size_t count, hf_twofold *block) noexcept nogil
 
 
 np.import_array()
 
 cdef hf_kernels kernels
 cdef enum:
-    STACK_BLOCKS = 64     # n <= 8192 needs no allocation
-    RELEASE_FROM = 512    # below, the sum is done before another thread could use the GIL
+    STACK_BLOCKS = 64       # n <= 8192 needs no allocation
+    RELEASE_FROM = 1 << 18  # multiplications; below, the sum is done before another thread could use the GIL
+    ALONE_TO = 16           # orders up to which the vectors of one H are as well taken one by one
+
+# Vectors and order from which BLAS's matrix product, on half of H, overtakes one vector after the other.
+BLAS_VECTORS, BLAS_ORDER = 32, 512
+cdef np.npy_intp blas_vectors = BLAS_VECTORS, blas_order = BLAS_ORDER
 
 BLOCK = HF_BLOCK
+VECTORS = HF_VECTORS
 
 
 cdef str choose_simd(str request):
@@ -50,69 +74,172 @@ cdef str choose_simd(str request):
 SIMD_LEVEL = choose_simd(os.environ.get("HESSFAST_SIMD", ""))
 
 
-cdef bint describe(np.ndarray H, bint lower, hf_triangle *triangle) noexcept:
-    """Fill triangle from a float64 matrix with contiguous rows or columns; False where it is none."""
-    cdef np.npy_intp n = np.PyArray_DIM(H, 0)
-    cdef np.npy_intp down = np.PyArray_STRIDE(H, 0), across = np.PyArray_STRIDE(H, 1)
-    if np.PyArray_TYPE(H) != np.NPY_DOUBLE or not np.PyArray_ISBEHAVED_RO(H) or np.PyArray_DIM(H, 1) != n:
+cdef bint describe(np.ndarray H, np.npy_intp n, bint lower, hf_triangle *triangle) noexcept:
+    """Fill triangle from a packed triangle, a matrix or a stack's first matrix, for vectors of n; False: it is none."""
+    cdef int axes = np.PyArray_NDIM(H), kind = np.PyArray_TYPE(H)
+    cdef np.npy_intp width = np.PyArray_ITEMSIZE(H), down, across
+    if (kind != np.NPY_DOUBLE and kind != np.NPY_FLOAT) or not np.PyArray_ISBEHAVED_RO(H):
         return False
-    if n <= 1:
-        down = across = sizeof(double)
     triangle.data = np.PyArray_DATA(H)
     triangle.n = <size_t>n
-    if across == sizeof(double) and down >= n * across and down % across == 0:
-        triangle.ld = <size_t>(down // across)
-        triangle.upper = not lower
+    triangle.ld = 0
+    triangle.packed = axes == 1
+    triangle.single = kind == np.NPY_FLOAT
+    triangle.upper = not lower
+    if axes == 1:
+        return np.PyArray_DIM(H, 0) == n * (n + 1) // 2 and (n <= 1 or np.PyArray_STRIDE(H, 0) == width)
+    if np.PyArray_DIM(H, axes - 1) != n or np.PyArray_DIM(H, axes - 2) != n:
+        return False
+    down, across = np.PyArray_STRIDE(H, axes - 2), np.PyArray_STRIDE(H, axes - 1)
+    if n <= 1:
+        triangle.ld = 1
         return True
-    if down == sizeof(double) and across >= n * down and across % down == 0:
-        triangle.ld = <size_t>(across // down)
+    if across != width:
+        down, across = across, down
         triangle.upper = lower
-        return True
-    return False
+    triangle.ld = <size_t>(down // width)
+    return across == width and down >= n * width and down % width == 0
 
 
-cdef bint is_vector(np.ndarray g, np.npy_intp n) noexcept:
-    return (np.PyArray_NDIM(g) == 1 and np.PyArray_DIM(g, 0) == n and np.PyArray_TYPE(g) == np.NPY_DOUBLE
-            and np.PyArray_ISBEHAVED_RO(g) and (n <= 1 or np.PyArray_STRIDE(g, 0) == sizeof(double)))
+cdef bint plain(np.ndarray g) noexcept:
+    return np.PyArray_TYPE(g) == np.NPY_DOUBLE and np.PyArray_ISCARRAY_RO(g)
 
 
-def one(H, g, bint lower):
-    """g'Hg where both are plain float64 arrays of matching shapes; None where the caller must look closer."""
-    cdef hf_triangle triangle
-    cdef double stack[STACK_BLOCKS]
-    cdef double *block = stack
-    cdef double *vector
-    cdef double value
-    cdef size_t count
-    if not (np.PyArray_CheckExact(H) and np.PyArray_CheckExact(g)) or np.PyArray_NDIM(H) != 2:
-        return None
-    if not describe(H, lower, &triangle) or not is_vector(g, <np.npy_intp>triangle.n):
-        return None
-    vector = <double *>np.PyArray_DATA(g)
-    count = hf_blocks(triangle.n)
-    if triangle.n < RELEASE_FROM:
-        kernels.quadform(&triangle, vector, 0, count, block)
-        return hf_sum_blocks(count, block)
+cdef int one(const hf_triangle *H, const double *g, double *value) except -1:
+    cdef hf_sums stack[STACK_BLOCKS]
+    cdef hf_sums *block = stack
+    cdef size_t count = hf_blocks(H.n)
+    if H.n * H.n <= RELEASE_FROM:
+        kernels.quadform(H, g, 0, count, block)
+        value[0] = hf_sum_blocks(count, block).value
+        return 0
     if count > STACK_BLOCKS:
-        block = <double *>PyMem_Malloc(count * sizeof(double))
+        block = <hf_sums *>PyMem_Malloc(count * sizeof(hf_sums))
         if block == NULL:
             raise MemoryError()
     with nogil:
-        kernels.quadform(&triangle, vector, 0, count, block)
-        value = hf_sum_blocks(count, block)
+        kernels.quadform(H, g, 0, count, block)
+        value[0] = hf_sum_blocks(count, block).value
     if block != stack:
         PyMem_Free(block)
-    return value
+    return 0
 
 
-def blocks(H, const double[::1] g, bint lower, size_t first, size_t last, double[::1] values):
-    """Write the values of blocks first .. last-1 into their places in values; for threads."""
-    cdef hf_triangle triangle
-    describe(H, lower, &triangle)
+cdef int many(hf_triangle H, size_t count, np.npy_intp stride, const double *G, double *out) except -1:
+    """Value of each row of G with its matrix, `stride` bytes after the one before; 0: all with the same."""
+    cdef size_t width = sizeof(float) if H.single else sizeof(double)
+    cdef size_t m
+    if H.n > HF_BLOCK or stride % <np.npy_intp>width != 0:
+        for m in range(count):
+            one(&H, G + m * H.n, out + m)
+            H.data = <const char *>H.data + stride
+    elif count * H.n * H.n <= RELEASE_FROM:
+        kernels.quadform_stack(&H, count, stride // <np.npy_intp>width, G, out)
+    else:
+        with nogil:
+            kernels.quadform_stack(&H, count, stride // <np.npy_intp>width, G, out)
+    return 0
+
+
+cdef int together(const hf_triangle *H, size_t k, const double *G, double *out) except -1:
+    """Value of each row of G (k, n) with H, HF_VECTORS at a time."""
+    cdef size_t count = hf_blocks(H.n), done = 0, v, some
+    cdef hf_sums *block = <hf_sums *>PyMem_Malloc(HF_VECTORS * count * sizeof(hf_sums))
+    if block == NULL:
+        raise MemoryError()
     with nogil:
-        kernels.quadform(&triangle, &g[0], first, last, &values[first])
+        while done < k:
+            some = k - done if k - done < HF_VECTORS else HF_VECTORS
+            kernels.quadform_vectors(H, some, G + done * H.n, 0, count, count, block)
+            for v in range(some):
+                out[done + v] = hf_sum_blocks(count, block + v * count).value
+            done += some
+    PyMem_Free(block)
+    return 0
 
 
-def sum_blocks(double[::1] values):
-    """Sum by the fixed tree; overwrites values."""
-    return hf_sum_blocks(<size_t>values.shape[0], &values[0]) if values.shape[0] else 0.0
+def form(H, g, bint lower):
+    """g'Hg for plain C-ordered float64 g and a float64 or float32 H that the kernels can read, where that is best.
+
+    None where the arguments must be looked at more closely, or BLAS is better.
+    """
+    cdef hf_triangle triangle
+    cdef double value = 0.0
+    cdef np.npy_intp k
+    cdef const double *vectors
+    cdef double *out
+    if not (np.PyArray_CheckExact(H) and np.PyArray_CheckExact(g) and plain(g)):
+        return None
+    cdef int axes = np.PyArray_NDIM(H), rows = np.PyArray_NDIM(g)
+    if not 1 <= axes <= 3 or not 1 <= rows <= 2 or (axes == 3 and rows == 1):
+        return None
+    if not describe(H, np.PyArray_DIM(g, rows - 1), lower, &triangle):
+        return None
+    vectors = <const double *>np.PyArray_DATA(g)
+    if rows == 1:
+        one(&triangle, vectors, &value)
+        return value
+    k = np.PyArray_DIM(g, 0)
+    if axes == 3 and np.PyArray_DIM(H, 0) != k:
+        return None
+    if axes == 2 and k >= blas_vectors and triangle.n >= <size_t>blas_order:
+        return None
+    values = np.PyArray_EMPTY(1, &k, np.NPY_DOUBLE, 0)
+    out = <double *>np.PyArray_DATA(values)
+    if axes == 3:
+        many(triangle, <size_t>k, np.PyArray_STRIDE(H, 0), vectors, out)
+    elif triangle.n <= ALONE_TO or k == 1:
+        many(triangle, <size_t>k, 0, vectors, out)
+    else:
+        together(&triangle, <size_t>k, vectors, out)
+    return values
+
+
+def blocks(np.ndarray H, const double[:, ::1] G, bint lower, size_t first, size_t last, double[:, :, ::1] block):
+    """Write blocks first .. last-1 of every row of G, at most VECTORS, into block (k, blocks, 2)."""
+    cdef hf_triangle triangle
+    cdef size_t k = <size_t>G.shape[0], count = <size_t>block.shape[1]
+    describe(H, G.shape[1], lower, &triangle)
+    cdef hf_sums *to = <hf_sums *>&block[0, first, 0]
+    with nogil:
+        if k == 1:
+            kernels.quadform(&triangle, &G[0, 0], first, last, to)
+        else:
+            kernels.quadform_vectors(&triangle, k, &G[0, 0], first, last, count, to)
+
+
+def blocks_with_size(np.ndarray H, const double[::1] g, bint lower, size_t first, size_t last, double[:, ::1] block):
+    """Write blocks first .. last-1 of g'Hg and |g|'|H||g| into block (blocks, 2)."""
+    cdef hf_triangle triangle
+    describe(H, g.shape[0], lower, &triangle)
+    with nogil:
+        kernels.quadform_sized(&triangle, &g[0], first, last, <hf_sums *>&block[first, 0])
+
+
+def blocks_compensated(np.ndarray H, const double[::1] g, bint lower, size_t first, size_t last,
+                       double[:, ::1] block):
+    """Write blocks first .. last-1 of g'Hg, each high + low, into block (blocks, 2)."""
+    cdef hf_triangle triangle
+    describe(H, g.shape[0], lower, &triangle)
+    with nogil:
+        kernels.quadform_compensated(&triangle, &g[0], first, last, <hf_twofold *>&block[first, 0])
+
+
+def sum_blocks(double[:, ::1] block):
+    """The two sums by the fixed tree; overwrites block."""
+    cdef hf_sums total = hf_sum_blocks(<size_t>block.shape[0], <hf_sums *>&block[0, 0])
+    return total.value, total.size
+
+
+def sum_twofold(double[:, ::1] block):
+    """The sum of high + low by the fixed tree; overwrites block."""
+    cdef hf_twofold total = hf_sum_twofold(<size_t>block.shape[0], <hf_twofold *>&block[0, 0])
+    return total.high + total.low
+
+
+def stack(np.ndarray H, const double[:, ::1] G, bint lower, size_t first, size_t last, double[::1] out):
+    """Write the values of matrices first .. last-1 of H (b, n, n) with their rows of G into out."""
+    cdef hf_triangle triangle
+    describe(H, G.shape[1], lower, &triangle)
+    triangle.data = <const char *>triangle.data + <np.npy_intp>first * np.PyArray_STRIDE(H, 0)
+    many(triangle, last - first, np.PyArray_STRIDE(H, 0), &G[first, 0], &out[first])

@@ -1,4 +1,4 @@
-"""Quadratic forms gᵀHg of a symmetric matrix, from one of its triangles."""
+"""Quadratic forms gᵀHg of symmetric matrices, from one of their triangles."""
 
 from __future__ import annotations
 
@@ -6,58 +6,117 @@ import operator
 from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
+from math import isqrt
 from threading import Thread
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import _quadform
 
-__all__ = ["quadratic_form"]
+__all__ = ["form_and_bound", "quadratic_form", "require_symmetric"]
 
-Matrix = NDArray[np.float64]
+Floats = NDArray[np.float64]
+Matrix = NDArray[Any]  # float64 or float32
+Tile = Callable[[int, int], None]
 
-# Below this many bytes read, starting threads costs more than they save.
-THREADED_FROM = 32 << 20
+EPS = float(np.finfo(np.float64).eps)
+
+# Below this many multiplications, starting threads costs more than they save.
+THREADED_FROM = 1 << 23
 # Tiles a thread, so that the slower one does not make the other wait.
 TILES_PER_THREAD = 4
+# Order below which a triangle is not cut further, and rows of a square multiplied at once.
+BLAS_LEAF, BLAS_ROWS = 256, 512
+# Rows and columns of H compared with their mirror at once.
+TILE = 128
+INFINITE = "H must be finite, but it holds NaN or inf"
 
 
-def quadratic_form(H: ArrayLike, g: ArrayLike, *, lower: bool = True, workers: int | None = None) -> float:
+@overload
+def quadratic_form(
+    H: ArrayLike,
+    g: ArrayLike,
+    *,
+    lower: bool = True,
+    out: Floats,
+    compensated: bool = False,
+    check_symmetric: bool = False,
+    workers: int | None = None,
+) -> Floats: ...
+@overload
+def quadratic_form(
+    H: ArrayLike,
+    g: ArrayLike,
+    *,
+    lower: bool = True,
+    out: None = None,
+    compensated: bool = False,
+    check_symmetric: bool = False,
+    workers: int | None = None,
+) -> Any: ...
+def quadratic_form(
+    H: ArrayLike,
+    g: ArrayLike,
+    *,
+    lower: bool = True,
+    out: Floats | None = None,
+    compensated: bool = False,
+    check_symmetric: bool = False,
+    workers: int | None = None,
+) -> Any:
     """
-    Compute gᵀHg for a symmetric H, reading one triangle of H alone.
+    Compute gᵀHg for symmetric H, reading one triangle of H alone.
 
     Parameters
     ----------
-    H : (n, n) array_like
-        Symmetric matrix. What stands in the other triangle is never read, as in `numpy.linalg.eigh`.
-    g : (n,) array_like
-        Vector.
+    H : (n, n), (b, n, n) or (n (n + 1) / 2,) array_like
+        Symmetric matrix, a stack of them, or one packed triangle: the entries of `numpy.tril_indices` in its
+        order (`numpy.triu_indices` where ``lower=False``). What stands in the other triangle is never read, as
+        in `numpy.linalg.eigh`.
+    g : (n,), (k, n) or (b, n) array_like
+        Vector; k vectors for one H; or one vector for each matrix of a stack.
     lower : bool, default True
         Read the lower triangle (entries ``H[i, j]``, ``j <= i``), else the upper one, in any memory order.
+    out : (), (k,) or (b,) ndarray of float64, optional
+        Where the values go; it is also returned. Untouched where an exception is raised.
+    compensated : bool, default False
+        Sum as if in twice the precision: the result is the exact one to an ulp for condition numbers up to 1e15.
+    check_symmetric : bool, default False
+        Refuse an H whose triangles differ by more than rounding.
     workers : int, optional
-        Use up to that many threads where the matrix is large enough to repay them; by default one.
+        Use up to that many threads where there is enough work to repay them; by default one.
 
     Returns
     -------
-    float
+    float or (k,) or (b,) ndarray
         gᵀHg. 0.0 for n = 0. NaN and inf propagate as in any sum.
 
     Raises
     ------
     TypeError
-        H or g is complex, of objects, or masked.
+        An argument is complex, of objects, masked, or of the wrong type.
     ValueError
-        The shapes disagree.
+        The shapes disagree, or `check_symmetric` found an asymmetry.
 
     Notes
     -----
-    The sum is ``2 Σ_{j<i} g_i H_ij g_j + Σ_i H_ii g_i²`` in an order fixed by n alone: the same bits for any
-    number of threads, any SIMD level, C and Fortran order, and either triangle of an exactly symmetric H. The
-    rounding error is at most (n/4 + 48) eps |g|ᵀ|H||g|. Half of H is read: n²/2 multiplications.
+    The sum is ``2 Σ_{j<i} g_i H_ij g_j + Σ_i H_ii g_i²``: half of H is read, n²/2 multiplications. Its order is
+    fixed by n alone: the same bits for any number of threads, any SIMD level, C and Fortran order, full or packed,
+    and either triangle of an exactly symmetric H. The rounding error is at most (n/8 + 24) eps |g|ᵀ|H||g|. Many
+    vectors of one large H (k >= 32, n >= 512) go through BLAS, with an error of that size but no such promise.
 
-    float64 matrices with contiguous rows or columns are read in place, slices too; others are copied once.
+    float64 and float32 matrices with contiguous rows or columns are read in place, slices and `numpy.memmap` too;
+    others are copied once. float32 entries are widened one by one: sums are always float64. A stack of float64 in
+    C order, with g in C order, is read in place as well.
+
+    `compensated` is dot2 of [1]_ on every product and sum: about five times the arithmetic, which hides behind
+    memory from n about 2000 on where the processor has fused multiply-add.
+
+    References
+    ----------
+    .. [1] T. Ogita, S. M. Rump, S. Oishi, "Accurate sum and dot product", SIAM J. Sci. Comput. 26 (2005).
 
     Examples
     --------
@@ -65,28 +124,153 @@ def quadratic_form(H: ArrayLike, g: ArrayLike, *, lower: bool = True, workers: i
     >>> H = np.array([[2.0, 1.0], [1.0, 3.0]])
     >>> quadratic_form(H, [1.0, -1.0])
     3.0
+    >>> quadratic_form(H, [[1.0, -1.0], [0.0, 1.0]])
+    array([3., 3.])
+    >>> quadratic_form([2.0, 1.0, 3.0], [1.0, -1.0])
+    3.0
     """
-    threads = 1 if workers is None else _thread_count(workers)
-    if threads == 1:
-        value = _quadform.one(H, g, lower)
+    if workers is None and out is None and not compensated and not check_symmetric:
+        value = _quadform.form(H, g, lower)
         if value is not None:
             return value
-    matrix, vector = _matrix("H", H), _real("g", g)
-    if vector.shape != matrix.shape[:1]:
-        raise ValueError(f"g must have shape {matrix.shape[:1]}, as H has {matrix.shape}, got {vector.shape}")
-    vector = np.ascontiguousarray(vector)
-    n = len(vector)
-    if threads == 1 or n * n * 4 < THREADED_FROM:
-        value = _quadform.one(matrix, vector, lower)
-        assert value is not None
-        return value
-    values = np.empty(-(-n // _quadform.BLOCK))
-    _pull(
-        _tiles(len(values), TILES_PER_THREAD * threads),
-        lambda first, last: _quadform.blocks(matrix, vector, lower, first, last, values),
-        threads,
-    )
-    return _quadform.sum_blocks(values)
+    threads = 1 if workers is None else _thread_count(workers)
+    matrix, G = _arguments(H, g)
+    if out is not None:
+        _check_out(out, G.shape[:-1])
+    if check_symmetric and matrix.ndim > 1:
+        for one in matrix if matrix.ndim == 3 else (matrix,):
+            require_symmetric(one)
+    rows = np.atleast_2d(G)
+    form = _compensated if compensated else _plain
+    values = form(matrix, rows, lower, threads) if G.shape[-1] else np.zeros(len(rows))
+    if out is not None:
+        out[...] = values if G.ndim == 2 else values[0]
+        return out
+    return values if G.ndim == 2 else float(values[0])
+
+
+def form_and_bound(H: ArrayLike, g: ArrayLike, *, lower: bool = True) -> tuple[Floats, Floats]:
+    """
+    Compute gᵀHg and a bound on the rounding error of its sum, in one pass over H for each g.
+
+    Parameters
+    ----------
+    H, g, lower
+        As in `quadratic_form`.
+
+    Returns
+    -------
+    value, bound : ndarray of shape ``g.shape[:-1]``
+        gᵀHg, with the bits of `quadratic_form` for one vector, and (n/8 + 24) eps |g|ᵀ|H||g|.
+
+    Notes
+    -----
+    An entry's way into the sum holds its two products, n/4 additions in its lane, and at most 3 + 2 + 16 + 20 in its
+    tile, its panel, its block and the tree of blocks, each with a rounding of eps / 2.
+    """
+    matrix, G = _arguments(H, g)
+    n = G.shape[-1]
+    rows = np.atleast_2d(G)
+    sums = np.zeros((len(rows), 2))
+    if n:
+        for i, row in enumerate(rows):
+            block = np.empty((_block_count(n), 2))
+            one = matrix[i] if matrix.ndim == 3 else matrix
+            _quadform.blocks_with_size(one, row, lower, 0, len(block), block)
+            sums[i] = _quadform.sum_blocks(block)
+    value, bound = sums[:, 0], (n / 8 + 24) * EPS * sums[:, 1]
+    return value.reshape(G.shape[:-1]), bound.reshape(G.shape[:-1])
+
+
+def require_symmetric(H: Matrix) -> None:
+    """
+    Raise ValueError where an entry of H differs from its mirror by more than sqrt(eps) of its own scale.
+
+    The scale of (i, j) is sqrt(|H_ii H_jj|) or the entry itself, the larger: it does not depend on the units of the
+    variables, and what a difference of gradients leaves behind passes. What is rounding beside the largest entry
+    passes too. The message says the largest asymmetry. Tiles that mirror each other exactly, the rule, cost one
+    comparison. NaN and inf are refused as well.
+    """
+    n = len(H)
+    if not (np.isfinite(quadratic_form(H, np.ones(n))) or np.isfinite(H).all()):
+        raise ValueError(INFINITE)
+    scale = np.sqrt(np.abs(np.diagonal(H)).astype(np.float64))
+    worst, where, rounding = 0.0, (0, 0), -1.0
+    for first, left in ((down, across) for down in range(0, n, TILE) for across in range(0, down + 1, TILE)):
+        rows, columns = slice(first, first + TILE), slice(left, left + TILE)
+        lower, upper = H[rows, columns].astype(np.float64), H[columns, rows].T
+        if np.array_equal(lower, upper):
+            continue
+        if rounding < 0.0:
+            rounding = 4.0 * EPS * max(float(H.max()), -float(H.min()))
+        difference = np.abs(lower - upper)
+        size = np.maximum(np.maximum(np.abs(lower), np.abs(upper)), scale[rows, None] * scale[columns])
+        if not np.isfinite(difference).all():
+            raise ValueError(INFINITE)
+        difference[difference <= np.maximum(np.sqrt(EPS) * size, rounding)] = 0.0
+        i, j = divmod(int(np.argmax(difference)), difference.shape[1])
+        if difference[i, j] > worst:
+            worst, where = float(difference[i, j]), (max(first + i, left + j), min(first + i, left + j))
+    if worst > 0.0:
+        i, j = where
+        raise ValueError(
+            f"H must be symmetric, but H[{i}, {j}] = {H[i, j]:.6g} and H[{j}, {i}] = {H[j, i]:.6g} "
+            f"differ by {worst:.3g}"
+        )
+
+
+def _arguments(H: ArrayLike, g: ArrayLike) -> tuple[Matrix, Floats]:
+    """Return H as the kernels read it and g (n,) or (k, n) in C order, of shapes that fit."""
+    matrix = _readable(_real("H", H))
+    G: Floats = np.require(_real("g", g), np.float64, ["C", "A"])
+    if matrix.ndim == 1:
+        n = (isqrt(8 * matrix.size + 1) - 1) // 2
+        if n * (n + 1) // 2 != matrix.size:
+            raise ValueError(f"H, a packed triangle, must have n (n + 1) / 2 entries, got {matrix.size}")
+    elif matrix.ndim in (2, 3) and matrix.shape[-1] == matrix.shape[-2]:
+        n = matrix.shape[-1]
+    else:
+        raise ValueError(f"H must be square matrices or a packed triangle, got shape {matrix.shape}")
+    fits = G.shape == (len(matrix), n) if matrix.ndim == 3 else G.ndim in (1, 2) and G.shape[-1] == n
+    if not fits:
+        shapes = f"({len(matrix)}, {n})" if matrix.ndim == 3 else f"({n},) or (k, {n})"
+        raise ValueError(f"g must have shape {shapes} to go with H of shape {matrix.shape}, got {G.shape}")
+    return matrix, G
+
+
+def _real(name: str, value: Any) -> NDArray[Any]:
+    """Return value as a plain array of real numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; give it with its gaps filled")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    return array
+
+
+def _readable(H: NDArray[Any]) -> Matrix:
+    """Return H itself where the kernels can read it in place, else a float64 copy in C order."""
+    H = np.require(H, H.dtype if H.dtype in (np.float64, np.float32) else np.float64, "A")
+    if not H.dtype.isnative:
+        H = H.astype(H.dtype.newbyteorder("="))
+    width, n = H.itemsize, H.shape[-1] if H.ndim else 0
+    unit, far = (width, n * width) if H.ndim < 2 else sorted(H.strides[-2:])
+    rows_whole = unit == width and far >= n * width and far % width == 0
+    if H.ndim == 1:
+        rows_whole = H.strides[0] == width
+    return H if n <= 1 or rows_whole else np.ascontiguousarray(H)
+
+
+def _check_out(out: Any, shape: tuple[int, ...]) -> None:
+    if not isinstance(out, np.ndarray) or out.dtype != np.float64:
+        raise TypeError(f"out must be an array of float64, got {getattr(out, 'dtype', type(out))}")
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {shape}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
 
 
 def _thread_count(workers: int) -> int:
@@ -99,36 +283,72 @@ def _thread_count(workers: int) -> int:
     return threads
 
 
-def _real(name: str, value: Any) -> Matrix:
-    """Return value as a plain float64 array, itself where it is one already."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; give it with its gaps filled")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} is not a rectangular array: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    return np.require(array, np.float64, "A")
+def _block_count(n: int) -> int:
+    return -(-n // _quadform.BLOCK)
 
 
-def _matrix(name: str, value: Any) -> Matrix:
-    """Return value as a square float64 matrix with contiguous rows or columns."""
-    matrix = _real(name, value)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"{name} must be a square matrix, got shape {matrix.shape}")
-    n = len(matrix)
-    unit, far = sorted(matrix.strides)
-    return matrix if n <= 1 or (unit == 8 and far >= 8 * n and far % 8 == 0) else np.ascontiguousarray(matrix)
+def _plain(H: Matrix, G: Floats, lower: bool, threads: int) -> Floats:
+    k, n = G.shape
+    values = np.empty(k)
+    if H.ndim == 3:
+        edges = np.linspace(0, k, TILES_PER_THREAD * threads + 1).astype(int).tolist()
+        tiles = [pair for pair in pairwise(edges) if pair[0] < pair[1]]
+        _run(tiles, lambda first, last: _quadform.stack(H, G, lower, first, last, values), threads, k * n * n)
+        return values
+    if H.ndim == 2 and k >= _quadform.BLAS_VECTORS and n >= _quadform.BLAS_ORDER:
+        return _by_blas(H, G, lower)
+    for first in range(0, k, _quadform.VECTORS):
+        some = G[first : first + _quadform.VECTORS]
+        block = np.empty((len(some), _block_count(n), 2))
+
+        def tile(start: int, stop: int, some: Floats = some, block: Floats = block) -> None:
+            _quadform.blocks(H, some, lower, start, stop, block)
+
+        _run(_triangle_tiles(n, threads), tile, threads, len(some) * n * n)
+        values[first : first + len(some)] = [_quadform.sum_blocks(sums)[0] for sums in block]
+    return values
 
 
-def _tiles(blocks: int, count: int) -> list[tuple[int, int]]:
-    """Cut blocks of rows of a triangle into about `count` ranges of equal area, the last rows first."""
+def _compensated(H: Matrix, G: Floats, lower: bool, threads: int) -> Floats:
+    n = G.shape[1]
+    values = np.empty(len(G))
+    for i, g in enumerate(G):
+        one = H[i] if H.ndim == 3 else H
+        block = np.empty((_block_count(n), 2))
+
+        def tile(start: int, stop: int, one: Matrix = one, g: Floats = g, block: Floats = block) -> None:
+            _quadform.blocks_compensated(one, g, lower, start, stop, block)
+
+        _run(_triangle_tiles(n, threads), tile, threads, 4 * n * n)
+        values[i] = _quadform.sum_twofold(block)
+        if not np.isfinite(values[i]):  # twofold arithmetic makes NaN of inf: the plain sum tells them apart
+            values[i] = _quadform.form(one, g, lower)
+    return values
+
+
+def _by_blas(H: Matrix, G: Floats, lower: bool) -> Floats:
+    """Cut the triangle into two halves and the square between them, which BLAS multiplies by all vectors at once."""
+    n = G.shape[1]
+    if n <= BLAS_LEAF:
+        leaf: Floats = _quadform.form(H, np.ascontiguousarray(G), lower)
+        return leaf
+    cut = max(1, n // 2 // BLAS_LEAF) * BLAS_LEAF
+    values = _by_blas(H[:cut, :cut], G[:, :cut], lower) + _by_blas(H[cut:, cut:], G[:, cut:], lower)
+    for first in range(cut, n, BLAS_ROWS):
+        rows = slice(first, first + BLAS_ROWS)
+        panel = (H[rows, :cut].T if lower else H[:cut, rows]).astype(np.float64, copy=False)
+        values += 2.0 * np.einsum("ki,ki->k", G[:, :cut] @ panel, G[:, rows])
+    return values
+
+
+def _triangle_tiles(n: int, threads: int) -> list[tuple[int, int]]:
+    """Cut the blocks of rows of a triangle into ranges of about equal area, the last rows first."""
+    blocks, count = _block_count(n), TILES_PER_THREAD * threads if threads > 1 else 1
     edges = sorted({round(blocks * (part / count) ** 0.5) for part in range(count + 1)})
     return list(pairwise(edges))[::-1]
 
 
-def _pull(tiles: list[tuple[int, int]], task: Callable[[int, int], None], threads: int) -> None:
+def _run(tiles: list[tuple[int, int]], task: Tile, threads: int, multiplications: int) -> None:
     """Call task(first, last) on every tile; the caller and threads - 1 others each take the next one left."""
     left = deque(tiles)
 
@@ -140,7 +360,8 @@ def _pull(tiles: list[tuple[int, int]], task: Callable[[int, int], None], thread
                 return
             task(first, last)
 
-    others = [Thread(target=work, daemon=True) for _ in range(min(threads, len(tiles)) - 1)]
+    count = min(threads, len(tiles)) if multiplications >= THREADED_FROM else 1
+    others = [Thread(target=work, daemon=True) for _ in range(count - 1)]
     try:
         for other in others:
             other.start()

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.quadratic import quadratic_form
+from hessfast.quadratic import form_and_bound, require_symmetric
 
 __all__ = ["SymmetricMatrix", "as_symmetric"]
 
@@ -17,9 +17,6 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
 EPS = float(np.finfo(np.float64).eps)
-BLOCK_BYTES = 1 << 20
-TILE = 128
-INFINITE = "H must be finite, but it holds NaN or inf"
 
 
 class SymmetricMatrix(Protocol):
@@ -73,7 +70,7 @@ def as_symmetric(H: object, n: int, *, batch: int | None = None, check: bool = F
             f"H must have shape ({n}, {n}) to go with g, or be its packed triangle, but it has {dense.shape}"
         )
     if check:
-        _require_symmetric(dense)
+        require_symmetric(dense)
     return _Dense(dense, n)
 
 
@@ -84,7 +81,7 @@ class _Dense:
         self.H, self.n = H, n
 
     def quadratic_form(self, G: Floats) -> tuple[Floats, Floats]:
-        return np.array([quadratic_form(self.H, g) for g in G]), _bound(self.H, G)
+        return form_and_bound(self.H, G)
 
     def product(self, V: Floats) -> Floats:
         return np.asarray(self.H @ V, dtype=np.float64)
@@ -100,9 +97,7 @@ class _Stack:
         self.H, self.n = H, n
 
     def quadratic_form(self, G: Floats) -> tuple[Floats, Floats]:
-        value = np.array([quadratic_form(h, g) for h, g in zip(self.H, G, strict=True)])
-        bound = np.array([_bound(h, g[None])[0] for h, g in zip(self.H, G, strict=True)])
-        return value, bound
+        return form_and_bound(self.H, G)
 
     def product(self, V: Floats) -> Floats:
         raise TypeError("a stack of matrices has no single product")
@@ -122,14 +117,7 @@ class _Packed:
         return self.packed[first : first + i + 1]
 
     def quadratic_form(self, G: Floats) -> tuple[Floats, Floats]:
-        value, size = np.zeros(len(G)), np.zeros(len(G))
-        magnitude = np.abs(G)
-        for i in range(self.n):
-            row = self._row(i)
-            value += G[:, i] * (2.0 * (G[:, :i] @ row[:i]) + G[:, i] * row[i])
-            row = np.abs(row)
-            size += magnitude[:, i] * (2.0 * (magnitude[:, :i] @ row[:i]) + magnitude[:, i] * row[i])
-        return value, (self.n + 2) * EPS * size
+        return form_and_bound(self.packed, G)
 
     def product(self, V: Floats) -> Floats:
         out = np.zeros(V.shape)
@@ -190,62 +178,6 @@ def _columnwise(product: Any) -> Callable[[Floats], Any]:
 def _require_shape(H: Any, n: int) -> None:
     if tuple(H.shape) != (n, n):
         raise ValueError(f"H must have shape ({n}, {n}) to go with g, but it has {tuple(H.shape)}")
-
-
-def _require_symmetric(H: Array) -> None:
-    """
-    Refuse H where an entry differs from its mirror by more than sqrt(eps) of its own scale.
-
-    The scale of (i, j) is sqrt(|H_ii H_jj|) or the entry itself, the larger: it does not depend on the units
-    of the variables, and what a difference of gradients leaves behind passes. What is rounding beside the
-    largest entry passes too. Tiles that mirror each other exactly, the rule, cost one comparison.
-    """
-    n = len(H)
-    if not (math.isfinite(quadratic_form(H, np.ones(n))) or np.isfinite(H).all()):
-        raise ValueError(INFINITE)
-    scale = np.sqrt(np.abs(np.diagonal(H)).astype(np.float64))
-    worst, where = 0.0, (0, 0)
-    for first in range(0, n, TILE):
-        rows = slice(first, first + TILE)
-        for left in range(0, first + 1, TILE):
-            columns = slice(left, left + TILE)
-            lower, upper = H[rows, columns], H[columns, rows].T
-            if np.array_equal(lower, upper):
-                continue
-            size = np.maximum(np.maximum(np.abs(lower), np.abs(upper)), scale[rows, None] * scale[columns])
-            excess = np.abs(lower - upper) - math.sqrt(EPS) * size
-            i, j = divmod(int(np.argmax(excess)), excess.shape[1])
-            if not excess[i, j] <= worst:
-                worst, where = float(excess[i, j]), (max(first + i, left + j), min(first + i, left + j))
-                if not math.isfinite(worst):
-                    raise ValueError(INFINITE)
-    if worst > 0.0 and worst > 4.0 * EPS * max(float(H.max()), -float(H.min())):
-        i, j = where
-        raise ValueError(
-            f"H must be symmetric, but H[{i}, {j}] = {H[i, j]:.6g} and H[{j}, {i}] = {H[j, i]:.6g} "
-            f"differ by {abs(float(H[i, j]) - float(H[j, i])):.3g}"
-        )
-
-
-def _bound(H: Array, G: Floats) -> Floats:
-    """
-    Bound the rounding error of gᵀHg: (n + 2) eps |g|ᵀ|H||g|, for each row g of G.
-
-    2n roundings of eps / 2 lie at most on any summand's way. Entrywise, since a bound by a norm of H
-    would drown a small block of a badly scaled matrix; from the lower triangle, as the form itself.
-    """
-    n = H.shape[-1]
-    magnitude = np.abs(G)
-    rows = max(1, BLOCK_BYTES // (8 * max(n, 1)))
-    size = np.zeros(len(G))
-    for first in range(0, n, rows):
-        last = min(first + rows, n)
-        corner = np.abs(np.tril(H[first:last, first:last]))
-        inner = (corner + np.tril(corner, -1)) @ magnitude[:, first:last].T
-        if first:
-            inner += 2.0 * np.abs(H[first:last, :first]) @ magnitude[:, :first].T
-        size += np.einsum("ki,ik->k", magnitude[:, first:last], inner)
-    return np.asarray((n + 2) * EPS * size)
 
 
 def _solve_scaled(H: Floats, b: Floats) -> Floats:

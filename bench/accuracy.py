@@ -9,13 +9,14 @@ medians by kind, and draws error against evaluations. The error is that of the w
 the natural lengths of the variables. Evaluations are counted inside f. An entry is lost where its error reaches
 0.5 max(|H_ij|, 1e-3 sqrt|H_ii H_jj|). Coverage is the share of entries within their error bars, `least` that of the
 problem that fares worst, all its drawings together. A rival gets no bounds, having none: a problem that raises outside
-its bounds is then a failure.
+its bounds is then a failure. `--gradients` judges Hessians from gradients instead, the evaluations being gradients.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from problems import KINDS, Problem, problems  # noqa: E402
 from problems.outcome import Method, Outcome, measure, summarise  # noqa: E402
 
 ORDERS = ("1", "2", "4", "6", "8", "auto")
+FLOOR, CEILING = 1e-16, 1e2  # of the errors drawn
 COLUMNS = "problems  evaluations/n²   median      p95    worst  >1e-6  lost  failed  coverage    least  over-estimate"
 
 
@@ -40,6 +42,18 @@ def ours(order: str) -> Method:
         options = {} if p.bounds is None else {"bounds": p.bounds}
         r = hessian(fun, p.x0, order=order if order == "auto" else int(order), full_output=True, **options)
         assert r.nfev == fun.calls, (p.name, r.nfev, fun.calls)
+        return r.hess, r.hess_error
+
+    return method
+
+
+def from_gradients(order: str) -> Method:
+    """Return hessfast.hessian from gradients; the problem's fun is then its gradient."""
+    from hessfast import hessian
+
+    def method(jac: Any, p: Problem) -> tuple[np.ndarray, np.ndarray | None]:
+        r = hessian(None, p.x0, jac=jac, order=order if order == "auto" else int(order), full_output=True)
+        assert r.njev == jac.calls, (p.name, r.njev, jac.calls)
         return r.hess, r.hess_error
 
     return method
@@ -116,6 +130,22 @@ def report(table: dict[str, list[Outcome]]) -> None:
         print(f"{name:<16}" + "".join(f"{cell:>16}" for cell in medians))
 
 
+def report_gradients(table: dict[str, list[Outcome]]) -> None:
+    """Print the table of Hessians from gradients; `extra` is what the search spends beyond order · n gradients."""
+    print(f"\n{'':16}problems  gradients/n  extra   median      p95    worst  >1e-8  coverage    least  over-estimate")
+    for name, outcomes in table.items():
+        s = summarise(outcomes)
+        order = 6 if name.endswith("auto") else int(name.split()[1])
+        gradients = np.array([o.calls / o.problem.n for o in outcomes])
+        extra = np.array([o.calls - order * o.problem.n for o in outcomes])
+        above = sum(o.error > 1e-8 for o in outcomes)
+        print(
+            f"{name:<16}{s.problems:>8}  {np.median(gradients):>11.1f}  {np.median(extra):>5.0f}  {s.median:7.1e}  "
+            f"{s.p95:7.1e}  {s.worst:7.1e}{above:>7}  {100 * s.coverage:7.2f}% {100 * s.least_covered:7.1f}%  "
+            f"{s.overestimate:13.1f}"
+        )
+
+
 def report_digits(table: dict[str, list[Outcome]]) -> None:
     """Print how many digits of NIST's certified deviations come out of the Hessians."""
     print("\ndigits of NIST's certified standard deviations")
@@ -132,30 +162,43 @@ def report_digits(table: dict[str, list[Outcome]]) -> None:
             )
 
 
-def plot(table: dict[str, list[Outcome]], path: Path) -> None:
-    """Draw each noise-free problem as a point, each method's median and its 5-95 % span on both axes."""
+def plot(table: dict[str, list[Outcome]], path: Path, unit: str) -> None:
+    """Draw each noise-free problem as a point, each method's median and the 5-95 % span of its errors."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
 
     figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
-    colours = plt.get_cmap("tab20")(np.linspace(0, 1, 20))
-    for i, (name, outcomes) in enumerate(table.items()):
-        shown = [o for o in outcomes if o.problem.noise == 0 and o.problem.n >= 8 and o.problem.kind != "offset"]
+    blues, reds = plt.get_cmap("viridis")(np.linspace(0, 0.85, 6)), plt.get_cmap("autumn")(np.linspace(0, 0.75, 5))
+    colours = {"hessfast": iter(blues), "rival": iter(reds)}
+    for name, outcomes in table.items():
+        shown = [o for o in outcomes if o.problem.n >= 8 and group(o.problem) == "noise-free" and o.calls > 0]
         if not shown:
             continue
-        errors = np.clip([o.error for o in shown], 1e-16, 1e2)
-        costs = np.array([o.evaluations for o in shown])
-        axes.scatter(costs, errors, s=8, alpha=0.35, color=colours[i])
+        is_ours = name.startswith("hessfast")
+        colour = next(colours["hessfast" if is_ours else "rival"])
+        errors = np.clip([o.error for o in shown], FLOOR, CEILING)
+        costs = np.array([o.evaluations if unit == "evaluations of f / n²" else o.calls / o.problem.n for o in shown])
+        axes.scatter(costs, errors, s=9, alpha=0.3, color=colour, linewidths=0)
         low, middle, high = np.quantile(errors, [0.05, 0.5, 0.95])
-        axes.plot(2 * [np.median(costs)], [low, high], color=colours[i], lw=2)
-        marker = "o" if name.startswith("hessfast") else "s"
-        axes.plot(np.median(costs), middle, marker, ms=11, color=colours[i], mec="k", label=name)
-    axes.set(xscale="log", yscale="log", xlabel="evaluations of f / n²", ylabel="relative error of the Hessian")
-    axes.set_title("Noise-free problems, n ≥ 8: median and 5-95 % of the error (1e2: no answer, or worse)")
+        axes.plot(2 * [np.median(costs)], [low, high], color=colour, lw=2)
+        axes.plot(np.median(costs), middle, "o" if is_ours else "s", ms=11, color=colour, mec="k", label=name)
+    axes.set(
+        xscale="log", yscale="log", xlabel=unit, ylabel="relative error of the Hessian", ylim=(FLOOR / 3, CEILING * 3)
+    )
+    axes.xaxis.set_major_locator(FixedLocator([0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.axhline(CEILING, color="0.6", ls=":", lw=1)
+    axes.annotate(
+        "no answer, or worse than this", (0.99, CEILING), xycoords=("axes fraction", "data"), ha="right", va="bottom"
+    )
+    axes.set_title("Noise-free problems, n ≥ 8: median and 5-95 % of the error")
     axes.grid(alpha=0.3)
-    axes.legend(ncols=2, fontsize=9)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.savefig(path, dpi=130)
     print(f"\n{path} drawn")
 
@@ -169,16 +212,21 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--redraws", type=int, default=0, help="further points of each problem")
     parser.add_argument("--seconds", type=float, default=10.0, help="processor time a problem")
     parser.add_argument("--plot", type=Path, default=Path("accuracy.png"))
+    parser.add_argument("--gradients", action="store_true", help="Hessians from gradients, noise-free problems")
     parser.add_argument("--each", action="store_true", help="print one line a problem")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
-    chosen = {f"hessfast {order}": ours(order) for order in options.orders if order != "none"}
-    chosen |= {rival: RIVALS[rival] for rival in options.rivals if rival != "none"}
+    make = from_gradients if options.gradients else ours
+    chosen = {f"hessfast {order}": make(order) for order in options.orders if order != "none"}
     cases = [p for p in problems() if p.kind in options.kinds and p.n <= options.n]
     cases = [q for p in cases for q in (p, *(p.redraw(seed) for seed in range(1, options.redraws + 1)))]
+    if options.gradients:
+        cases = [replace(p, fun=p.grad_fun) for p in cases if group(p) == "noise-free"]
+    else:
+        chosen |= {rival: RIVALS[rival] for rival in options.rivals if rival != "none"}
     table: dict[str, list[Outcome]] = {}
     for name, method in chosen.items():
         table[name] = [measure(method, p, options.seconds) for p in cases]
@@ -188,9 +236,12 @@ def main() -> None:
                     f"{name:<14}{o.problem.kind:<15}{o.problem.name:<32}{o.problem.n:>3}{o.evaluations:>9.2f}"
                     f"{o.error:>9.1e}{o.lost:>4} {o.failure}"
                 )
-    report(table)
-    report_digits(table)
-    plot(table, options.plot)
+    if options.gradients:
+        report_gradients(table)
+    else:
+        report(table)
+        report_digits(table)
+    plot(table, options.plot, "gradients / n" if options.gradients else "evaluations of f / n²")
 
 
 if __name__ == "__main__":

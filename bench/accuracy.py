@@ -1,6 +1,6 @@
 """Accuracy against evaluations: hessfast's orders and three rivals at their defaults, on problems with exact Hessians.
 
-    python bench/accuracy.py                        # everything: some minutes, most of them the rivals'
+    python bench/accuracy.py                        # everything: minutes, nearly all of them SciPy's
     python bench/accuracy.py --rivals none          # ours alone
     python bench/accuracy.py --kinds molecule noise --orders 4 --redraws 5
 
@@ -230,6 +230,7 @@ def main() -> None:
     table: dict[str, list[Outcome]] = {}
     for name, method in chosen.items():
         table[name] = [measure(method, p, options.seconds) for p in cases]
+        print(f"{name}: {sum(o.seconds for o in table[name]):.0f} s", file=sys.stderr)
         if options.each:
             for o in table[name]:
                 print(

@@ -17,8 +17,8 @@ FLOORS = [
     {"execution", "bars", "gradientladder", "steps", "step_length", "neighbourhood"},
     {"gradientsearch", "plan", "problem", "refinement", "directional"},
     {"balance", "differences"},
-    {"hessian", "matrixfree", "operators"},
-    {"taylor"},
+    {"derivatives", "hessian", "matrixfree", "operators"},
+    {"check", "taylor"},
     {"descent"},
 ]
 

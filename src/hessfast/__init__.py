@@ -1,5 +1,7 @@
 """Curvature of black-box functions: Hessians, quadratic forms, second-order Taylor models."""
 
+from hessfast.check import HessianCheck, WrongEntry, check_hessian, estimate_noise
+from hessfast.derivatives import gradient, hessian_diag
 from hessfast.descent import minimize_taylor
 from hessfast.functions import native
 from hessfast.hessian import hessian
@@ -7,6 +9,7 @@ from hessfast.matrixfree import curvature
 from hessfast.operators import HessianOperator, hvp
 from hessfast.quadratic import quadratic_form
 from hessfast.results import (
+    AxisDerivatives,
     CurvatureResult,
     CurvatureStatus,
     EvaluationCounts,
@@ -21,9 +24,11 @@ from hessfast.step_length import optimal_step
 from hessfast.taylor import TaylorModel
 
 __all__ = [
+    "AxisDerivatives",
     "CurvatureResult",
     "CurvatureStatus",
     "EvaluationCounts",
+    "HessianCheck",
     "HessianOperator",
     "HessianResult",
     "HessianStatus",
@@ -32,8 +37,13 @@ __all__ = [
     "StepStatus",
     "TaylorModel",
     "TaylorTerms",
+    "WrongEntry",
+    "check_hessian",
     "curvature",
+    "estimate_noise",
+    "gradient",
     "hessian",
+    "hessian_diag",
     "hvp",
     "minimize_taylor",
     "native",

@@ -16,11 +16,12 @@ from hessfast.stencils import Stencil
 
 Array = NDArray[np.float64]
 
-CONDITION_FACTOR = 2.5
-"""Standard deviations of the noise in an error bar."""
+FACTORS = {1: (3.5, 2.5), 2: (3.5, 2.5), 4: (2.5, 2.0), 6: (2.5, 2.0), 8: (2.5, 2.0)}
+"""By order, for pairs: condition errors (standard deviations) and estimated truncation errors in an error bar. Below
+order 4 the pair has too few coefficients to estimate its truncation from."""
 
-TRUNCATION_FACTOR = 3.0
-"""Estimated truncation errors in an error bar: the estimates scatter by that much about the errors found."""
+AXIS_FACTORS = (4.0, 3.0)
+"""The same for derivatives along the axes."""
 
 LONGEST_LENGTH = 4.0
 """In units of |x|, of an axis that shows no truncation at steps near |x|."""
@@ -72,7 +73,8 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]
     k = None if ladder is None else ladder.best()
     if ladder is None or k is None:
         return (np.nan,) * 5
-    truncation, condition = ladder.truncation_at_least(k), ladder.condition(k)
+    truncation = ladder.truncation_at_least(k) if ladder.derivative == 2 else ladder.truncation(k, 2)
+    condition = ladder.condition(k, 2)
     formula, curvature = ladder.formula, abs(ladder[k].curvature)
     rate = 0.0
     relative_step = abs(ladder[k].step / ladder.axis.x) if ladder.axis.x else 0.0
@@ -81,14 +83,17 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]
     if curvature > VISIBLE * condition:
         rate = max(rate, (truncation / (formula.product * curvature)) ** (1.0 / formula.order))
     rate = min(rate, 1.0)
-    return truncation, condition, ladder.slope_truncation(k), ladder.slope_condition(k), rate
+    return truncation, condition, ladder.truncation(k, 1), ladder.condition(k, 1), rate
 
 
-def bar_parts(value: Array, truncation: Array, condition: Array, scale: float = 1.0) -> tuple[Array, Array]:
+def bar_parts(
+    value: Array, truncation: Array, condition: Array, factors: tuple[float, float], scale: float = 1.0
+) -> tuple[Array, Array]:
     """Turn estimated error parts into the truncation and condition parts of error bars."""
+    for_condition, for_truncation = factors
     return (
-        scale * TRUNCATION_FACTOR * truncation,
-        scale * CONDITION_FACTOR * condition + ROUNDING_FACTOR * EPS * np.abs(value),
+        scale * for_truncation * truncation,
+        scale * for_condition * condition + ROUNDING_FACTOR * EPS * np.abs(value),
     )
 
 

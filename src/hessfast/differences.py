@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import _core
-from hessfast.bars import axis_bars, bar_parts, noise_fields, pair_formula
+from hessfast.bars import AXIS_FACTORS, FACTORS, axis_bars, bar_parts, noise_fields, pair_formula
 from hessfast.execution import Team
 from hessfast.ladder import Axis
 from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
+from hessfast.problem import Problem
 from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows
 from hessfast.results import EvaluationCounts
 from hessfast.stencils import stencil
@@ -64,6 +65,18 @@ class Layout:
                 inward[number] = _one_way(axes[number], float(step[number]), order)
             edge = Plan.make(x, coordinates, inward[rank], stencil(order, True))
         return cls(rank, symmetric, inner, edge)
+
+    @classmethod
+    def of_axes(cls, x: Array, axes: list[Axis], step: Array, one_sided: NDArray[np.bool_], order: int) -> Layout:
+        """Lay the stencils of the axes alone, none for pairs."""
+        rank = np.argsort(one_sided, kind="stable")
+        symmetric = int(np.count_nonzero(~one_sided))
+        coordinates = np.array([axis.index for axis in axes], dtype=np.int32)[rank]
+        plans = [
+            Plan.make(x, coordinates[group], step[rank[group]], stencil(order, edge)) if rank[group].size else None
+            for group, edge in ((slice(0, symmetric), False), (slice(symmetric, None), True))
+        ]
+        return cls(rank, symmetric, *plans)
 
     def step(self, edge: bool) -> Array:
         """Return the step of each axis, by its number, in pairs of one kind."""
@@ -118,8 +131,15 @@ class Differences:
     condition: Array
     refined: int = 0
 
+    @classmethod
+    def along(
+        cls, team: Team, axes: list[Axis], order: int, noise: NoiseModel, step: Array, one_sided: NDArray[np.bool_]
+    ) -> Differences:
+        """Return one that looks along the axes alone."""
+        return cls(team, axes, order, noise, step, one_sided, *np.empty((3, 0, 0)))
+
     def along_axes(self, layout: Layout) -> tuple[Array, Array]:
-        """Evaluate what is missing at the axis nodes; return the gradient and write the diagonal of hess."""
+        """Evaluate what is missing at the axis nodes; return first and second derivatives along the axes."""
         jac = np.full(self.step.size, np.nan)
         self._ask(layout)
         numbers = [(layout.inner, layout.rank[: layout.symmetric]), (layout.edge, layout.rank[layout.symmetric :])]
@@ -134,10 +154,11 @@ class Differences:
         return jac, diagonal
 
     def _ask(self, layout: Layout) -> None:
-        for plan, ranks in ((layout.inner, layout.symmetric), (layout.edge, self.step.size)):
+        by_coordinate = {axis.index: axis for axis in self.axes}
+        for plan in (layout.inner, layout.edge):
             if plan is None:
                 continue
-            movers = [self.axes[number] for number in layout.rank[:ranks]]
+            movers = [by_coordinate[coordinate] for coordinate in plan.axes.tolist()]
             t = plan.stencil.axis_nodes
             advance(
                 self.team,
@@ -273,12 +294,12 @@ def with_search(search: StepSearch, order: int) -> Found:
         counts.append(team.nfev)
         work.refine(layout, bars.rate)
         counts.append(team.nfev)
-    again = float(team.dense(team.x[None, :])[0])
-    drifted = not abs(again - noise.f0) <= DRIFT * noise.level
-    for matrix, part in ((work.hess, diagonal), (work.truncation, bars.truncation), (work.condition, bars.condition)):
+    has_drifted = drifted(team, noise)
+    truncation, condition = bar_parts(work.hess, work.truncation, work.condition, FACTORS[order], scale)
+    on_diagonal = bar_parts(diagonal, bars.truncation, bars.condition, AXIS_FACTORS)
+    for matrix, part in ((work.hess, diagonal), (truncation, on_diagonal[0]), (condition, on_diagonal[1])):
         np.fill_diagonal(matrix, part)
-    truncation, condition = bar_parts(work.hess, work.truncation, work.condition, scale)
-    jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition)
+    jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition, AXIS_FACTORS)
     evaluations = EvaluationCounts(
         origin=2,
         noise=search.noise_nfev,
@@ -299,8 +320,72 @@ def with_search(search: StepSearch, order: int) -> Found:
         truncation,
         condition,
         work.refined,
-        drifted,
+        has_drifted,
     )
+
+
+def value_at(team: Team) -> float:
+    """Return f(x0), the first evaluation of every run.
+
+    Raises
+    ------
+    ValueError
+        f(x0) is not finite: there is nothing to difference.
+    """
+    f0 = float(team.dense(team.x[None, :])[0])
+    if not np.isfinite(f0):
+        raise ValueError(f"fun: is {f0} at x0; it must be finite there")
+    return f0
+
+
+def drifted(team: Team, noise: NoiseModel) -> bool:
+    """Evaluate f(x) once more; return whether it has changed by more than its noise."""
+    again = float(team.dense(team.x[None, :])[0])
+    return not abs(again - noise.f0) <= DRIFT * noise.level
+
+
+def given_one_sided(problem: Problem, step: Array, order: int, lower: Array, upper: Array) -> NDArray[np.bool_]:
+    """Which given steps make a one-sided stencil: negative ones, and those whose symmetric stencil leaves the box.
+
+    Raises
+    ------
+    ValueError
+        The one-sided stencil leaves it too.
+    """
+    nodes = stencil(order).axis_nodes, stencil(order, True).axis_nodes
+    return one_sided_steps(problem, step, nodes, lower, upper)
+
+
+def one_sided_steps(
+    problem: Problem, step: Array, nodes: tuple[tuple[int, ...], tuple[int, ...]], lower: Array, upper: Array
+) -> NDArray[np.bool_]:
+    """Which given steps make a one-sided stencil: negative ones, and those whose symmetric stencil leaves the box.
+
+    `nodes` are those of the symmetric stencil and of the one-sided one; the same where there is no symmetric one.
+
+    Raises
+    ------
+    ValueError
+        The one-sided stencil leaves it too.
+    """
+    x, low, high = problem.x[problem.axes], lower[problem.axes], upper[problem.axes]
+
+    def leaves(nodes: tuple[int, ...]) -> NDArray[np.bool_]:
+        with np.errstate(over="ignore"):  # refused by name later
+            points = x[:, None] + np.multiply.outer(step, np.array(nodes, dtype=np.float64))
+        return np.asarray(
+            ((points < low[:, None]) | (points > high[:, None])).any(axis=1) & np.isfinite(points).all(axis=1)
+        )
+
+    both, one = nodes
+    one_sided: NDArray[np.bool_] = (step < 0.0) | leaves(both)
+    if both == one:
+        one_sided[:] = True
+    out = one_sided & leaves(one)
+    if out.any():
+        i = int(np.argmax(out))
+        raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{problem.axes[i]}] = {x[i]!r}")
+    return one_sided
 
 
 def chosen_steps(axes: list[Axis]) -> tuple[Array, NDArray[np.bool_]]:

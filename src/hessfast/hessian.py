@@ -9,14 +9,14 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessfast.differences import Found, with_search, with_steps
-from hessfast.execution import Team
+from hessfast.differences import Found, given_one_sided, one_sided_steps, value_at, with_search, with_steps
 from hessfast.gradientsearch import GradientSearch
 from hessfast.jacobian import Gradient, jacobian
 from hessfast.plan import Plan
 from hessfast.problem import (
     Fun,
     Jac,
+    Order,
     Problem,
     bind,
     box,
@@ -30,7 +30,6 @@ from hessfast.stencils import ORDERS, stencil
 from hessfast.steps import make_axes, start_search
 
 Array = NDArray[np.float64]
-Order = int | Literal["auto"]
 
 
 @overload
@@ -197,20 +196,6 @@ def _check_out(out: NDArray[np.float64] | None, m: int) -> None:
         raise ValueError(f"out: must be writeable, C-contiguous and of shape {(m, m)}, got {out.shape}")
 
 
-def value_at(team: Team) -> float:
-    """Return f(x0), the first evaluation of every run.
-
-    Raises
-    ------
-    ValueError
-        f(x0) is not finite: there is nothing to difference.
-    """
-    f0 = float(team.dense(team.x[None, :])[0])
-    if not np.isfinite(f0):
-        raise ValueError(f"fun: is {f0} at x0; it must be finite there")
-    return f0
-
-
 def _from_values(
     problem: Problem,
     order: Order,
@@ -229,43 +214,10 @@ def _from_values(
         found = with_search(search, chosen)
     else:
         chosen = 4 if order == "auto" else int(order)
-        nodes = stencil(chosen).axis_nodes, stencil(chosen, True).axis_nodes
-        one_sided = _one_sided(problem, step, nodes, lower, upper)
+        one_sided = given_one_sided(problem, step, chosen, lower, upper)
         f0 = value_at(team)
         found = with_steps(team, make_axes(team, problem.axes, lower, upper), f0, chosen, step, one_sided)
     return _result(problem, f0, found, team.lane)
-
-
-def _one_sided(
-    problem: Problem, step: Array, nodes: tuple[tuple[int, ...], tuple[int, ...]], lower: Array, upper: Array
-) -> NDArray[np.bool_]:
-    """Which given steps make a one-sided stencil: negative ones, and those whose symmetric stencil leaves the box.
-
-    `nodes` are those of the symmetric stencil and of the one-sided one; the same where there is no symmetric one.
-
-    Raises
-    ------
-    ValueError
-        The one-sided stencil leaves it too.
-    """
-    x, low, high = problem.x[problem.axes], lower[problem.axes], upper[problem.axes]
-
-    def leaves(nodes: tuple[int, ...]) -> NDArray[np.bool_]:
-        with np.errstate(over="ignore"):  # refused by name later
-            points = x[:, None] + np.multiply.outer(step, np.array(nodes, dtype=np.float64))
-        return np.asarray(
-            ((points < low[:, None]) | (points > high[:, None])).any(axis=1) & np.isfinite(points).all(axis=1)
-        )
-
-    both, one = nodes
-    one_sided: NDArray[np.bool_] = (step < 0.0) | leaves(both)
-    if both == one:
-        one_sided[:] = True
-    out = one_sided & leaves(one)
-    if out.any():
-        i = int(np.argmax(out))
-        raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{problem.axes[i]}] = {x[i]!r}")
-    return one_sided
 
 
 def _from_gradients(
@@ -295,7 +247,7 @@ def _from_gradients(
         return _result(problem, f0, found, "gradient")
     chosen = 4 if order == "auto" else int(order)
     nodes = stencil(chosen).axis_nodes, tuple(range(1, chosen + 1))
-    one_sided = _one_sided(problem, step, nodes if chosen > 1 else (nodes[1], nodes[1]), lower, upper)
+    one_sided = one_sided_steps(problem, step, nodes if chosen > 1 else (nodes[1], nodes[1]), lower, upper)
     Plan.make(problem.x, axes, step, stencil(chosen))  # refuses steps that vanish or overflow
     f0 = value_at(problem.fun) if problem.fun else np.nan
     g0 = gradient.dense(gradient.x[None, :])[0]

@@ -21,7 +21,7 @@ from hessfast.stencils import stencil
 Request = Generator[list[float], None, None]
 
 INVISIBLE = 100.0
-"""h² |D| below this many noise levels: the curvature is not yet seen."""
+"""A derivative below this many of its condition errors is not yet seen."""
 
 VISIBLE = 3.0
 """Standard deviations above which a difference is not noise."""
@@ -156,6 +156,8 @@ class Ladder:
     Parameters
     ----------
     axis : Axis
+    derivative : {1, 2}
+        Which derivative the steps are for.
     formula : Formula
     side : int
         0 for the symmetric formula, else the direction (±1) of the one-sided one.
@@ -163,11 +165,13 @@ class Ladder:
         Weight of truncation against condition error: pairs have more of the former than the axis shows.
     """
 
-    def __init__(self, axis: Axis, formula: Formula, side: int, weight: float) -> None:
+    def __init__(self, axis: Axis, derivative: int, formula: Formula, side: int, weight: float) -> None:
         self.axis, self.formula, self.side, self.weight = axis, formula, side, weight
+        self.derivative = derivative
         self.rungs: dict[int, Rung | None] = {}
         self.doubt: dict[int, float] = {}
-        self.gain = 2.0**formula.order - 1.0
+        self.power = formula.order + (1 if side and derivative == 1 else 0)  # one-sided slopes are an order better
+        self.gain = 2.0**self.power - 1.0
         reach = max(map(abs, formula.nodes)) * axis.unit
         size = abs(axis.x) or 1.0
         self._caps = (math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach)) + 3)
@@ -223,24 +227,22 @@ class Ladder:
         assert rung is not None
         return rung
 
-    def condition(self, k: int) -> float:
-        """Condition part of the error of rung k: what the noise of f leaves in its second derivative."""
-        rung = self[k]
-        return self.formula.curvature_noise * self.axis.noise.at(rung.largest) / (rung.step * rung.step)
+    def value(self, k: int, derivative: int | None = None) -> float:
+        """Return the derivative by rung k."""
+        return self[k].slope if (derivative or self.derivative) == 1 else self[k].curvature
 
-    def truncation(self, k: int) -> float:
+    def condition(self, k: int, derivative: int | None = None) -> float:
+        """Condition part of the error of rung k: what the noise of f leaves in its derivative."""
+        rung, power = self[k], derivative or self.derivative
+        factor = self.formula.slope_noise if power == 1 else self.formula.curvature_noise
+        return factor * self.axis.noise.at(rung.largest) / abs(rung.step) ** power
+
+    def truncation(self, k: int, derivative: int | None = None) -> float:
         """Truncation part of the error of rung k: its change to the rung above, extrapolated."""
-        return abs(self[k].curvature - self[k + 1].curvature) / self.gain
-
-    def slope_condition(self, k: int) -> float:
-        """Condition part of the error of the first derivative of rung k."""
-        rung = self[k]
-        return self.formula.slope_noise * self.axis.noise.at(rung.largest) / abs(rung.step)
-
-    def slope_truncation(self, k: int) -> float:
-        """Truncation part of the error of the first derivative of rung k; one-sided ones are an order better."""
-        gain = 2.0 ** (self.formula.order + (1 if self.side else 0)) - 1.0
-        return abs(self[k].slope - self[k + 1].slope) / gain
+        gain = self.gain
+        if derivative is not None and derivative != self.derivative:
+            gain = 2.0 ** (self.formula.order + (1 if self.side and derivative == 1 else 0)) - 1.0
+        return abs(self.value(k, derivative) - self.value(k + 1, derivative)) / gain
 
     def hidden(self, k: int) -> bool:
         """Whether the truncation of rung k is lost in the noise."""
@@ -280,7 +282,8 @@ class Ladder:
     def settle(self, k: int) -> Request:
         """Visit rung k, go down from walls and from visible truncation, and stay at the rung of least error.
 
-        Truncation T grows like h^p, condition N falls like h^-2: the rung below is better where T (1 - 2^-p) > 3 N.
+        Truncation T grows like h^p, condition N falls like h^-d for the d-th derivative: the rung below is better
+        where T (1 - 2^-p) > (2^d - 1) N.
         """
         yield from self.visit(k)
         while not self.seen(k) and k > LOWEST:
@@ -293,12 +296,11 @@ class Ladder:
             yield from self.visit(k)
 
     def _too_long(self, k: int) -> int:
-        """Rungs by which k lies above the balance, as N ~ h^-2 and T ~ h^p say."""
+        """Rungs by which k lies above the balance, as N ~ h^-d and T ~ h^p say."""
         excess = self.weight * self.truncation(k) / max(self.condition(k), 1e-300)
-        if excess <= 3.0 or self.hidden(k):
+        if excess <= 2.0**self.derivative - 1.0 or self.hidden(k):
             return 0
-        order = self.formula.order
-        leap = math.log2(excess * order / 2.0) / (order + 2)
+        leap = math.log2(excess * self.power / self.derivative) / (self.power + self.derivative)
         return max(1, min(LONGEST_LEAP, round(leap)))
 
     def rise(self, rungs: int) -> Request:
@@ -319,7 +321,7 @@ class Ladder:
 
     def cap(self, k: int) -> int:
         """Return the highest rung to try, seen from rung k: nodes within |x|, or farther while D has few digits yet."""
-        return self._caps[1 if self.condition(k) > FEW_DIGITS * abs(self[k].curvature) else 0]
+        return self._caps[1 if self.condition(k) > FEW_DIGITS * abs(self.value(k)) else 0]
 
     def far(self) -> int:
         """Return the rung whose nodes lie within |x|."""
@@ -333,22 +335,22 @@ class Ladder:
     def may_rise(self) -> int:
         """Rungs to go up: 0 where truncation shows, h is at the cap or D at full precision; 4 at most.
 
-        T is known to N / (2^p - 1) only. While h² D itself is noise, the way up is estimated from that.
+        T is known to N / (2^p - 1) only. While the derivative itself is noise, the way up is estimated from that.
         """
         if self.best() is None:
             return 0
         k = self.top()
         condition = self.condition(k)
-        curvature = abs(self[k].curvature)
+        value = abs(self.value(k))
         cap = self.cap(k)
-        if k >= cap or condition <= 4.0 * EPS * curvature or not self.hidden(k) or not self.fits(k + 2):
+        if k >= cap or condition <= 4.0 * EPS * value or not self.hidden(k) or not self.fits(k + 2):
             return 0
         if self.rungs.get(k + 2, 0) is None:
             return 0
         wanted = INVISIBLE * condition
-        if curvature > wanted:
+        if value > wanted:
             return 1
-        far = 4 if curvature == 0.0 else math.ceil(0.5 * math.log2(10.0 * wanted / curvature))
+        far = 4 if value == 0.0 else math.ceil(math.log2(10.0 * wanted / value) / self.derivative)
         return max(1, min(4, far, cap - k))
 
     def change(self) -> tuple[float, float, int]:
@@ -360,9 +362,9 @@ class Ladder:
         return quadratic, abs(rung.slope * rung.step) + 0.5 * quadratic, k
 
 
-def search(axis: Axis, order: int, start: int, weight: float) -> Request:
+def search(axis: Axis, derivative: int, order: int, start: int, weight: float) -> Request:
     """Settle an axis from rung `start`: symmetric where bounds and walls leave room for it, else one-sided."""
-    ladder = Ladder(axis, formula(order, order == 1), axis.inward() if order == 1 else 0, weight)
+    ladder = Ladder(axis, derivative, formula(order, order == 1), axis.inward() if order == 1 else 0, weight)
     k = ladder.fitting(start, start - NARROW if order > 1 else LOWEST)
     if k is not None:
         yield from ladder.settle(k)
@@ -370,15 +372,15 @@ def search(axis: Axis, order: int, start: int, weight: float) -> Request:
         if ladder.best() is not None and ladder.top() > start - 2 * NARROW:
             return
     if order > 1:
-        yield from _search_one_sided(axis, order, start, weight)
+        yield from _search_one_sided(axis, derivative, order, start, weight)
 
 
-def _search_one_sided(axis: Axis, order: int, start: int, weight: float) -> Request:
+def _search_one_sided(axis: Axis, derivative: int, order: int, start: int, weight: float) -> Request:
     """Try the formula that points into the box, or away from a wall; keep it where it beats the symmetric one."""
     symmetric = axis.ladder
     inward = axis.inward()
     for side in (inward,) if symmetric is None else (inward, -inward):
-        ladder = Ladder(axis, formula(order, True), side, weight)
+        ladder = Ladder(axis, derivative, formula(order, True), side, weight)
         k = ladder.fitting(start, LOWEST)
         if k is None:
             continue
@@ -386,7 +388,7 @@ def _search_one_sided(axis: Axis, order: int, start: int, weight: float) -> Requ
         k = ladder.best()
         if k is None:
             continue
-        again = Ladder(axis, formula(order, False), 0, weight)
+        again = Ladder(axis, derivative, formula(order, False), 0, weight)
         if symmetric is None and again.fits(k + 1):  # narrower than feared: the symmetric formula has room
             yield from again.settle(k)
             if again.best() is not None:

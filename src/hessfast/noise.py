@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 EPS = float(np.finfo(np.float64).eps)
-ROUNDING = 0.5 * EPS
-"""Relative noise of a correctly rounded f: the least that is ever assumed."""
+ROUNDING = 0.25 * EPS
+"""Relative noise of a correctly rounded f, the least that is ever assumed: a rounding error is uniform in ± ulp/2, of
+standard deviation 0.29 ulp, and an ulp is between eps/2 and eps."""
 
 POINTS = 7
 """Values in a difference table, f(x) among them."""
@@ -103,12 +104,12 @@ def difference_table(values: Sequence[float]) -> tuple[float, bool]:
     return min(levels[-3:]), False
 
 
-def direction(axes: Sequence[Axis], n: int, spacing: float) -> Array:
-    """Step of a difference table: fixed irregular signs, into the box where it is narrow.
+def direction(axes: Sequence[Axis], n: int, spacing: float, rng: np.random.Generator | int | None = None) -> Array:
+    """Step of a difference table: irregular signs, fixed by default, into the box where it is narrow.
 
     A coordinate without room for the whole table is left in place.
     """
-    random = np.random.default_rng(20110).random(len(axes))
+    random = np.random.default_rng(20110 if rng is None else rng).random(len(axes))
     steps = np.zeros(n)
     for axis, draw in zip(axes, random.tolist(), strict=True):
         step = spacing * axis.unit
@@ -119,7 +120,14 @@ def direction(axes: Sequence[Axis], n: int, spacing: float) -> Array:
     return steps
 
 
-def measure(team: Team, x: Array, f_x: float, axes: Sequence[Axis], displaced: int | None = None) -> NoiseModel:
+def measure(
+    team: Team,
+    x: Array,
+    f_x: float,
+    axes: Sequence[Axis],
+    displaced: int | None = None,
+    rng: np.random.Generator | int | None = None,
+) -> NoiseModel:
     """Measure the noise of f at x by a difference table along one direction; `displaced` names a coordinate to leave.
 
     Where at least half of the first differences vanish, f is either smooth to rounding or quantised (computed in
@@ -128,7 +136,7 @@ def measure(team: Team, x: Array, f_x: float, axes: Sequence[Axis], displaced: i
     """
     level = stair = 0.0
     for spacing in SPACINGS:
-        step = direction(axes, x.size, spacing)
+        step = direction(axes, x.size, spacing, rng)
         if displaced is not None:  # the table's room was judged from the axes' own origin
             step[displaced] = 0.0
         if not step.any():

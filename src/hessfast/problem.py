@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,7 @@ from hessfast.stencils import ORDERS
 
 Fun = Callable[..., Any] | NativeFunction
 Jac = Callable[..., Any] | NativeFunction | bool | None
+Order = int | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.bars import CONDITION_FACTOR, ROUNDING_FACTOR, TRUNCATION_FACTOR, pair_formula
+from hessfast.bars import FACTORS, ROUNDING_FACTOR, bar_parts, pair_formula
 from hessfast.execution import Team
 from hessfast.ladder import Axis
 from hessfast.noise import EPS, NoiseModel
@@ -188,8 +188,8 @@ def calibrate(team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil, pair
     through = stencil(of.order + (1 if of.one_sided else 2), of.one_sided)
     value, truncation, condition, better = pairs.parts(team, axes, noise, of, through)
     with np.errstate(all="ignore"):
-        bar = TRUNCATION_FACTOR * truncation + CONDITION_FACTOR * condition + ROUNDING_FACTOR * EPS * np.abs(value)
-        ratio = np.abs(better - value) / bar
+        parts = bar_parts(value, truncation, condition, FACTORS[of.order])
+        ratio = np.abs(better - value) / (parts[0] + parts[1])
     ratio = np.sort(ratio[np.isfinite(ratio) & ~shows(value, truncation, condition)])
     if ratio.size == 0:
         return 1.0

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "AxisDerivatives",
     "CurvatureResult",
     "CurvatureStatus",
     "EvaluationCounts",
@@ -47,6 +48,63 @@ class EvaluationCounts(NamedTuple):
     """Pairs whose truncation showed."""
     calibration: int = 0
     """Pairs taken to the next order to check the error bars."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AxisDerivatives:
+    """
+    A derivative along each coordinate, with error bars.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        Where.
+    index : ndarray of int, shape (m,)
+        Coordinates of x that the entries belong to.
+    fun : float
+        f(x).
+    value : ndarray, shape (m,)
+        The gradient, or the diagonal of the Hessian; NaN where f was not finite.
+    error, truncation_error, condition_error : ndarray, shape (m,), or None
+        Error bar and its two parts. None where steps were given.
+    step, one_sided, order, noise, nfev, evaluations, lane, status, missing
+        As in `HessianResult`.
+    """
+
+    x: Floats
+    index: npt.NDArray[np.int32]
+    fun: float
+    value: Floats
+    error: Floats | None
+    truncation_error: Floats | None
+    condition_error: Floats | None
+    step: Floats
+    one_sided: npt.NDArray[np.bool_]
+    order: int
+    noise: float
+    nfev: int
+    evaluations: EvaluationCounts | None
+    lane: str
+    status: HessianStatus
+    missing: int
+
+    @property
+    def success(self) -> bool:
+        """Whether every entry is a number and f a function of x alone."""
+        return self.status is HessianStatus.COMPLETE
+
+    @property
+    def message(self) -> str:
+        """The status in one sentence."""
+        return _outcome(self.status, self.missing)
+
+
+def _outcome(status: HessianStatus, missing: int) -> str:
+    if missing:
+        return f"{missing} entries are NaN: f was not finite at points they depend on"
+    if status is HessianStatus.DRIFTED:
+        return "f(x) changed during the run by more than its noise: f is not a function of x alone"
+    return "every entry was determined"
 
 
 class StandardErrors(NamedTuple):
@@ -132,11 +190,7 @@ class HessianResult:
     @property
     def message(self) -> str:
         """The status in one sentence."""
-        if self.missing:
-            return f"{self.missing} entries are NaN: f was not finite at points they depend on"
-        if self.status is HessianStatus.DRIFTED:
-            return "f(x) changed during the run by more than its noise: f is not a function of x alone"
-        return "every entry was determined"
+        return _outcome(self.status, self.missing)
 
     def with_hess(self, hess: Floats) -> HessianResult:
         """Return the same result with hess held in another array."""

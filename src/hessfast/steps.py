@@ -97,17 +97,27 @@ class StepSearch:
             scale = max([scale, *seen])
         return 6 if self.noise.level <= ROUNDING_LEVEL * EPS * scale else 4
 
-    def run(self, order: int) -> None:
-        """Give every axis its ladder, with a best rung wherever f is finite around x."""
-        start = first_rung(self.noise, order)
+    def run(self, order: int, derivative: int = 2, paired: bool = True) -> None:
+        """Give every axis its ladder, with a best rung wherever f is finite around x.
+
+        Parameters
+        ----------
+        order : int
+        derivative : {1, 2}
+            Which derivative the steps are for.
+        paired : bool
+            Whether they will serve pairs of axes too.
+        """
+        start = first_rung(self.noise, order, derivative)
+        weight = PAIR_WEIGHT[order] if paired else 1.0
         if not self.noise_given:
             advance(self.team, self.axes, [_glance(axis, start) for axis in self.axes])
             self._measure_away(SWAMPED)
-        advance(self.team, self.axes, [search(axis, order, start, PAIR_WEIGHT[order]) for axis in self.axes])
-        self._rise()
+        advance(self.team, self.axes, [search(axis, derivative, order, start, weight) for axis in self.axes])
+        self._rise(paired)
         checks = self._verify()
         if not self.noise_given:
-            checks = self._pool(checks)
+            checks = self._pool(checks, paired)
         self._search_below(checks)
 
     def ladders(self) -> list[Ladder]:
@@ -143,7 +153,7 @@ class StepSearch:
         self.noise_nfev += self.team.nfev - before
         self._know(replace(self.noise, growth=max(there.level**2 - self.noise.level**2, 0.0) / change))
 
-    def _rise(self) -> None:
+    def _rise(self, paired: bool) -> None:
         """Let the axes whose truncation hides go up side by side, but not far beyond those where it shows.
 
         A pair sees truncation that neither axis does: f(a, b) = a g(b) has none along a, but a long step in a lends
@@ -157,14 +167,14 @@ class StepSearch:
             likely = [ladder for ladder in ladders if ladder.shows(VISIBLE)]
             if 4 * len(likely) >= len(ladders):
                 shown = likely
-            quadratic, change, rung = _median_change(shown)
+            quadratic, change, rung = _median_change(shown if paired else [])
             movers, requests = [], []
             for ladder in ladders:
                 own_quadratic, own_change, own_rung = ladder.change()
                 flat = own_change <= INVISIBLE * self.noise.level
                 leashed = own_rung >= rung if flat else own_quadratic >= quadratic or own_change >= change
                 rungs = 0 if leashed else ladder.may_rise()
-                if rungs and turn >= 2 and not shown:  # a polynomial of low degree, most likely: straight to the cap
+                if rungs and turn >= 2 and not (shown and paired):  # most likely a polynomial
                     rungs = max(rungs, ladder.far() - ladder.top())
                 if rungs:
                     movers.append(ladder.axis)
@@ -185,7 +195,9 @@ class StepSearch:
                 checks[ladder.axis.index] = (ladder, residual, noise)
         return checks
 
-    def _pool(self, checks: dict[int, tuple[Ladder, float, float]]) -> dict[int, tuple[Ladder, float, float]]:
+    def _pool(
+        self, checks: dict[int, tuple[Ladder, float, float]], paired: bool
+    ) -> dict[int, tuple[Ladder, float, float]]:
         """Take the median residual of all axes as a second estimate of the noise; where it is larger, choose again."""
         ratios = sorted(residual / noise for _, residual, noise in checks.values() if noise > 0.0)
         if not ratios:
@@ -196,7 +208,7 @@ class StepSearch:
         self._know(replace(self.noise, level=factor * self.noise.level, growth=factor**2 * self.noise.growth))
         ladders = self.ladders()
         advance(self.team, [ladder.axis for ladder in ladders], [_settle_again(ladder) for ladder in ladders])
-        self._rise()
+        self._rise(paired)
         return {key: (ladder, residual, factor * noise) for key, (ladder, residual, noise) in checks.items()}
 
     def _search_below(self, checks: dict[int, tuple[Ladder, float, float]]) -> None:
@@ -237,10 +249,10 @@ def unit_of(x: Array) -> Array:
     return np.asarray(np.exp2(np.round(np.log2(np.where(x == 0.0, 1.0, np.abs(x))))))
 
 
-def first_rung(noise: NoiseModel, order: int) -> int:
-    """Rung at which noise/h² and h^m balance for a function whose natural lengths are its coordinates' sizes."""
+def first_rung(noise: NoiseModel, order: int, derivative: int = 2) -> int:
+    """Rung at which noise/h^d and h^m balance for a function whose natural lengths are its coordinates' sizes."""
     relative = noise.level / abs(noise.f0) if noise.f0 != 0.0 else ROUNDING
-    return round(math.log2(min(max(relative, ROUNDING), 0.01)) / (order + 2))
+    return round(math.log2(min(max(relative, ROUNDING), 0.01)) / (order + derivative))
 
 
 def _glance(axis: Axis, k: int) -> Request:

@@ -1,0 +1,277 @@
+"""Check of a Hessian coded by hand, and the noise level of f."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hessfast import noise as noise_level
+from hessfast.differences import value_at
+from hessfast.hessian import hessian
+from hessfast.problem import Fun, Jac, bind, box
+from hessfast.results import HessianResult
+from hessfast.steps import make_axes
+
+Array = NDArray[np.float64]
+
+SUSPECT = 8.0
+"""Error bars by which an entry must differ to be measured a second time."""
+
+ACCUSED = 5.0
+"""Error bars by which it must then differ again, at another order and other steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongEntry:
+    """An entry of the given Hessian that is not the second derivative of f."""
+
+    row: int
+    column: int
+    given: float
+    found: float
+    error: float
+    """Error bar of `found`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HessianCheck:
+    """
+    What a check of a Hessian found.
+
+    Attributes
+    ----------
+    wrong : tuple of WrongEntry
+        Entries of the lower triangle that are wrong, the worst first; empty where nothing speaks against any.
+    unresolved : int
+        Entries of the lower triangle of which little can be said: their error bar exceeds the given entry and a
+        thousandth of sqrt|H_ii H_jj|, or f was not finite.
+    asymmetry : float
+        Largest |hess - hess.T|.
+    steps, remainders : ndarray, shape (k,)
+        The slope test: at x0 ± t v, for one random v, the mean of f less f(x0) less t² vᵀHv / 2, at steps t = `steps`.
+    slope : float
+        Power of t by which the remainders grow where they stand out of the noise: 4 for a right Hessian (3 at least), 2
+        for a wrong one; nan where they do not stand out.
+    nfev, njev : int
+        Evaluations of f and of its gradient.
+    result : HessianResult
+        The Hessian that was measured.
+    """
+
+    wrong: tuple[WrongEntry, ...]
+    unresolved: int
+    asymmetry: float
+    steps: Array
+    remainders: Array
+    slope: float
+    nfev: int
+    njev: int
+    result: HessianResult
+
+    @property
+    def success(self) -> bool:
+        """Whether nothing speaks against the Hessian."""
+        return not self.wrong and self.asymmetry == 0.0
+
+    @property
+    def message(self) -> str:
+        """The finding in one sentence, with the worst entry."""
+        if self.wrong:
+            worst = self.wrong[0]
+            return (
+                f"{len(self.wrong)} entries are wrong; the worst, [{worst.row}, {worst.column}], is {worst.given:.6g} "
+                f"and should be {worst.found:.6g} ± {worst.error:.1g}"
+            )
+        if self.asymmetry:
+            return f"the Hessian is not symmetric: its halves differ by {self.asymmetry:.3g}"
+        return "nothing speaks against the Hessian"
+
+
+def check_hessian(
+    fun: Fun | None,
+    x0: ArrayLike,
+    hess: Any,
+    *,
+    jac: Jac = None,
+    bounds: Any = None,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    vectorized: bool = False,
+    rng: np.random.Generator | int | None = None,
+) -> HessianCheck:
+    """Check a Hessian against the function that it should be of.
+
+    Parameters
+    ----------
+    fun, x0, jac, bounds, args, kwargs, vectorized
+        As in `hessian`.
+    hess : array_like, shape (n, n), or callable
+        The Hessian at x0, or ``hess(x, *args, **kwargs)`` that returns it.
+    rng : Generator or int, optional
+        For the direction of the slope test; fixed by default.
+
+    Returns
+    -------
+    HessianCheck
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument.
+
+    Notes
+    -----
+    The Hessian is measured with error bars. An entry off by more than 8 bars is measured once more, at order 6 with
+    other steps, and accused only where it is off by more than 5 bars there too: with bars that hold 99 % of all entries
+    and errors that are independent between the two, a right Hessian is not accused. An entry off by 20 bars always is.
+
+    Examples
+    --------
+    >>> import hessfast
+    >>> hessfast.check_hessian(lambda x: x[0] ** 2 * x[1], [1.0, 2.0], [[4.0, 2.0], [2.0, 1.0]]).message
+    '1 entries are wrong; the worst, [1, 1], is 1 and should be 0 ± 1e-16'
+    """
+    options: dict[str, Any] = {
+        "jac": jac,
+        "bounds": bounds,
+        "args": args,
+        "kwargs": kwargs,
+        "vectorized": vectorized,
+        "on_error": "raise",
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # what is not finite is counted as unresolved
+        result = hessian(fun, x0, full_output=True, **options)
+        given = _matrix(hess, result.x, args, kwargs)
+        nfev, njev = result.nfev, result.njev
+        suspects = _excess(given, result) > SUSPECT
+        if suspects.any():
+            again = hessian(fun, x0, order=6, full_output=True, **options)
+            suspects &= _excess(given, again) > ACCUSED
+            nfev, njev = nfev + again.nfev, njev + again.njev
+    excess = _excess(given, result)
+    places = sorted(np.argwhere(np.tril(suspects)).tolist(), key=lambda place: -excess[place[0], place[1]])
+    bars = _bars(result)
+    wrong = (WrongEntry(i, j, float(given[i, j]), float(result.hess[i, j]), float(bars[i, j])) for i, j in places)
+    steps, remainders, slope, spent = _slope_test(fun, given, result, options, rng)
+    diagonal = np.sqrt(np.abs(np.diag(given)))
+    resolved = bars <= np.maximum(np.abs(given), 1e-3 * np.multiply.outer(diagonal, diagonal))
+    return HessianCheck(
+        wrong=tuple(wrong),
+        unresolved=int(np.count_nonzero(np.tril(~resolved))),
+        asymmetry=float(np.max(np.abs(given - given.T), initial=0.0)),
+        steps=steps,
+        remainders=remainders,
+        slope=slope,
+        nfev=nfev + spent,
+        njev=njev,
+        result=result,
+    )
+
+
+def _matrix(hess: Any, x: Array, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Array:
+    given = np.asarray(hess(x.copy(), *args, **(kwargs or {})) if callable(hess) else hess)
+    if given.dtype.kind not in "fiub":
+        raise TypeError(f"hess: must be real numbers, got dtype {given.dtype}")
+    if given.shape != (x.size, x.size):
+        raise ValueError(f"hess: shape {(x.size, x.size)} expected, got {given.shape}")
+    if not np.isfinite(given).all():
+        raise ValueError("hess: must be finite")
+    return given.astype(np.float64)
+
+
+def _bars(result: HessianResult) -> Array:
+    assert result.hess_error is not None
+    return np.where(np.isfinite(result.hess), result.hess_error, np.inf)
+
+
+def _excess(given: Array, result: HessianResult) -> Array:
+    """Distance of each entry from what was measured, in error bars; the given matrix's own rounding is allowed."""
+    bars = _bars(result) + np.finfo(np.float64).eps * np.abs(given)
+    distance = np.abs(given - np.nan_to_num(result.hess))
+    return np.divide(distance, bars, out=np.where(distance > 0.0, np.inf, 0.0), where=bars > 0.0)
+
+
+def _slope_test(
+    fun: Fun | None, given: Array, result: HessianResult, options: dict[str, Any], rng: np.random.Generator | int | None
+) -> tuple[Array, Array, float, int]:
+    """Remainders of the quadratic model along one random direction, in units of the steps of the axes."""
+    empty = np.empty(0)
+    if fun is None or not np.isfinite(result.step).all():
+        return empty, empty, np.nan, 0
+    steps = np.exp2(np.arange(-3.0, 6.0))
+    signs = np.random.default_rng(0 if rng is None else rng).choice([-1.0, 1.0], result.x.size)
+    v = signs * np.abs(result.step)
+    lower, upper = box(options["bounds"], result.x)
+    v[(result.x - steps[-1] * np.abs(v) < lower) | (result.x + steps[-1] * np.abs(v) > upper)] = 0.0
+    points = result.x + np.concatenate([steps, -steps])[:, None] * v
+    part = True if options["jac"] is True else None
+    with bind(fun, result.x, jac=part, **{k: options[k] for k in ("args", "kwargs", "vectorized")}) as problem:
+        assert problem.fun is not None
+        values = problem.fun.dense(points)
+        spent = problem.nfev
+    up, down = values[: steps.size], values[steps.size :]
+    remainders = 0.5 * ((up - result.fun) + (down - result.fun)) - 0.5 * steps**2 * float(v @ given @ v)
+    noise = max(result.noise, np.finfo(np.float64).eps * abs(result.fun)) if np.isfinite(result.noise) else 0.0
+    stands_out = np.isfinite(remainders) & (np.abs(remainders) > 20.0 * noise) & (remainders != 0.0)
+    both = stands_out[1:] & stands_out[:-1]
+    slopes = np.diff(np.log2(np.abs(np.where(stands_out, remainders, 1.0))))[both]
+    return steps, remainders, float(np.median(slopes)) if slopes.size else np.nan, spent
+
+
+def estimate_noise(
+    fun: Fun,
+    x0: ArrayLike,
+    *,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    vectorized: bool = False,
+    rng: np.random.Generator | int | None = None,
+) -> float:
+    """Estimate the noise level of a function: the standard deviation of its values about a smooth function.
+
+    Parameters
+    ----------
+    fun, x0, args, kwargs, vectorized
+        As in `hessian`.
+    rng : Generator or int, optional
+        For the direction in which f is looked at; fixed by default.
+
+    Returns
+    -------
+    float
+        At least half an eps of |f(x0)|: what `hessian` takes as its `noise`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument.
+
+    Notes
+    -----
+    ECnoise [1]_: 7 evaluations on a line, so close together that a smooth function contributes nothing to the higher
+    differences; 6 more for each wider spacing where f turns out to be quantised.
+
+    References
+    ----------
+    .. [1] J. J. Moré and S. M. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011) 1292-1314.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hessfast
+    >>> rng = np.random.default_rng(0)
+    >>> level = hessfast.estimate_noise(lambda x: x @ x + 1e-6 * rng.standard_normal(), [1.0, 2.0])
+    >>> 2e-7 < level < 5e-6
+    True
+    """
+    with bind(fun, x0, args=args, kwargs=kwargs, vectorized=vectorized) as problem:
+        team = problem.fun
+        assert team is not None
+        axes = make_axes(team, problem.axes, *box(None, problem.x))
+        return noise_level.measure(team, team.x, value_at(team), axes, rng=rng).level

@@ -1,0 +1,334 @@
+"""First and second derivatives along the coordinates: the gradient and the diagonal of the Hessian, in O(n)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
+from hessfast.differences import Differences, Layout, chosen_steps, drifted, given_one_sided, value_at
+from hessfast.noise import NoiseModel
+from hessfast.problem import (
+    Fun,
+    Order,
+    Problem,
+    bind,
+    box,
+    check_room,
+    checked_order,
+    given_steps,
+    noise_given,
+)
+from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus
+from hessfast.stencils import ORDERS
+from hessfast.steps import make_axes, start_search
+
+Array = NDArray[np.float64]
+
+
+@overload
+def gradient(
+    fun: Fun,
+    x0: ArrayLike,
+    *,
+    order: Order = ...,
+    rel_step: ArrayLike | None = ...,
+    abs_step: ArrayLike | None = ...,
+    noise: float | None = ...,
+    bounds: Any = ...,
+    mask: ArrayLike | None = ...,
+    args: tuple[Any, ...] = ...,
+    kwargs: Mapping[str, Any] | None = ...,
+    vectorized: bool = ...,
+    workers: int | None = ...,
+    on_error: Any = ...,
+    full_output: Literal[False] = ...,
+) -> Array: ...
+@overload
+def gradient(
+    fun: Fun,
+    x0: ArrayLike,
+    *,
+    order: Order = ...,
+    rel_step: ArrayLike | None = ...,
+    abs_step: ArrayLike | None = ...,
+    noise: float | None = ...,
+    bounds: Any = ...,
+    mask: ArrayLike | None = ...,
+    args: tuple[Any, ...] = ...,
+    kwargs: Mapping[str, Any] | None = ...,
+    vectorized: bool = ...,
+    workers: int | None = ...,
+    on_error: Any = ...,
+    full_output: Literal[True],
+) -> AxisDerivatives: ...
+def gradient(
+    fun: Fun,
+    x0: ArrayLike,
+    *,
+    order: Order = 4,
+    rel_step: ArrayLike | None = None,
+    abs_step: ArrayLike | None = None,
+    noise: float | None = None,
+    bounds: Any = None,
+    mask: ArrayLike | None = None,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    vectorized: bool = False,
+    workers: int | None = None,
+    on_error: Any = "raise",
+    full_output: bool = False,
+) -> Array | AxisDerivatives:
+    """Estimate the gradient of a function from its values, with steps that suit first derivatives.
+
+    Parameters
+    ----------
+    fun, x0, order, rel_step, abs_step, noise, bounds, mask, args, kwargs, vectorized, workers, on_error
+        As in `hessian`.
+    full_output : bool
+        Whether to return an `AxisDerivatives`.
+
+    Returns
+    -------
+    ndarray, shape (m,), or AxisDerivatives
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument.
+
+    Warns
+    -----
+    RuntimeWarning
+        As `hessian` does.
+
+    Notes
+    -----
+    Central differences at order/2 levels, extrapolated (one-sided ones at an edge): 2 max(1, order/2) evaluations a
+    coordinate with given steps. The search for steps adds 6 for the noise and some 6 a coordinate. An error of order m
+    balances at ε^(m/(m+1)), ε the relative noise: 1e-13 at order 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hessfast
+    >>> np.round(hessfast.gradient(lambda x: np.exp(x[0]) * x[1], [0.0, 2.0]), 10)
+    array([2., 1.])
+    """
+    result = _along_axes(
+        1, fun, x0, order, rel_step, abs_step, noise, bounds, mask, args, kwargs, vectorized, workers, on_error
+    )
+    if not result.success:
+        warnings.warn(f"gradient: {result.message}", RuntimeWarning, stacklevel=2)
+    return result if full_output else result.value
+
+
+@overload
+def hessian_diag(
+    fun: Fun,
+    x0: ArrayLike,
+    *,
+    order: Order = ...,
+    rel_step: ArrayLike | None = ...,
+    abs_step: ArrayLike | None = ...,
+    noise: float | None = ...,
+    bounds: Any = ...,
+    mask: ArrayLike | None = ...,
+    args: tuple[Any, ...] = ...,
+    kwargs: Mapping[str, Any] | None = ...,
+    vectorized: bool = ...,
+    workers: int | None = ...,
+    on_error: Any = ...,
+    full_output: Literal[False] = ...,
+) -> Array: ...
+@overload
+def hessian_diag(
+    fun: Fun,
+    x0: ArrayLike,
+    *,
+    order: Order = ...,
+    rel_step: ArrayLike | None = ...,
+    abs_step: ArrayLike | None = ...,
+    noise: float | None = ...,
+    bounds: Any = ...,
+    mask: ArrayLike | None = ...,
+    args: tuple[Any, ...] = ...,
+    kwargs: Mapping[str, Any] | None = ...,
+    vectorized: bool = ...,
+    workers: int | None = ...,
+    on_error: Any = ...,
+    full_output: Literal[True],
+) -> AxisDerivatives: ...
+def hessian_diag(
+    fun: Fun,
+    x0: ArrayLike,
+    *,
+    order: Order = 4,
+    rel_step: ArrayLike | None = None,
+    abs_step: ArrayLike | None = None,
+    noise: float | None = None,
+    bounds: Any = None,
+    mask: ArrayLike | None = None,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    vectorized: bool = False,
+    workers: int | None = None,
+    on_error: Any = "raise",
+    full_output: bool = False,
+) -> Array | AxisDerivatives:
+    """Estimate the diagonal of the Hessian of a function from its values, in O(n) evaluations.
+
+    Parameters
+    ----------
+    fun, x0, order, rel_step, abs_step, noise, bounds, mask, args, kwargs, vectorized, workers, on_error
+        As in `hessian`.
+    full_output : bool
+        Whether to return an `AxisDerivatives`.
+
+    Returns
+    -------
+    ndarray, shape (m,), or AxisDerivatives
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument.
+
+    Warns
+    -----
+    RuntimeWarning
+        As `hessian` does.
+
+    Notes
+    -----
+    The diagonal formulas of `hessian`, at steps that need not serve pairs: with the same steps the same bits. Costs
+    1 + 2n max(1, order/2) evaluations with given steps; the search adds 6 for the noise and some 6 a coordinate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hessfast
+    >>> np.round(hessfast.hessian_diag(lambda x: x[0] ** 2 + x[0] * x[1] ** 3, [1.0, 2.0]), 6)
+    array([ 2., 12.])
+    """
+    result = _along_axes(
+        2, fun, x0, order, rel_step, abs_step, noise, bounds, mask, args, kwargs, vectorized, workers, on_error
+    )
+    if not result.success:
+        warnings.warn(f"hessian_diag: {result.message}", RuntimeWarning, stacklevel=2)
+    return result if full_output else result.value
+
+
+def _along_axes(
+    derivative: int,
+    fun: Fun,
+    x0: ArrayLike,
+    order: Order,
+    rel_step: ArrayLike | None,
+    abs_step: ArrayLike | None,
+    noise: float | None,
+    bounds: Any,
+    mask: ArrayLike | None,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None,
+    vectorized: bool,
+    workers: int | None,
+    on_error: Any,
+) -> AxisDerivatives:
+    order = checked_order(order, (*ORDERS, "auto"))
+    noise = noise_given(noise)
+    with bind(
+        fun, x0, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
+    ) as problem:
+        lower, upper = box(bounds, problem.x)
+        check_room(problem.x, problem.axes, lower, upper, 6 if order == "auto" else int(order))
+        step = given_steps(problem.x, problem.axes, rel_step, abs_step)
+        if step is not None:
+            chosen = 4 if order == "auto" else int(order)
+            return _given(problem, derivative, chosen, step, lower, upper)
+        return _searched(problem, derivative, order, noise, lower, upper)
+
+
+def _given(problem: Problem, derivative: int, order: int, step: Array, lower: Array, upper: Array) -> AxisDerivatives:
+    team = problem.fun
+    assert team is not None
+    one_sided = given_one_sided(problem, step, order, lower, upper)
+    f0 = value_at(team)
+    axes = make_axes(team, problem.axes, lower, upper)
+    work = Differences.along(team, axes, order, NoiseModel(f0, 0.0, 0.0), step, one_sided)
+    with np.errstate(all="ignore"):
+        values = work.along_axes(Layout.of_axes(team.x, axes, step, one_sided, order))
+    return _result(problem, f0, values[derivative - 1], None, step, one_sided, order, np.nan, None, False)
+
+
+def _searched(
+    problem: Problem, derivative: int, order: Order, noise: float | None, lower: Array, upper: Array
+) -> AxisDerivatives:
+    team = problem.fun
+    assert team is not None
+    f0 = value_at(team)
+    search = start_search(team, problem.axes, f0, lower, upper, noise)
+    chosen = search.automatic_order() if order == "auto" else int(order)
+    search.run(chosen, derivative, paired=False)
+    axes = search.axes
+    step, one_sided = chosen_steps(axes)
+    bars = axis_bars([axis.ladder for axis in axes])
+    work = Differences.along(team, axes, chosen, search.noise, step, one_sided)
+    with np.errstate(all="ignore"):
+        values = work.along_axes(Layout.of_axes(team.x, axes, step, one_sided, chosen))
+    value = values[derivative - 1]
+    parts = (bars.slope_truncation, bars.slope_condition) if derivative == 1 else (bars.truncation, bars.condition)
+    spent = team.nfev - search.noise_nfev - 1
+    has_drifted = drifted(team, search.noise)
+    evaluations = EvaluationCounts(origin=2, noise=search.noise_nfev, axes=spent)
+    return _result(
+        problem,
+        f0,
+        value,
+        bar_parts(value, *parts, AXIS_FACTORS),
+        step,
+        one_sided,
+        chosen,
+        search.noise.level,
+        evaluations,
+        has_drifted,
+    )
+
+
+def _result(
+    problem: Problem,
+    f0: float,
+    value: Array,
+    parts: tuple[Array, Array] | None,
+    step: Array,
+    one_sided: NDArray[np.bool_],
+    order: int,
+    noise: float,
+    evaluations: EvaluationCounts | None,
+    has_drifted: bool,
+) -> AxisDerivatives:
+    missing = int(np.count_nonzero(~np.isfinite(value)))
+    status = HessianStatus.DRIFTED if has_drifted else HessianStatus.COMPLETE
+    assert problem.fun is not None
+    return AxisDerivatives(
+        x=problem.x,
+        index=problem.axes,
+        fun=f0,
+        value=np.where(np.isfinite(value), value, np.nan),
+        error=None if parts is None else parts[0] + parts[1],
+        truncation_error=None if parts is None else parts[0],
+        condition_error=None if parts is None else parts[1],
+        step=step,
+        one_sided=one_sided,
+        order=order,
+        noise=noise,
+        nfev=problem.nfev,
+        evaluations=evaluations,
+        lane=problem.fun.lane,
+        status=HessianStatus.NOT_FINITE if missing else status,
+        missing=missing,
+    )

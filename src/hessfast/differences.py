@@ -14,7 +14,7 @@ from hessfast.ladder import Axis
 from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
 from hessfast.problem import Problem
-from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows
+from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
 from hessfast.results import EvaluationCounts
 from hessfast.stencils import stencil
 from hessfast.steps import StepSearch, advance
@@ -233,12 +233,12 @@ class Differences:
                 matrix[here[::-1]] = part
             self.refined += int(np.count_nonzero(improved))
 
-    def calibrate(self, layout: Layout, rate: Array) -> float:
-        """Return the factor that a sample of pairs, taken to the next order, asks of the error bars."""
+    def calibrate(self, layout: Layout, rate: Array) -> tuple[float, float]:
+        """Return the factors that a sample of pairs, taken to the next order, asks of truncation errors and of bars."""
         plan = layout.inner if self.order > 1 else layout.edge
         count = layout.symmetric if self.order > 1 else self.step.size
         if plan is None or count < SAMPLED_FROM:
-            return 1.0
+            return 1.0, 1.0
         high, low = sample(count, 1 if self.order > 2 else 2)
         pairs = self.pairs(layout, layout.rank[high], layout.rank[low], plan is layout.edge, rate)
         return calibrate(self.team, self.axes, self.noise, plan.stencil, pairs)
@@ -288,9 +288,10 @@ def with_search(search: StepSearch, order: int) -> Found:
     with np.errstate(all="ignore"):
         jac, diagonal = work.along_axes(layout)
         counts = [team.nfev]
-        scale = work.calibrate(layout, bars.rate)
+        truncation_scale, scale = work.calibrate(layout, bars.rate)
         counts.append(team.nfev)
         work.sweep(layout, bars.rate)
+        work.truncation = tempered(work.truncation, work.condition, truncation_scale)
         counts.append(team.nfev)
         work.refine(layout, bars.rate)
         counts.append(team.nfev)

@@ -116,6 +116,11 @@ def shows(value: Array, truncation: Array, condition: Array) -> NDArray[np.bool_
     return np.asarray(~np.isfinite(value) | (truncation > floor))
 
 
+def tempered(truncation: Array, condition: Array, scale: float) -> Array:
+    """Scale truncation errors that show down, but not below where they would no longer show."""
+    return np.asarray(np.maximum(scale * truncation, np.minimum(truncation, SHOWS * condition)))
+
+
 def refine(
     team: Team,
     axes: list[Axis],
@@ -180,17 +185,29 @@ def sample(count: int, times: int) -> tuple[Numbers, Numbers]:
     return both.max(axis=1), both.min(axis=1)
 
 
-def calibrate(team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil, pairs: Pairs) -> float:
-    """Return the factor by which error bars must be widened to hold the pairs' change to the next order.
+def calibrate(team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil, pairs: Pairs) -> tuple[float, float]:
+    """Take a sample of pairs to the next order and compare their change with what the error parts promise.
 
-    Pairs that will be refined do not count; the tenth of the rest that fares worst is forgiven.
+    Returns
+    -------
+    truncation_scale : float
+        At most 1: by how much estimates of truncation that dominate are exaggerated.
+    bar_scale : float
+        At least 1: the factor by which error bars must then be widened to hold the changes; pairs that will be refined
+        do not count, and the tenth of the rest that fares worst is forgiven.
     """
     through = stencil(of.order + (1 if of.one_sided else 2), of.one_sided)
     value, truncation, condition, better = pairs.parts(team, axes, noise, of, through)
     with np.errstate(all="ignore"):
+        change = np.abs(better - value)
+        exaggerated = np.sort((change / truncation)[np.isfinite(change) & (truncation > SHOWS * condition)])
+        truncation_scale = 1.0
+        if exaggerated.size >= SAMPLED_FROM // 2:
+            truncation_scale = min(1.0, 2.0 * float(exaggerated[-1 - exaggerated.size // 10]))
+        truncation = tempered(truncation, condition, truncation_scale)
         parts = bar_parts(value, truncation, condition, FACTORS[of.order])
-        ratio = np.abs(better - value) / (parts[0] + parts[1])
+        ratio = change / (parts[0] + parts[1])
     ratio = np.sort(ratio[np.isfinite(ratio) & ~shows(value, truncation, condition)])
     if ratio.size == 0:
-        return 1.0
-    return float(np.clip(ratio[-1 - ratio.size // 10], 1.0, WORST_CALIBRATION))
+        return truncation_scale, 1.0
+    return truncation_scale, float(np.clip(ratio[-1 - ratio.size // 10], 1.0, WORST_CALIBRATION))

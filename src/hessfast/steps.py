@@ -32,6 +32,12 @@ DISPROVED = 20.0
 RESTART = 5
 """Rungs below a disproved one where its axis is searched again."""
 
+PILOTS = 5
+"""Axes searched first where there are at least twice as many; the others start near where these end."""
+
+HIGHEST_START = 2
+"""Rungs above the default at which a search may start."""
+
 SWAMPED = 16.0
 """|f - f(x)| over |f(x)| one step away from which the noise at x says nothing about the noise there."""
 
@@ -113,12 +119,27 @@ class StepSearch:
         if not self.noise_given:
             advance(self.team, self.axes, [_glance(axis, start) for axis in self.axes])
             self._measure_away(SWAMPED)
-        advance(self.team, self.axes, [search(axis, derivative, order, start, weight) for axis in self.axes])
+        every = len(self.axes) // PILOTS
+        pilots = self.axes[:: every or 1][:PILOTS] if every > 1 else []
+        if pilots:
+            advance(self.team, pilots, [search(axis, derivative, order, start, weight) for axis in pilots])
+            self._rise(paired)
+            start = self._start_after_pilots(start)
+        others = [axis for axis in self.axes if axis.ladder is None]
+        advance(self.team, others, [search(axis, derivative, order, start, weight) for axis in others])
         self._rise(paired)
         checks = self._verify()
         if not self.noise_given:
             checks = self._pool(checks, paired)
         self._search_below(checks)
+
+    def _start_after_pilots(self, start: int) -> int:
+        """Rung for the other axes: just below the pilots' median, and never far above the default.
+
+        Far above it a step may exceed the natural length of f, and what it shows there then looks smooth by accident.
+        """
+        rungs = sorted(k for ladder in self.ladders() if (k := ladder.best()) is not None)
+        return min(rungs[len(rungs) // 2] - 1, start + HIGHEST_START) if rungs else start
 
     def ladders(self) -> list[Ladder]:
         """Ladders that have a rung of use."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.hessian import hessian, value_at
+from hessfast.differences import value_at
+from hessfast.hessian import hessian
 from hessfast.matrixfree import curvature
 from hessfast.neighbourhood import checked_vector
 from hessfast.operators import HessianOperator

@@ -26,6 +26,9 @@ INVISIBLE = 100.0
 VISIBLE = 3.0
 """Standard deviations above which a difference is not noise."""
 
+DOUBTFUL = 5.0
+"""Standard deviations up to which a look from the rung above is worth its two evaluations."""
+
 BEYOND_DOUBT = 10.0
 """Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
 
@@ -244,9 +247,9 @@ class Ladder:
             gain = 2.0 ** (self.formula.order + (1 if self.side and derivative == 1 else 0)) - 1.0
         return abs(self.value(k, derivative) - self.value(k + 1, derivative)) / gain
 
-    def hidden(self, k: int) -> bool:
-        """Whether the truncation of rung k is lost in the noise."""
-        return self.truncation(k) <= VISIBLE * self.condition(k) / self.gain
+    def hidden(self, k: int, deviations: float = VISIBLE) -> bool:
+        """Whether the truncation of rung k is lost in the noise, as known to so many standard deviations."""
+        return self.truncation(k) <= deviations * self.condition(k) / self.gain
 
     def truncation_at_least(self, k: int) -> float:
         """Truncation of rung k, not fooled by an accidental zero of its leading term.
@@ -343,7 +346,7 @@ class Ladder:
         condition = self.condition(k)
         value = abs(self.value(k))
         cap = self.cap(k)
-        if k >= cap or condition <= 4.0 * EPS * value or not self.hidden(k) or not self.fits(k + 2):
+        if k >= cap or condition <= 4.0 * EPS * value or not self.hidden(k, DOUBTFUL) or not self.fits(k + 2):
             return 0
         if self.rungs.get(k + 2, 0) is None:
             return 0

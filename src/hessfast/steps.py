@@ -26,6 +26,9 @@ Array = NDArray[np.float64]
 VERIFY_DEPTH = 6
 """Rungs below the chosen one where its second derivative is checked."""
 
+POOLED_FROM = 4
+"""Axes whose residuals together are worth as much as the difference table, with its six degrees of freedom."""
+
 DISPROVED = 20.0
 """Noise levels by which the check must fail before the rung is given up."""
 
@@ -224,11 +227,15 @@ class StepSearch:
         if not ratios:
             return checks
         factor = ratios[len(ratios) // 2] / 0.6745  # median of |N(0, 1)|
-        if factor <= 1.0 + 3.0 / math.sqrt(len(ratios)):
+        if factor <= 1.0:
+            return checks
+        evident = factor > 1.0 + 3.0 / math.sqrt(len(ratios))
+        if not evident and len(ratios) < POOLED_FROM:
             return checks
         self._know(replace(self.noise, level=factor * self.noise.level, growth=factor**2 * self.noise.growth))
-        ladders = self.ladders()
-        advance(self.team, [ladder.axis for ladder in ladders], [_settle_again(ladder) for ladder in ladders])
+        if evident:
+            ladders = self.ladders()
+            advance(self.team, [ladder.axis for ladder in ladders], [_settle_again(ladder) for ladder in ladders])
         self._rise(paired)
         return {key: (ladder, residual, factor * noise) for key, (ladder, residual, noise) in checks.items()}
 

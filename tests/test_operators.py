@@ -255,7 +255,7 @@ def test_memory_in_vectors(keeps):
         operator = HessianOperator(None, x, jac=jac, order=order)
         assert peak(lambda operator=operator: operator @ v) <= 6.1
         moved = x + 1e-3
-        assert peak(lambda operator=operator: operator.hessp(moved, v)) <= vectors
+        assert peak(lambda operator=operator, moved=moved: operator.hessp(moved, v)) <= vectors
 
 
 def test_single_precision_storage():

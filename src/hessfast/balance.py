@@ -185,7 +185,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
         else:
             ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
             gap = math.log2(ratio) / (2 * q + 2 + differences.power)
-            move = round(gap) if abs(gap) >= 1.5 else 0
+            move = round(gap) if abs(gap) >= differences.slack else 0
         level = min(level + move, top - q)
         if level in tried or level < _LOWEST:
             break

@@ -62,6 +62,8 @@ class Differences(ABC, Generic[T]):
         The change from order 2q to 2q + 2 times the convergence seen one order earlier estimates the error of the
         latter; never less than this part of the change. Steps from values are longer, up to where sums of terms with
         unlike natural lengths stop converging.
+    slack : float
+        Levels off balance that are not worth a correction.
     floor : float
         Least noise of what is differenced: that of correctly rounded numbers.
     """
@@ -72,6 +74,7 @@ class Differences(ABC, Generic[T]):
     wide_shift: int
     deep_shift: int
     convergence: float
+    slack: float
 
     def __init__(self, around: Neighbourhood, v: Vector, unit: float) -> None:
         self.around, self.v, self.unit = around, v, unit
@@ -129,7 +132,7 @@ class ValueCurvatures(Differences[float]):
 
     power = 2
     wide, deep, wide_shift, deep_shift = -8, -14, 7, 6
-    convergence = 0.3
+    convergence, slack = 0.3, 0.5
 
     def __init__(self, around: Neighbourhood, v: Vector, unit: float, f0: float, noise: float | None = None) -> None:
         super().__init__(around, v, unit)
@@ -191,7 +194,7 @@ class _Slopes(Differences[T]):
 
     power = 1
     wide, deep, wide_shift, deep_shift = -9, -22, 8, 5
-    convergence = 0.005
+    convergence, slack = 0.005, 1.5
 
     def condition(self, level: int, q: int, noise: float) -> float:
         factor = math.sqrt(0.5 * sum((w / 2.0**offset) ** 2 for offset, w in enumerate(richardson(q))))

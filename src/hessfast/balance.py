@@ -196,9 +196,9 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:
     """Return condition part, truncation part, and what the deep level says against the value beyond both."""
     size, deep, noise = differences.size, look.deep, look.noise
-    truncation = _change(differences, level, q)
+    truncation = change(differences, level, q)
     if q > 1 and level + q <= 0:  # above that, steps are longer than x itself and no convergence is taken for granted
-        earlier = _change(differences, level, q - 1)
+        earlier = change(differences, level, q - 1)
         if earlier > 0.0:
             truncation *= max(min(1.0, 4.0 * truncation / earlier), differences.convergence)
     doubt = 0.0
@@ -211,7 +211,7 @@ def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T
     return differences.condition(level, q + 1, noise), truncation, doubt
 
 
-def _change(differences: Differences[T], level: int, q: int) -> float:
+def change(differences: Differences[T], level: int, q: int) -> float:
     """Size of the extrapolation over q + 1 levels minus that over q."""
     shorter = (*richardson(q), 0.0)
     weights = [a - b for a, b in zip(richardson(q + 1), shorter, strict=True)]

@@ -223,7 +223,7 @@ class SlopeCurvatures(_Slopes[float]):
         around, v = self.around, self.v
         t = [-self.step(level) for level in reversed(levels)] + [self.step(level) for level in levels]
         last = around.at(v, t[0])
-        if self.floor == 0.0:
+        if self.floor == 0.0 and len(levels) > 1:
             self.floor = 0.25 * EPS * math.sqrt(vectors.dot_square(v, last, around.threads))
         rise = []
         for point in t[1:]:

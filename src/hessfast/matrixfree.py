@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hessfast import vectors
 from hessfast.balance import search
 from hessfast.directional import EPS, Differences, SlopeCurvatures, ValueCurvatures, richardson
-from hessfast.neighbourhood import Fun, Jac, Neighbourhood, checked_vector, given_step, surround
+from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
 from hessfast.results import CurvatureResult, CurvatureStatus
 from hessfast.vectors import Vector
 
@@ -110,12 +110,12 @@ def curvature(
     rows = np.asanyarray(v)
     n = around.x.size
     if rows.ndim != 2:
-        found = [_along(around, checked_vector(rows, "v", n), order, given, noise)]
+        found = [_along(around, real_vector(rows, "v", n), order, given, noise)]
     else:
         if rows.shape[1] != n or len(rows) == 0:
             raise ValueError(f"v: shape {(n,)} or (k, {n}) expected, got {rows.shape}")
         f0 = None if around.evaluator.gradient else around.at(around.x, 0.0)
-        found = [_along(around, checked_vector(row, "v", n), order, given, noise, f0) for row in rows]
+        found = [_along(around, real_vector(row, "v", n), order, given, noise, f0) for row in rows]
     return _result(around, found, single=rows.ndim != 2)
 
 

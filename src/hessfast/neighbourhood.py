@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 from collections.abc import Callable, Mapping
@@ -71,8 +72,12 @@ class Neighbourhood:
         return value
 
     def unit(self, v: Vector) -> float:
-        """Return the natural unit of t along v, a power of two; 0.0 where v = 0."""
-        return vectors.line_unit(self.x, v, self.threads)
+        """Return the natural unit of t along v, a power of two; 0.0 where v = 0. Refuse what is not finite."""
+        unit = vectors.line_unit(self.x, v, self.threads)
+        if math.isnan(unit):
+            refuse_infinite(v, "v")
+            refuse_infinite(self.x, "x0")
+        return unit
 
     def scratch(self) -> Floats:
         """Return n numbers of memory, free until f is called next."""
@@ -102,7 +107,7 @@ def surround(
 
     x0 is neither copied nor converted where it is a contiguous float64 or float32 array.
     """
-    x = checked_vector(x0, "x0")
+    x = real_vector(x0, "x0")
     threads = 1 if workers is None else operator.index(workers)
     if threads < 1:
         raise ValueError(f"workers: must be at least 1, got {workers}")
@@ -123,8 +128,8 @@ def surround(
     return Neighbourhood(make_evaluator(function, cast(Floats, x), gradient=gradient), x, threads)
 
 
-def checked_vector(x: npt.ArrayLike, name: str, n: int | None = None) -> Vector:
-    """Return a real, finite, non-empty 1-D array in float64 or float32, itself where it is one."""
+def real_vector(x: npt.ArrayLike, name: str, n: int | None = None) -> Vector:
+    """Return a real, non-empty 1-D array in float64 or float32, itself where it is one; it may hold nan and inf."""
     array = np.asanyarray(x)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: must be real numbers, got dtype {array.dtype}")
@@ -132,11 +137,21 @@ def checked_vector(x: npt.ArrayLike, name: str, n: int | None = None) -> Vector:
         raise ValueError(f"{name}: must be one-dimensional and not empty, got shape {array.shape}")
     if n is not None and array.size != n:
         raise ValueError(f"{name}: shape {(n,)} expected, got {array.shape}")
-    vector = vectors.as_vector(array)
-    # A sum of squares overflows for some finite vectors, but is finite for no other.
-    if not np.isfinite(vectors.dot(vector, vector)) and not np.isfinite(vector).all():
-        raise ValueError(f"{name}: must be finite, {name}[{int(np.argmin(np.isfinite(vector)))}] is not")
+    return vectors.as_vector(array)
+
+
+def checked_vector(x: npt.ArrayLike, name: str, n: int | None = None) -> Vector:
+    """Return such an array, refused where it is not finite."""
+    vector = real_vector(x, name, n)
+    refuse_infinite(vector, name)
     return vector
+
+
+def refuse_infinite(x: Vector, name: str) -> None:
+    """Raise where a coordinate is not finite."""
+    finite = np.isfinite(x)
+    if not finite.all():
+        raise ValueError(f"{name}: must be finite, {name}[{int(np.argmin(finite))}] is not")
 
 
 def given_step(rel_step: float | None, abs_step: float | None) -> tuple[float | None, bool]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.balance import Balance, first_look, search_from
-from hessfast.directional import Products, divided_difference, richardson
-from hessfast.neighbourhood import Fun, Jac, checked_vector, given_step, surround
+from hessfast.balance import change, first_look, search_from
+from hessfast.directional import EPS, Products, richardson
+from hessfast.neighbourhood import Fun, Jac, given_step, real_vector, surround
 from hessfast.vectors import Vector
 
 __all__ = ["HessianOperator", "hvp"]
@@ -20,6 +20,12 @@ Floats = npt.NDArray[np.float64]
 
 _FORWARD_LEVEL = -26
 """Level of the forward difference: h near sqrt(eps) of the line's unit, without search."""
+
+_STRONGER = 2.0
+"""A product this much longer than all before it, in units of its line, has its truncation error looked at."""
+
+_UNBALANCED = 8.0
+"""Truncation over condition error from which a shorter step pays for itself."""
 
 _BLOCK_NUMBERS = 2**20
 """Numbers in the points that are evaluated in one batch of columns."""
@@ -120,10 +126,11 @@ class HessianOperator:
     Notes
     -----
     The first product searches the step, in about 10 gradients at order 2. Its level, the step in units of the line, is
-    kept for later directions and when x moves: at one x the operator is the same function of v whatever came before.
-    Relative errors are then some 1e-10 at order 2 and 1e-8 at order 1 for gradients accurate to rounding. Memory beside
-    the arguments, what the gradient allocates and the product itself: one vector of n numbers; at order 1 and where x
-    moves, the gradient and x as well.
+    kept for later directions and when x moves. Directions of large curvature, as Lanczos finds them, have shorter
+    natural lengths than random ones: a product twice as long as all before it is looked at with two more gradients, and
+    the step shortened where its truncation error shows. Relative errors are then some 1e-10 at order 2, and 1e-7 at
+    order 1, for gradients accurate to rounding. Memory beside the arguments: at most six vectors of n numbers, the
+    product and the gradients that `jac` returns among them.
 
     Examples
     --------
@@ -164,6 +171,7 @@ class HessianOperator:
         self._around = surround(fun, x0, jac=jac, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers)
         self._batched = bool(vectorized)
         self._level: int | None = _FORWARD_LEVEL if order == 1 else None
+        self._noise = self._strongest = 0.0
         self._g0: Vector | None = None
         self._latest: tuple[Vector, Vector] | None = None
         self.products = 0
@@ -187,7 +195,7 @@ class HessianOperator:
         """Return H v; v of shape (n,) or (n, 1)."""
         array = np.asanyarray(v)
         column = array.ndim == 2 and array.shape[1] == 1
-        product = self._product(checked_vector(array[:, 0] if column else array, "v", self.shape[0]))
+        product = self._product(real_vector(array[:, 0] if column else array, "v", self.shape[0]))
         return product[:, None] if column else product
 
     rmatvec = matvec
@@ -227,7 +235,7 @@ class HessianOperator:
 
     def gradient(self, x: npt.ArrayLike) -> Vector:
         """Return the gradient at x: the `jac` argument of `minimize`; a product at order 1 then costs one gradient."""
-        x = checked_vector(x, "x", self.shape[0])
+        x = real_vector(x, "x", self.shape[0])
         g = self._gradient_at(x)
         if self._order == 1:
             self._latest = x.copy(), g.copy()
@@ -235,7 +243,7 @@ class HessianOperator:
 
     def move(self, x: npt.ArrayLike) -> None:
         """Take the Hessian at x from now on; the level of the step stays."""
-        x = checked_vector(x, "x", self.shape[0])
+        x = real_vector(x, "x", self.shape[0])
         stays = np.array_equal(x, self._around.x)
         if stays and self._g0 is not None:
             return
@@ -252,44 +260,66 @@ class HessianOperator:
             self._around.x = x_now
         return gradient
 
-    def _steps(self, unit: float) -> list[float]:
-        """Steps of the product along a line of that unit."""
+    @property
+    def _q(self) -> int:
+        """Levels of a central difference of that order."""
+        return max(1, self._order // 2)
+
+    def _line(self, unit: float) -> tuple[float, int]:
+        """Unit and level of the smallest step on a line of that natural unit."""
         if self._step is not None:
-            unit = unit * self._step if self._relative else self._step
-        elif self._level is not None:
-            unit = math.ldexp(unit, self._level)
-        return [math.ldexp(unit, offset) for offset in range(max(1, self._order // 2))]
+            return (unit * self._step if self._relative else self._step), 0
+        return unit, self._level if self._level is not None else 0
 
     def _product(self, v: Vector) -> Floats:
         self.products += 1
-        unit = self._around.unit(v)
-        if unit == 0.0:
+        natural = self._around.unit(v)
+        if natural == 0.0:
             return np.zeros(v.size)
-        if self._level is None and self._step is None:
-            return self._searched(v, unit)
-        steps = self._steps(unit)
+        unit, level = self._line(natural)
         if self._order == 1:
-            return self._forward(v, steps[0])
-        weights = richardson(len(steps))
-        product = divided_difference(self._around, v, steps[0])
-        if len(steps) > 1:
-            product *= weights[0]
-        for weight, step in zip(weights[1:], steps[1:], strict=True):
-            term = divided_difference(self._around, v, step)
-            term *= weight
-            product += term
+            return self._forward(v, math.ldexp(unit, level))
+        differences = Products(self._around, v, unit)
+        if self._step is None and self._level is None:
+            return self._searched(differences)
+        differences.floor = self._noise
+        differences.see(range(level, level + self._q))
+        product = differences.D[level] if self._q == 1 else differences.combine(level, richardson(self._q))
+        strength = unit * differences.size(product)
+        if self._step is None and strength > _STRONGER * self._strongest:
+            self._strongest = strength
+            if self._shortened(differences, level, differences.size(product)):
+                differences.D.clear()
+                return self._product_again(differences)
         return product
 
-    def _searched(self, v: Vector, unit: float) -> Floats:
-        differences = Products(self._around, v, unit)
+    def _searched(self, differences: Products) -> Floats:
+        """Search the level along the first line."""
         look, balance = first_look(differences)
         found = search_from(differences, self._order, look, balance)
-        self._level = self._settled(found.level, balance)
+        # The value found is of the next order, at longer steps than a product of this order wants.
+        self._level = found.level if balance is None else min(found.level, balance.level(self._order))
+        self._noise = look.noise
+        self._strongest = differences.unit * differences.size(found.value)
         return found.value
 
-    def _settled(self, level: int, balance: Balance | None) -> int:
-        """Level for products of the order asked for; the search went to the next order, at longer steps."""
-        return level if balance is None else min(level, balance.level(self._order))
+    def _shortened(self, differences: Products, level: int, size: float) -> bool:
+        """Go down where the next level shows more truncation error than noise; return whether that was so."""
+        differences.see((level + self._q,))
+        truncation = change(differences, level, self._q)
+        condition = max(differences.condition(level, self._q, self._noise), EPS * size)
+        if not truncation > _UNBALANCED * condition:
+            return False
+        fall = math.log2(truncation / condition) / (2 * self._q + 1) if math.isfinite(truncation) else 8.0
+        self._level = level - max(1, round(fall))
+        return True
+
+    def _product_again(self, differences: Products) -> Floats:
+        level = self._level
+        assert level is not None
+        differences.see(range(level, level + self._q))
+        product: Floats = differences.combine(level, richardson(self._q))
+        return product
 
     def _forward(self, v: Vector, t: float) -> Floats:
         if self._g0 is None:
@@ -302,26 +332,29 @@ class HessianOperator:
 
     def _block(self, V: npt.NDArray[Any]) -> Floats:
         """Multiply several columns through one batch of points."""
-        columns = [checked_vector(column, "V") for column in V.T]
+        columns = [real_vector(column, "V") for column in V.T]
         self.products += len(columns)
-        units = [self._around.unit(v) or 1.0 for v in columns]
-        steps = [self._steps(unit) for unit in units]
-        q = len(steps[0])
+        lines = [self._line(self._around.unit(v) or 1.0) for v in columns]
+        steps = np.array([math.ldexp(unit, level) for unit, level in lines])
         if self._order == 1:
             nodes, weights = [1.0], [1.0]
             if self._g0 is None:
                 self._g0 = self._gradient_at(self._around.x)
         else:
-            nodes = [sign * 2.0**offset for offset in range(q) for sign in (1.0, -1.0)]
-            weights = [0.5 * w / node for w, node in zip(np.repeat(richardson(q), 2), nodes, strict=True)]
-        points = np.stack(
-            [self._around.x + (node * s[0]) * v for v, s in zip(columns, steps, strict=True) for node in nodes]
-        )
+            nodes = [sign * 2.0**offset for offset in range(self._q) for sign in (1.0, -1.0)]
+            weights = [0.5 * w / node for w, node in zip(np.repeat(richardson(self._q), 2), nodes, strict=True)]
+        x = self._around.x
+        points = np.stack([x + (node * h) * v for v, h in zip(columns, steps, strict=True) for node in nodes])
         gradients = self._around.evaluator.dense(points).reshape(len(columns), len(nodes), -1)
         if self._g0 is not None:
             gradients -= self._g0
         product: Floats = np.einsum("w,kwn->nk", weights, gradients)
-        product /= np.array([s[0] for s in steps])
+        product /= steps
+        if self._order > 1 and self._step is None:
+            strength = np.linalg.norm(product, axis=0) * [unit for unit, _ in lines]
+            for k in np.flatnonzero(strength > _STRONGER * self._strongest):
+                self.products -= 1
+                product[:, k] = self._product(columns[k])
         return product
 
     def __add__(self, other: object) -> Any:

@@ -95,7 +95,7 @@ def line_unit(x: Vector, v: Vector, threads: int = 1) -> float:
     With w = v / ‖v‖ it is exp(Σ w_i² ln(typ_i / |w_i|)) / ‖v‖, typ_i = |x_i| or 1: the coordinates' own
     lengths, averaged by their share in the direction; scale-free, and of the size ‖x‖ / ‖v‖ for generic
     vectors. Never less than eps ‖x‖ / ‖v‖, below which the points round back to x. Logarithms are good to
-    0.09 in base 2, which a step never notices. 0.0 where v = 0; nan where v is not finite.
+    0.09 in base 2, which a step never notices. 0.0 where v = 0; nan where v or x is not finite.
     """
     scale = (1.0, 1.0)
     sums = np.empty((3, -(-x.size // _vectors.PANEL)))
@@ -110,8 +110,10 @@ def line_unit(x: Vector, v: Vector, threads: int = 1) -> float:
         if _well_scaled(square) and (_well_scaled(x_square) or x_square == 0.0):
             break
         scale = _scale_of(v), _scale_of(x)
-    if square == 0.0 or not math.isfinite(square):
-        return 0.0 if square == 0.0 else math.nan
+    if not (math.isfinite(square) and math.isfinite(x_square)):
+        return math.nan
+    if square == 0.0:
+        return 0.0
     log_norm = 0.5 * math.log2(square) - math.log2(v_scale)
     log_unit = weighted / square
     if x_square > 0.0:

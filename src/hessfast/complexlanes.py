@@ -1,0 +1,153 @@
+"""Functions of complex points: a Python function of one point, or of points as columns.
+
+Machine code takes doubles and is refused; so is what returns real numbers for complex points, casts them or raises.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.exceptions import ComplexWarning
+from numpy.typing import NDArray
+
+from hessfast.functions import BatchedFunction, Function, NativeFunction, PythonFunction, make_function
+
+_BLOCK_BYTES = 262_144  # as for the real batched lane
+
+Complex = NDArray[np.complex128]
+
+
+def not_analytic(name: str, what: str) -> ValueError:
+    """Return the refusal of a function that is not analytic, or not written for complex points."""
+    return ValueError(f'method: "cs" needs {name} to be analytic and to take complex arrays, but {name} {what}')
+
+
+class ComplexEvaluator:
+    """One function at one x, evaluated at complex points.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+    name : str
+        "fun" or "jac".
+    gradient : bool
+        Whether a value is (n,) rather than a number.
+    lane : str
+        "batched" or "python".
+    nfev : int
+        Calls so far; a batched call counts once a column.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        x: NDArray[np.float64],
+        *,
+        name: str,
+        wall: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        if isinstance(function, NativeFunction):
+            raise TypeError(
+                f'method: "cs" evaluates {name} at complex points, and {name} is native; pass a Python function'
+            )
+        self._function: PythonFunction | BatchedFunction = function
+        self._wall = wall
+        self.x, self.n, self.name = x, x.size, name
+        self.gradient = name == "jac"
+        self.lane = "batched" if isinstance(function, BatchedFunction) else "python"
+        self.nfev = 0
+
+    def at(self, points: NDArray[Any]) -> NDArray[Any]:
+        """Evaluate the rows of points, complex or real: (p,), for gradients (p, n), of the same kind of numbers."""
+        values = np.empty((len(points), self.n) if self.gradient else len(points), dtype=points.dtype)
+        if self.lane == "python":
+            for row, point in enumerate(points):
+                values[row] = self._one(point.copy())
+            return values
+        width = max(1, _BLOCK_BYTES // (points.itemsize * self.n))
+        for first in range(0, len(points), width):
+            columns = np.ascontiguousarray(points[first : first + width].T)
+            try:
+                values[first : first + width] = self._columns(columns)
+            except self._wall:
+                for row in range(first, min(first + width, len(points))):
+                    values[row] = self._alone(points[row])
+        return values
+
+    def _one(self, point: NDArray[Any]) -> Any:
+        try:
+            return self._checked(self._call(point, 1), (self.n,) if self.gradient else (), point.dtype)
+        except self._wall:
+            return np.nan
+
+    def _columns(self, columns: NDArray[Any]) -> NDArray[Any]:
+        count = columns.shape[1]
+        shape = (self.n, count) if self.gradient else (count,)
+        return self._checked(self._call(columns, count), shape, columns.dtype).T
+
+    def _alone(self, point: NDArray[Any]) -> Any:
+        try:
+            return self._columns(point[:, None].copy())[0]
+        except self._wall:
+            return np.nan
+
+    def _call(self, points: NDArray[Any], count: int) -> Any:
+        function = self._function
+        self.nfev += count
+        result = function.call(points, *function.args, **function.kwargs)
+        if function.part is None:
+            return result
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise TypeError(f"jac: True means that fun returns (f, g); it returned {type(result).__name__}")
+        return result[function.part]
+
+    def _checked(self, result: Any, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
+        value = np.asarray(result)
+        if value.shape != shape:
+            raise ValueError(f"{self.name}: shape {shape} expected, got {value.shape}")
+        if kind.kind == "c" and value.dtype.kind != "c":
+            raise not_analytic(self.name, f"returned {value.dtype} at a complex point")
+        if value.dtype.kind not in "cfiub":
+            raise TypeError(f"{self.name}: must return numbers, returned {value.dtype}")
+        if kind.kind != "c" and value.dtype.kind == "c":
+            raise TypeError(f"{self.name}: must return real numbers at real points, returned {value.dtype}")
+        return value
+
+
+def strictly(evaluator: ComplexEvaluator, points: Complex) -> Complex:
+    """Evaluate the first complex points: what the function cannot do with them comes out as a refusal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ComplexWarning)
+        try:
+            return evaluator.at(points)
+        except ComplexWarning as cause:
+            raise not_analytic(evaluator.name, "discards imaginary parts") from cause
+        except (TypeError, AttributeError) as cause:
+            raise not_analytic(evaluator.name, f"raised {type(cause).__name__} at one: {cause}") from cause
+
+
+def make_complex_evaluator(
+    obj: Callable[..., Any],
+    x: NDArray[np.float64],
+    *,
+    name: str,
+    part: int | None = None,
+    wall: tuple[type[BaseException], ...] = (),
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    vectorized: bool = False,
+) -> ComplexEvaluator:
+    """Bind a user's object to x for complex points."""
+    function = make_function(
+        obj,
+        name=name,
+        args=args,
+        kwargs=dict(kwargs or {}),
+        vectorized=vectorized,
+        gradient=name == "jac",
+        part=part,
+    )
+    return ComplexEvaluator(function, x, name=name, wall=wall)

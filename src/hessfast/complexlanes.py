@@ -6,14 +6,14 @@ Machine code takes doubles and is refused; so is what returns real numbers for c
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
-from hessfast.functions import BatchedFunction, Function, NativeFunction, PythonFunction, make_function
+from hessfast.functions import BatchedFunction, PythonFunction
+from hessfast.lanes import BatchedEvaluator, Evaluator, PythonEvaluator
 
 _BLOCK_BYTES = 262_144  # as for the real batched lane
 
@@ -43,17 +43,13 @@ class ComplexEvaluator:
 
     def __init__(
         self,
-        function: Function,
+        function: PythonFunction | BatchedFunction,
         x: NDArray[np.float64],
         *,
         name: str,
         wall: tuple[type[BaseException], ...] = (),
     ) -> None:
-        if isinstance(function, NativeFunction):
-            raise TypeError(
-                f'method: "cs" evaluates {name} at complex points, and {name} is native; pass a Python function'
-            )
-        self._function: PythonFunction | BatchedFunction = function
+        self._function = function
         self._wall = wall
         self.x, self.n, self.name = x, x.size, name
         self.gradient = name == "jac"
@@ -113,7 +109,9 @@ class ComplexEvaluator:
         if value.dtype.kind not in "cfiub":
             raise TypeError(f"{self.name}: must return numbers, returned {value.dtype}")
         if kind.kind != "c" and value.dtype.kind == "c":
-            raise TypeError(f"{self.name}: must return real numbers at real points, returned {value.dtype}")
+            if value.imag.any():
+                raise TypeError(f"{self.name}: must return real numbers at real points, returned {value.dtype}")
+            return value.real
         return value
 
 
@@ -129,25 +127,10 @@ def strictly(evaluator: ComplexEvaluator, points: Complex) -> Complex:
             raise not_analytic(evaluator.name, f"raised {type(cause).__name__} at one: {cause}") from cause
 
 
-def make_complex_evaluator(
-    obj: Callable[..., Any],
-    x: NDArray[np.float64],
-    *,
-    name: str,
-    part: int | None = None,
-    wall: tuple[type[BaseException], ...] = (),
-    args: tuple[Any, ...] = (),
-    kwargs: Mapping[str, Any] | None = None,
-    vectorized: bool = False,
-) -> ComplexEvaluator:
-    """Bind a user's object to x for complex points."""
-    function = make_function(
-        obj,
-        name=name,
-        args=args,
-        kwargs=dict(kwargs or {}),
-        vectorized=vectorized,
-        gradient=name == "jac",
-        part=part,
-    )
-    return ComplexEvaluator(function, x, name=name, wall=wall)
+def complex_twin(evaluator: Evaluator, name: str) -> ComplexEvaluator:
+    """Return the evaluator of the same function at the same x for complex points."""
+    if not isinstance(evaluator, (PythonEvaluator, BatchedEvaluator)):
+        raise TypeError(
+            f'method: "cs" evaluates {name} at complex points, and {name} is native; pass a Python function'
+        )
+    return ComplexEvaluator(evaluator.function, evaluator.x, name=name, wall=evaluator.wall)

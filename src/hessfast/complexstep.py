@@ -31,6 +31,7 @@ _MIXED = 16.0  # truncation error of a pair over that of a diagonal entry: up to
 _VERIFY = 6  # levels to go down where a step is beyond the natural length
 _LOW = (-6, -8)  # levels below at which an axis is verified and its noise measured
 _ROUNDS = 6
+_SHORTEST = -30  # a level below which the bounds leave no room for a search
 _BLOCK_BYTES = 1 << 20
 _CONDITION_BAR = 4.5
 _TRUNCATION_BAR = 4.0
@@ -62,7 +63,7 @@ class ComplexHessian:
     spent: dict[str, int]
 
 
-def check_analytic(evaluator: ComplexEvaluator, axes: Axes) -> NDArray[np.float64]:
+def check_analytic(evaluator: ComplexEvaluator, axes: Axes, room: Array) -> NDArray[np.float64]:
     """Return f(x), or g(x), after making sure that it is analytic along a random direction v.
 
     Raises
@@ -73,13 +74,15 @@ def check_analytic(evaluator: ComplexEvaluator, axes: Axes) -> NDArray[np.float6
 
     Notes
     -----
-    5 evaluations: f(x), f(x + i h v), f(x - s v), f(x + s v), f(x + 2 s v). The last three are made anew, shorter, while
-    the differences of second and third order do not agree.
+    5 evaluations: f(x), f(x + i h v), f(x - s v), f(x + s v), f(x + 2 s v). The last three are made anew, shorter,
+    while the differences of second and third order do not agree. Coordinates to which their `room` inside the bounds
+    leaves no such step stay where they are.
     """
     x, name = evaluator.x, evaluator.name
     random = np.random.default_rng(20080304)
     v = np.zeros(x.size)
-    v[axes] = random.choice((-1.0, 1.0), axes.size) * _size(x[axes])
+    size = _size(x[axes])
+    v[axes] = np.where(room > 2.0**-10 * size, random.choice((-1.0, 1.0), axes.size) * size, 0.0)
     centre = np.asarray(evaluator.at(x[None, :])[0])
     if not np.isfinite(centre).all():
         raise ValueError(f"{name}: is not finite at x0")
@@ -122,9 +125,14 @@ def _size(x: Array) -> Array:
     return np.asarray(np.exp2(np.round(np.log2(np.where(x == 0, 1.0, np.abs(x))))))
 
 
-def from_gradient(evaluator: ComplexEvaluator, axes: Axes) -> ComplexHessian:
+def room_inside(x: Array, lower: Array, upper: Array) -> Array:
+    """Return how far each coordinate can go to both sides; two eps less, so that rounding leads nowhere outside."""
+    return np.asarray((1 - 2 * EPS) * np.minimum(x - lower, upper - x))
+
+
+def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array) -> ComplexHessian:
     """Return the Hessian from n complex gradients, and one more for its error bar."""
-    g0 = check_analytic(evaluator, axes)[axes]
+    g0 = check_analytic(evaluator, axes, room)[axes]
     checked = evaluator.nfev
     G = np.empty((axes.size, axes.size))
     rows = max(1, _BLOCK_BYTES // (16 * evaluator.n))
@@ -139,7 +147,8 @@ def from_gradient(evaluator: ComplexEvaluator, axes: Axes) -> ComplexHessian:
         # gradient tells both: H v at a point a few roundings away, in the scale of the rows and columns.
         signs = np.random.default_rng(20110317).choice((-1.0, 1.0), (2, axes.size))
         point = evaluator.x.astype(np.complex128)
-        point[axes] += EPS * signs[0] * np.abs(point[axes].real) + 1j * _IMAGINARY * signs[1] * s
+        nearby = EPS * np.abs(point[axes].real)
+        point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * _IMAGINARY * signs[1] * s
         missed = evaluator.at(point[None, :])[0].imag[axes] / _IMAGINARY - (signs[1] * s) @ G
         asymmetry = np.abs(G - G.T)
         scattered = float(np.sqrt(np.mean((s * missed) ** 2) / axes.size))
@@ -162,10 +171,17 @@ def _middle(a: Array) -> float:
 class ComplexSearch:
     """The Hessian of a complex f: one level of steps h_i = 2^k u_i found for each axis, all axes side by side."""
 
-    def __init__(self, evaluator: ComplexEvaluator, axes: Axes) -> None:
+    def __init__(self, evaluator: ComplexEvaluator, axes: Axes, room: Array) -> None:
         self.evaluator, self.axes, self.m = evaluator, axes, axes.size
         self.unit = _size(evaluator.x[axes])
-        self.f0 = float(check_analytic(evaluator, axes))
+        with np.errstate(divide="ignore"):
+            self.ceiling = np.minimum(np.floor(np.log2(room / self.unit)) - 1, -1.0)
+        tight = self.ceiling < _SHORTEST
+        if tight.any():
+            i = axes[np.argmax(tight)]
+            raise ValueError(f'bounds: method "cs" needs room on both sides of x0[{i}] = {evaluator.x[i]!r}')
+        self.room = room
+        self.f0 = float(check_analytic(evaluator, axes, room))
         self.spent = {"origin": 1, "calibration": evaluator.nfev - 1, "axes": 0, "pairs": 0}
         # Values at +-(1 + i) 2^k u_i e_i by (axis, k).
         self.seen: dict[tuple[int, int], Complex] = {}
@@ -176,7 +192,11 @@ class ComplexSearch:
         if step is None:
             step = self.unit * np.exp2(self._search())
         else:
-            self.unit = np.abs(step)
+            self.unit = step
+            outside = 2 * step > self.room
+            if outside.any():
+                i = int(np.argmax(outside))
+                raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{self.axes[i]}]")
         level = np.round(np.log2(step / self.unit)).astype(np.intp)
         self._sample([(i, int(level[i]) + up) for i in range(self.m) for up in (0, 1)])
         return self._assemble(step, level)
@@ -238,7 +258,8 @@ class ComplexSearch:
         """Choose a level for each axis."""
         attainable = EPS ** (_ORDER / (_ORDER + 1))
         start = round(np.log2(EPS) / (_ORDER + 1))
-        level = self._verified(np.full(self.m, start))
+        ceiling = self.ceiling.astype(np.intp)
+        level = self._verified(np.minimum(start, ceiling))
         first, best, least = level.copy(), level.copy(), np.full(self.m, np.inf)
         active = list(range(self.m))
         for _ in range(_ROUNDS):
@@ -253,8 +274,8 @@ class ComplexSearch:
                 move = errors.move(_ORDER) if errors.finite else -3.0
                 if errors.hidden:
                     move = max(move, min(6.0, float(np.log2(errors.condition / attainable))))
-                if not -0.6 <= move <= 1.25:
-                    level[i] = min(level[i] + int(np.floor(move + 0.4)), -1)
+                if not -0.6 <= move <= 1.25 and not (move > 0 and level[i] == ceiling[i]):
+                    level[i] = min(level[i] + int(np.floor(move + 0.4)), ceiling[i])
                     going.append(i)
             active = going
         # Where no level shows a curvature above its noise, the pairs are best served by an ordinary step.
@@ -328,14 +349,14 @@ class ComplexSearch:
         seen = bend > 64 * EPS * np.array([self._magnitude(i, k + 1) for i, k in enumerate(level)])
         if not seen.any():
             return np.full(self.m, 2.0**-16)
-        found = 480 * drift * step**2 / np.maximum(bend, TINY)
-        return np.where(seen, found, np.median(found[seen]))
+        found: Array = 480 * drift * step**2 / np.maximum(bend, TINY)
+        return np.asarray(np.where(seen, found, np.median(found[seen])))
 
     def _pairs(self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array) -> None:
         """Fill the strict lower triangles.
 
         With psi = f(x + r a) - f(x + r a_i) - f(x + r a_j) + f(x): Im (psi+ + psi-) = 4 h_i h_j H_ij - M_6 / 45 and
-        Re (psi+ + psi-) = -M_4 / 3, M_k the mixed part of T_k. M_6 is taken as M_4 T_6 / T_4 times (2^6 - 2) / (2^4 - 2).
+        Re (psi+ + psi-) = -M_4 / 3, M_k the mixed part of T_k. M_6 is taken as M_4 T_6 / T_4 (2^6 - 2) / (2^4 - 2).
         """
         ends = np.array([self.seen[i, k] for i, k in enumerate(level)])
         taken = np.array([self._taken(i, k) for i, k in enumerate(level)])
@@ -368,5 +389,6 @@ class ComplexSearch:
             for up in (0, 1)
         )
         jac = (4 * near - far) / 3
-        truncation = np.abs(near - far) / 3 * np.minimum(1.0, sixth)
+        # The h^4 term is 2/15 of the h^2 term |near - far| times h^2 T_5 / T_3, for which T_6 / T_4 stands.
+        truncation = np.abs(near - far) * np.minimum(1.0, sixth)
         return jac, _CONDITION_BAR * (2 * spread + EPS * np.abs(jac)) + _TRUNCATION_BAR * truncation

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessfast.complexlanes import complex_twin
+from hessfast.complexstep import ComplexSearch, from_gradient, room_inside
 from hessfast.differences import Found, given_one_sided, one_sided_steps, value_at, with_search, with_steps
 from hessfast.gradientsearch import GradientSearch
 from hessfast.jacobian import Gradient, jacobian
@@ -30,6 +33,7 @@ from hessfast.stencils import ORDERS, stencil
 from hessfast.steps import make_axes, start_search
 
 Array = NDArray[np.float64]
+Method = Literal["fd", "cs"]
 
 
 @overload
@@ -38,6 +42,7 @@ def hessian(
     x0: ArrayLike,
     *,
     jac: Jac = ...,
+    method: Method = ...,
     order: Order = ...,
     rel_step: ArrayLike | None = ...,
     abs_step: ArrayLike | None = ...,
@@ -58,6 +63,7 @@ def hessian(
     x0: ArrayLike,
     *,
     jac: Jac = ...,
+    method: Method = ...,
     order: Order = ...,
     rel_step: ArrayLike | None = ...,
     abs_step: ArrayLike | None = ...,
@@ -77,6 +83,7 @@ def hessian(
     x0: ArrayLike,
     *,
     jac: Jac = None,
+    method: Method = "fd",
     order: Order = 4,
     rel_step: ArrayLike | None = None,
     abs_step: ArrayLike | None = None,
@@ -104,6 +111,9 @@ def hessian(
     jac : callable, native function or True, optional
         Gradient, ``jac(x, *args, **kwargs) -> (n,)``; True where `fun` returns (f, g). The Hessian is then formed
         from differences of gradients.
+    method : {"fd", "cs"}
+        Finite differences, or complex steps: `fun`, or `jac` where it is given, is then called with complex arrays and
+        must be an analytic Python function; it is refused where it is not.
     order : {1, 2, 4, 6, 8, "auto"}
         Order of the error in the step; "auto" is 6 where the noise of `fun` is at rounding level, else 4.
     rel_step, abs_step : float or array_like, shape (n,), optional
@@ -151,6 +161,8 @@ def hessian(
     1 + 2n max(1/2, m/2) of `jac`. The search for steps adds 6 evaluations for the noise of `fun` and some 8 a
     coordinate, from gradients about 20 in all for most functions; the result says how they were spent. The pair
     formula is in the module `hessfast.stencils`, the searches in `hessfast.ladder` and `hessfast.gradientsearch`.
+    Complex steps cost n² + 3n evaluations of `fun` and about 8 a coordinate for the search, or n + 6 of `jac`; the
+    formulas are in `hessfast.complexstep`. Five of them, at least, see whether the function is analytic.
     Memory beside `fun`'s own: 8n² bytes, four times that with error bars, and one tile.
 
     References
@@ -170,13 +182,18 @@ def hessian(
     """
     order = checked_order(order, (*ORDERS, "auto"))
     noise = noise_given(noise)
+    if method not in ("fd", "cs"):
+        raise ValueError(f'method: must be "fd" or "cs", got {method!r}')
     with bind(
         fun, x0, jac=jac, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
     ) as problem:
         _check_out(out, problem.axes.size)
         lower, upper = box(bounds, problem.x)
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
-        if problem.jac:
+        if method == "cs":
+            _check_complex(problem, order, step, noise, workers)
+            result = _from_complex(problem, step, lower, upper)
+        elif problem.jac:
             result = _from_gradients(problem, order, step, noise, lower, upper)
         else:
             result = _from_values(problem, order, step, noise, lower, upper)
@@ -185,6 +202,22 @@ def hessian(
         out[...] = result.hess
         result = result.with_hess(out)
     return result if full_output else result.hess
+
+
+def _check_complex(
+    problem: Problem, order: Order, step: Array | None, noise: float | None, workers: int | None
+) -> None:
+    """Refuse what complex steps have no use for."""
+    if order not in (4, "auto"):
+        raise ValueError(f'order: method "cs" has order 4, got {order!r}')
+    if noise is not None:
+        raise ValueError('noise: method "cs" measures its own')
+    if workers is not None:
+        raise TypeError('workers: method "cs" calls a Python function')
+    if step is not None and problem.jac:
+        raise ValueError('rel_step, abs_step: method "cs" takes no step from gradients; it is 2^-664')
+    if step is not None and (step < 0).any():
+        raise ValueError('rel_step, abs_step: method "cs" has no one-sided stencils for a negative step')
 
 
 def _check_out(out: NDArray[np.float64] | None, m: int) -> None:
@@ -255,6 +288,41 @@ def _from_gradients(
         raise ValueError("jac: is not finite at x0")
     G = jacobian(gradient, g0, step, chosen, ~one_sided)
     return _result(problem, f0, Found(g0, 0.5 * (G + G.T), step, one_sided, chosen, np.nan), "gradient")
+
+
+def _from_complex(problem: Problem, step: Array | None, lower: Array, upper: Array) -> HessianResult:
+    """Take imaginary steps from the gradient where there is one, else from the values of f."""
+    axes = problem.axes
+    room = room_inside(problem.x[axes], lower[axes], upper[axes])
+    if problem.jac:
+        evaluator = complex_twin(problem.jac.evaluator, "jac")
+        f0 = value_at(problem.fun) if problem.fun else np.nan
+        columns = from_gradient(evaluator, axes, room)
+    else:
+        assert problem.fun is not None
+        evaluator = complex_twin(problem.fun.evaluator, "fun")
+        if step is not None:
+            Plan.make(problem.x, axes, step, stencil(4))  # refuses steps that vanish or overflow
+        search = ComplexSearch(evaluator, axes, room)
+        f0 = search.f0
+        columns = search.run(step)
+    given = step is not None
+    found = Found(
+        columns.jac,
+        columns.hess,
+        columns.step,
+        np.zeros(axes.size, dtype=np.bool_),
+        4,
+        columns.noise,
+        None if given else EvaluationCounts(**columns.spent),
+        None if given else columns.jac_error,
+        None if given else columns.truncation_error,
+        None if given else columns.condition_error,
+    )
+    result = _result(problem, f0, found, evaluator.lane)
+    if problem.jac:
+        return replace(result, njev=evaluator.nfev)
+    return replace(result, nfev=evaluator.nfev)
 
 
 def _result(problem: Problem, f0: float, found: Found, lane: str) -> HessianResult:

@@ -168,13 +168,13 @@ class NativeEvaluator(Evaluator):
         gradient: bool,
     ) -> None:
         super().__init__(x, wall, gradient)
-        self._function = function
+        self.function = function
         self._width = self.n if gradient else 1
         self._slice = 1
         self._bind(function.refill)
 
     def _bind(self, refill: bool) -> None:
-        function = self._function
+        function = self.function
         self._flag: NDArray[np.int64] | None = None
         if function.callback is not None:
             block = njit.block(function.callback, function.args)
@@ -186,7 +186,7 @@ class NativeEvaluator(Evaluator):
         self._refill = refill
 
     def fork(self) -> NativeEvaluator:
-        made = NativeEvaluator(self._function, self.x, self.wall, self.gradient)
+        made = NativeEvaluator(self.function, self.x, self.wall, self.gradient)
         if self._refill and not made._refill:
             made._bind(True)
         made.seconds = self.seconds
@@ -269,7 +269,7 @@ class NativeEvaluator(Evaluator):
 
     def _again(self, point: NDArray[np.float64]) -> Any:
         """Call a numba function through Python where its compiled callback caught an exception."""
-        function = self._function
+        function = self.function
         assert self._flag is not None
         self._flag[0] = 0
         self.nfev += 1
@@ -298,13 +298,13 @@ class PythonEvaluator(Evaluator):
         gradient: bool,
     ) -> None:
         super().__init__(x, wall, gradient)
-        self._function = function
+        self.function = function
         part = function.part
         convert = real_number if part is None else lambda result: real_number(_element(result, part))
         self._call = _core.PythonCall(function.call, function.args, function.kwargs, convert, wall)
 
     def fork(self) -> PythonEvaluator:
-        made = PythonEvaluator(self._function, self.x, self.wall, self.gradient)
+        made = PythonEvaluator(self.function, self.x, self.wall, self.gradient)
         made.seconds = self.seconds
         return made
 
@@ -345,7 +345,7 @@ class PythonEvaluator(Evaluator):
         return self._result(point, point)
 
     def _result(self, given: NDArray[np.float64], point: NDArray[np.float64]) -> Any:
-        function = self._function
+        function = self.function
         self.nfev += 1
         try:
             result = function.call(given, *function.args, **function.kwargs)
@@ -371,13 +371,13 @@ class BatchedEvaluator(Evaluator):
         gradient: bool,
     ) -> None:
         super().__init__(x, wall, gradient)
-        self._function = function
+        self.function = function
         # Measured: blocks beyond the L2 cache cost 3-7 times as much in f itself, tiny ones the price of a call.
         self.block = max(16, _BLOCK_BYTES // (8 * self.n))
         self._memory = np.empty(0)
 
     def fork(self) -> BatchedEvaluator:
-        made = BatchedEvaluator(self._function, self.x, self.wall, self.gradient)
+        made = BatchedEvaluator(self.function, self.x, self.wall, self.gradient)
         made.seconds = self.seconds
         return made
 
@@ -430,7 +430,7 @@ class BatchedEvaluator(Evaluator):
 
     def _at(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
         columns = block.shape[1]
-        function = self._function
+        function = self.function
         first = block[:, 0].copy()
         ordinal = self.nfev
         self.nfev += columns

@@ -1,0 +1,297 @@
+"""Hessians from complex points: accuracy, counts, bars, and the refusal of functions that are not analytic."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+from problems import problems
+
+from hessfast import hessian
+
+
+class Counted:
+    """A function that counts its calls."""
+
+    def __init__(self, fun):
+        self.fun, self.calls = fun, 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return self.fun(x)
+
+
+def log_sum_exp(x):
+    z = A @ x
+    top = z[np.argmax(z.real)]
+    return top + np.log(np.sum(np.exp(z - top)))
+
+
+def log_sum_exp_gradient(x):
+    z = A @ x
+    e = np.exp(z - z[np.argmax(z.real)])
+    return A.T @ (e / e.sum())
+
+
+A = np.cos(np.outer(np.arange(1, 10), np.arange(1, 6)) ** 2)
+X0 = np.array([0.3, -0.7, 1.9, 0.5, -0.1])
+
+
+def exact(x):
+    e = np.exp(A @ x - (A @ x).max())
+    w = e / e.sum()
+    return A.T @ (np.diag(w) - np.outer(w, w)) @ A
+
+
+# ---- accuracy on the problem set
+
+
+@cache
+def outcomes(name):
+    """(problem, scaled error, evaluations, share inside the bars, overestimate, lost, share of the gradient inside)."""
+    rows = []
+    for p in problems():
+        if p.noise or p.n > 60 or not p.analytic or (p.bounds is not None and name == "fun"):
+            continue
+        f = Counted(p.fun if name == "fun" else p.grad_fun)
+        with np.errstate(all="ignore"):
+            result = hessian(
+                *((f, p.x0) if name == "fun" else (None, p.x0)),
+                jac=None if name == "fun" else f,
+                method="cs",
+                full_output=True,
+            )
+        count = result.nfev if name == "fun" else result.njev
+        assert count == f.calls == sum(result.evaluations)
+        error = np.abs(result.hess - p.hess)
+        wrong = error > 0
+        over = np.median(result.hess_error[wrong] / error[wrong]) if wrong.any() else np.nan
+        inside = np.mean(error <= result.hess_error)
+        gradient = np.mean(np.abs(result.jac - p.grad) <= result.jac_error)
+        rows.append((p, p.scaled_error(result.hess), f.calls, inside, over, p.lost(result.hess), gradient))
+    return rows
+
+
+def test_complex_gradients_are_right_to_rounding():
+    rows = outcomes("jac")
+    assert len(rows) > 140
+    assert np.median([row[1] for row in rows]) <= 1e-15
+    assert np.quantile([row[1] for row in rows], 0.95) <= 1e-14
+    assert np.median([row[2] - row[0].n for row in rows]) <= 6
+
+
+def test_complex_values_reach_their_goal():
+    rows = outcomes("fun")
+    assert len(rows) > 140
+    assert np.median([row[1] for row in rows]) <= 5e-13
+    assert np.quantile([row[1] for row in rows], 0.95) <= 1e-11
+    assert max(row[1] for row in rows) <= 1e-8
+    beyond = [(row[2] - row[0].n ** 2 - row[0].n - 5) / row[0].n for row in rows]
+    assert np.median(beyond) <= 12
+
+
+@pytest.mark.parametrize("name", ["fun", "jac"])
+def test_bars_cover_the_errors(name):
+    rows = outcomes(name)
+    assert np.mean([row[3] for row in rows]) >= 0.99
+    assert np.average([row[3] for row in rows], weights=[row[0].n ** 2 for row in rows]) >= 0.99
+    assert np.nanmedian([row[4] for row in rows]) <= 15
+    assert np.mean([row[6] for row in rows]) >= 0.97
+
+
+@pytest.mark.parametrize("name", ["fun", "jac"])
+def test_no_entry_is_lost(name):
+    assert [row[0].name for row in outcomes(name) if row[5]] == []
+
+
+# ---- what a result means
+
+
+@pytest.mark.parametrize("options", [{"fun": log_sum_exp}, {"jac": log_sum_exp_gradient}], ids=["fun", "jac"])
+def test_batched_and_single_points_agree(options):
+    name, f = next(iter(options.items()))
+
+    def columns(points):
+        return np.stack([np.asarray(f(x)) for x in points.T], axis=-1)
+
+    single = hessian(options.get("fun"), X0, jac=options.get("jac"), method="cs")
+    batched = hessian(
+        columns if name == "fun" else None, X0, jac=columns if name == "jac" else None, method="cs", vectorized=True
+    )
+    assert np.array_equal(single, batched)
+    np.testing.assert_allclose(single, exact(X0), atol=1e-12)
+
+
+def test_the_steps_found_repeat_the_hessian_bit_for_bit():
+    first = hessian(log_sum_exp, X0, method="cs", full_output=True)
+    f = Counted(log_sum_exp)
+    again = hessian(f, X0, method="cs", abs_step=first.step, full_output=True)
+    assert np.array_equal(first.hess, again.hess)
+    assert again.nfev == f.calls == 5**2 + 3 * 5 + 5
+    assert again.hess_error is None
+
+
+@pytest.mark.parametrize("order", [4])
+def test_halving_the_step_divides_the_error_of_a_pair_by_sixteen(order):
+    errors = [np.abs(hessian(log_sum_exp, X0, method="cs", abs_step=h) - exact(X0)) for h in (0.25, 0.125)]
+    pairs = np.tril_indices(5, -1)
+    assert np.log2(np.linalg.norm(errors[0][pairs]) / np.linalg.norm(errors[1][pairs])) == pytest.approx(order, abs=0.3)
+
+
+def test_the_gradient_beside_the_value():
+    result = hessian(log_sum_exp, X0, method="cs", full_output=True)
+    assert result.fun == log_sum_exp(X0)
+    np.testing.assert_allclose(result.jac, log_sum_exp_gradient(X0), atol=1e-13)
+    assert (np.abs(result.jac - log_sum_exp_gradient(X0)) <= result.jac_error).all()
+    assert result.lane == "python"
+
+
+def test_fun_returns_both():
+    both = hessian(lambda x: (log_sum_exp(x), log_sum_exp_gradient(x)), X0, jac=True, method="cs", full_output=True)
+    np.testing.assert_allclose(both.hess, exact(X0), atol=1e-15)
+    assert both.fun == log_sum_exp(X0)
+
+
+def test_mask_and_arguments():
+    def fun(x, power, *, shift):
+        return np.sum((x - shift) ** power) + x[0] * x[2]
+
+    H = hessian(fun, [1.0, 2.0, 3.0], method="cs", args=(4,), kwargs={"shift": 0.5}, mask=[True, False, True])
+    np.testing.assert_allclose(H, [[3.0, 1.0], [1.0, 75.0]], rtol=1e-12)
+
+
+def test_a_large_third_derivative_beside_a_rounded_coordinate():
+    # 1 + h is rounded coarser than 1 - h: with unequal steps the slope must still cancel.
+    x = np.array([np.nextafter(1.0, 0.0)])
+    H = hessian(lambda z: 1e8 * z[0] + np.sin(z[0]), x, method="cs")
+    assert H[0, 0] == pytest.approx(-np.sin(x[0]), rel=1e-4)
+
+
+# ---- is f analytic?
+
+ANALYTIC = {
+    "exp": lambda x: np.exp(x).sum(),
+    "quadratic form": lambda x: x @ (A[:5] @ x),
+    "shifted log-sum-exp": log_sum_exp,
+    "maximum squared": lambda x: np.sum(np.maximum(x, 0) ** 2),
+    "where": lambda x: np.sum(np.where(x > 0, x**3, x**2)),
+    "square root": lambda x: np.sqrt(3.0 + x).sum(),
+    "trigonometric": lambda x: np.sum(np.sin(x) * np.cos(2 * x)) + np.tanh(x[0] * x[1]),
+    "polynomial in Python": lambda x: x[0] ** 2 * x[1] + 3 * x[2] ** 4,
+    "reciprocal": lambda x: np.sum(1 / (1 + x * x)),
+}
+REFUSED = {
+    "absolute value": (lambda x: np.abs(x).sum(), "returned float64 at a complex point"),
+    "norm beside an analytic part": (lambda x: np.linalg.norm(x) + x.sum(), "imaginary part .* not its derivative"),
+    "vdot": (lambda x: np.vdot(x, x), "imaginary part .* not its derivative"),
+    "conjugate": (lambda x: np.sum(np.conj(x) ** 3), "imaginary part .* not its derivative"),
+    "real part": (lambda x: np.sum(x.real**2), "returned float64 at a complex point"),
+    "float": (lambda x: float(x[0]) ** 2, "(raised TypeError|discards imaginary parts)"),
+    "math.exp": (lambda x: math.exp(x[0]) + x[1], "(raised TypeError|discards imaginary parts)"),
+    "arctan2": (lambda x: np.arctan2(x[0], x[1]), "raised TypeError"),
+    "a real work array": (lambda x: _squares(x).sum() + 0j, "discards imaginary parts"),
+}
+
+
+def _squares(x):
+    work = np.empty(x.size)
+    work[:] = x**2
+    return work
+
+
+@pytest.mark.parametrize("name", ANALYTIC)
+def test_an_analytic_function_is_accepted(name):
+    f = ANALYTIC[name]
+    H = hessian(f, X0, method="cs")
+    reference = hessian(f, X0, order=6)
+    np.testing.assert_allclose(H, reference, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_function_that_is_not_analytic_is_refused_by_the_test_that_failed(name):
+    f, reason = REFUSED[name]
+    with pytest.raises(ValueError, match=f"method: .*analytic.*{reason}"):
+        hessian(f, X0, method="cs")
+
+
+def test_a_modulus_without_slope_is_refused_by_its_growth():
+    # At x = 0 the first derivatives of |z|^2 all vanish, and the imaginary part agrees with them.
+    with pytest.raises(ValueError, match=r"grows like h\^2 beside x0\[1\]"):
+        hessian(lambda x: x[0] ** 2 + (x[1] * np.conj(x[1])) + np.exp(x[2]), [1.0, 0.0, 0.5], method="cs")
+
+
+def test_a_gradient_that_is_not_analytic_is_refused():
+    with pytest.raises(ValueError, match="method: .*jac.*not its derivative"):
+        hessian(None, X0, jac=lambda x: x + np.conj(x) * 0.5, method="cs")
+
+
+# ---- bounds, walls, misuse
+
+
+def test_bounds_hold_for_the_real_parts():
+    x = np.array([0.3, 0.7])
+    bounds = (x - np.array([1e-3, 1e-2]), x + 1.0)
+    seen = []
+
+    def fun(z):
+        seen.append(z.real.copy())
+        return np.exp(z[0] * z[1])
+
+    H = hessian(fun, x, method="cs", bounds=bounds)
+    points = np.array(seen)
+    assert ((points >= bounds[0]) & (points <= bounds[1])).all()
+    e = np.exp(0.21)
+    np.testing.assert_allclose(H, [[0.49 * e, 1.21 * e], [1.21 * e, 0.09 * e]], rtol=1e-9)
+
+
+def test_a_gradient_needs_no_room():
+    seen = []
+
+    def jac(z):
+        seen.append(z.real.copy())
+        return z**2 + z.sum()
+
+    H = hessian(None, [0.0, 1.0], jac=jac, method="cs", bounds=(0.0, 1.0))
+    assert np.array_equal(H, [[1.0, 1.0], [1.0, 3.0]])
+    assert ((np.array(seen) >= 0.0) & (np.array(seen) <= 1.0)).all()
+
+
+def test_an_edge_is_refused():
+    with pytest.raises(ValueError, match=r"bounds: .*both sides of x0\[0\]"):
+        hessian(lambda z: np.sum(z**3), [0.0, 1.0], method="cs", bounds=(0.0, 5.0))
+
+
+def test_a_wall_shortens_the_steps():
+    def fun(z):
+        return np.sum(np.log(z)) + z[0] * z[1] if (z.real > 0).all() else np.nan
+
+    x = np.array([1e-5, 1.0])
+    np.testing.assert_allclose(hessian(fun, [1e-5, 1.0], method="cs"), np.diag(-(x**-2.0)) + 1 - np.eye(2), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"order": 6}, ValueError, "order"),
+        ({"noise": 1e-3}, ValueError, "noise"),
+        ({"workers": 2}, TypeError, "workers"),
+        ({"abs_step": -0.1}, ValueError, "abs_step"),
+        ({"method": "complex"}, ValueError, "method"),
+        ({"bounds": (-1.0, 2.0), "abs_step": 5.0}, ValueError, "step"),
+    ],
+)
+def test_misuse_names_the_argument(options, kind, message):
+    with pytest.raises(kind, match=message):
+        hessian(log_sum_exp, X0, **{"method": "cs", **options})
+
+
+def test_a_native_function_is_refused_by_name():
+    numba = pytest.importorskip("numba")
+    f = numba.njit(lambda x: x[0] ** 2 + x[1])
+    with pytest.raises(TypeError, match="method: .*fun is native"):
+        hessian(f, [1.0, 2.0], method="cs")
+
+
+def test_not_finite_at_x0():
+    with pytest.raises(ValueError, match="fun: is not finite at x0"):
+        hessian(lambda x: np.log(x).sum() * np.inf, [1.5, 2.0], method="cs")

@@ -11,6 +11,7 @@ import hessfast
 
 SOURCE = Path(hessfast.__file__).parent
 FLOORS = [
+    {"listing"},
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"noise", "picture", "functions", "quadratic", "vectors"},
     {"jacobian", "ladder", "lanes", "symmetric"},

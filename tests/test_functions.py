@@ -106,6 +106,8 @@ def test_native_function_takes_no_args():
 
 def test_native_refuses_what_is_not_native():
     with pytest.raises(TypeError, match="no native function"):
+        native("lse")
+    with pytest.raises(TypeError, match="needs no wrapper"):
         native(np.sum)
     with pytest.raises(TypeError, match="signature"):
         native(1234)

@@ -112,3 +112,23 @@ def test_explicit_writable_signature_still_runs():
         return x[0] * x[1]
 
     np.testing.assert_allclose(hessian(f, [1.0, 2.0]), [[0.0, 1.0], [1.0, 0.0]], atol=1e-8)
+
+
+def test_too_few_args_are_named():
+    @njit
+    def f(x, scale):
+        return scale * x[0] ** 2
+
+    with pytest.raises(TypeError, match=r"args: f\(x, \*args\): missing a required argument: 'scale'"):
+        hessian(f, np.ones(2))
+
+
+def test_the_reason_numba_gives_stands_alone():
+    @njit
+    def f(x):
+        return x.nothing
+
+    with pytest.raises(TypeError, match="Unknown attribute 'nothing'") as caught:
+        hessian(f, np.ones(2))
+    assert "hessfast" not in str(caught.value)
+    assert "pipeline" not in str(caught.value)

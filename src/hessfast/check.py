@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hessfast import noise as noise_level
 from hessfast.differences import value_at
 from hessfast.hessian import hessian
+from hessfast.listing import Listed
 from hessfast.problem import Fun, Jac, bind, box
 from hessfast.results import HessianResult
 from hessfast.steps import make_axes
@@ -38,8 +39,8 @@ class WrongEntry:
     """Error bar of `found`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class HessianCheck:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class HessianCheck(Listed):
     """
     What a check of a Hessian found.
 

@@ -95,7 +95,7 @@ def minimize_taylor(
     -------
     scipy.optimize.OptimizeResult
         With, beside SciPy's fields, `step_length` and `certificate` (a `StepStatus`) of the last step and
-        `certificates`, how many steps each status had.
+        `certificates`, how many steps each status had, by its value.
 
     Notes
     -----
@@ -207,7 +207,7 @@ class _Descent:
     shown: StepResult | None = None
     latest: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST_BB2))
     threshold: float = THRESHOLD
-    certificates: dict[StepStatus, int] = field(default_factory=dict)
+    certificates: dict[str, int] = field(default_factory=lambda: {status.value: 0 for status in StepStatus})
     certificate: StepStatus = StepStatus.FLAT
     nit: int = 0
 
@@ -307,7 +307,7 @@ class _Descent:
                 self.latest.append(length * float(self.g @ y) / yy)
         self.x, self.f, self.g, self.length = x, f, g, length
         self.reference.append(f)
-        self.certificates[self.certificate] = self.certificates.get(self.certificate, 0) + 1
+        self.certificates[self.certificate.value] += 1
         self.nit += 1
         return True
 

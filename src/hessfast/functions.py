@@ -7,6 +7,7 @@ takes points as columns; a Python function takes one point.
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -113,6 +114,10 @@ def native(obj: object, *, signature: str | None = None, data: Any = None, keepa
     """
     found = _native(obj, signature)
     if found is None:
+        if callable(obj):
+            raise TypeError(
+                f"obj: {type(obj).__name__} needs no wrapper: pass it as fun or jac itself, numba functions too"
+            )
         raise TypeError(
             f"obj: {type(obj).__name__} is no native function; pass an address with its signature, a PyCapsule, a "
             "ctypes or cffi function, a numba cfunc or a scipy.LowLevelCallable"
@@ -348,7 +353,8 @@ def real_number(result: Any) -> float:
     """
     shape = getattr(result, "shape", ())
     if shape != ():
-        raise ValueError(f"fun: must return one real number, returned an array of shape {tuple(shape)}")
+        element = "; return its element" if math.prod(shape) == 1 else ""
+        raise ValueError(f"fun: must return one real number, returned an array of shape {tuple(shape)}{element}")
     if isinstance(result, (complex, np.complexfloating)) or getattr(result, "dtype", None) in _COMPLEX:
         raise TypeError(f"fun: must return one real number, returned a complex one: {result!r}")
     if isinstance(result, (str, bytes)) or not hasattr(type(result), "__float__"):

@@ -200,11 +200,25 @@ def _compile(dispatcher: Any, args_type: Any, gradient: bool, part: int | None) 
         try:
             return _compile_for(dispatcher, args_type, gradient, part, readonly=False)
         except NumbaError as error:
-            name = dispatcher.py_func.__name__
+            _check_number(dispatcher, 0 if args_type is None else len(args_type))
             raise TypeError(
-                f"{'jac' if gradient else 'fun'}: numba cannot compile {name} as a function of a float64 array that "
-                f"returns {'its gradient' if gradient else 'one real number'}: {error}"
+                f"{'jac' if gradient else 'fun'}: numba cannot compile {dispatcher.py_func.__name__} as a function of "
+                f"a float64 array that returns {'its gradient' if gradient else 'one real number'}: {_reason(error)}"
             ) from error
+
+
+def _check_number(dispatcher: Any, args: int) -> None:
+    """Refuse args that are too few or too many for f."""
+    try:
+        inspect.signature(dispatcher.py_func).bind(*range(1 + args))
+    except TypeError as error:
+        raise TypeError(f"args: {dispatcher.py_func.__name__}(x, *args): {error}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return what numba found wrong, without the way there, which names our wrappers."""
+    lines = str(error).partition("\nDuring: ")[0].splitlines()
+    return "\n".join(line for line in lines if not line.startswith("Failed in nopython mode pipeline")).strip()
 
 
 def _compile_for(dispatcher: Any, args_type: Any, gradient: bool, part: int | None, *, readonly: bool) -> Callback:

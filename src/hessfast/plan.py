@@ -59,7 +59,7 @@ class Plan:
         if bad.any():
             i = int(np.flatnonzero(bad)[0])
             what = "overflows" if not np.isfinite(nodes[i]).all() else "vanishes against"
-            raise ValueError(f"step: {step[i]!r} {what} x[{axes[i]}] = {origin[i, 0]!r}")
+            raise ValueError(f"step: {step[i]} {what} x[{axes[i]}] = {origin[i, 0]}")
         return cls(x, axes, step, stencil, nodes, steps_taken)
 
     @property

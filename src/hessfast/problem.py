@@ -171,7 +171,10 @@ def box(bounds: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         pair = bounds.lb, bounds.ub
     elif not isinstance(bounds, tuple):
-        raise TypeError(f"bounds: must have lb and ub, or be a tuple (lb, ub); got {type(bounds).__name__}")
+        raise TypeError(
+            "bounds: must have lb and ub, as scipy.optimize.Bounds has, or be a tuple (lb, ub); "
+            f"got {type(bounds).__name__}"
+        )
     elif len(bounds) != 2:
         raise ValueError(f"bounds: a tuple must be (lb, ub), got {len(bounds)} elements")
     elif x.size == 2 and all(isinstance(side, (list, tuple)) and len(side) == 2 for side in bounds):
@@ -190,7 +193,7 @@ def box(bounds: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     outside = ~((lower <= x) & (x <= upper))
     if outside.any():
         i = int(np.argmax(outside))
-        raise ValueError(f"bounds: x0[{i}] = {x[i]!r} is not within [{lower[i]!r}, {upper[i]!r}]")
+        raise ValueError(f"bounds: x0[{i}] = {x[i]} is not within [{lower[i]}, {upper[i]}]")
     return lower, upper
 
 
@@ -213,7 +216,7 @@ def check_room(
     if tight.any():
         i = int(axes[np.argmax(tight)])
         raise ValueError(
-            f"bounds: [{lower[i]!r}, {upper[i]!r}] leaves no room for a stencil at x0[{i}] = {x[i]!r}; "
+            f"bounds: [{lower[i]}, {upper[i]}] leaves no room for a stencil at x0[{i}] = {x[i]}; "
             "leave that coordinate out by mask"
         )
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.listing import Listed
+
 __all__ = [
     "AxisDerivatives",
     "CurvatureResult",
@@ -50,8 +52,8 @@ class EvaluationCounts(NamedTuple):
     """Pairs taken to the next order to check the error bars."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AxisDerivatives:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AxisDerivatives(Listed):
     """
     A derivative along each coordinate, with error bars.
 
@@ -114,8 +116,8 @@ class StandardErrors(NamedTuple):
     error: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class HessianResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class HessianResult(Listed):
     """
     A Hessian and what was learnt with it.
 
@@ -265,8 +267,8 @@ _CURVATURE_MESSAGES = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CurvatureResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CurvatureResult(Listed):
     """
     The curvature vᵀHv along a direction with its error bar.
 
@@ -342,8 +344,8 @@ class TaylorTerms(NamedTuple):
     """step_length² gᵀHg / 2: the correction."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StepResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StepResult(Listed):
     """
     The step length along -g with its certificate.
 

@@ -217,6 +217,10 @@ class TaylorModel:
         value = self.f0 + self.g @ s + 0.5 * (s * self._matrix.product(s)).sum(axis=0)
         return value if value.ndim else float(value)
 
+    def __call__(self, x: npt.ArrayLike) -> Any:
+        """Evaluate the model, as `model` does."""
+        return self.model(x)
+
     def terms(self, step_length: npt.ArrayLike) -> TaylorTerms:
         """
         Return the terms of the model at x0 - step_length g; they sum to `along(step_length)`.

@@ -1,0 +1,43 @@
+"""How results print: one field a line, as those of SciPy do."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Listed"]
+
+WIDTH = 78
+
+
+class Listed:
+    """A dataclass that prints its message and its fields, one a line, long arrays abridged."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        lines = [("message", getattr(self, "message", None))]
+        lines += [(field.name, getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
+        margin = max(len(name) for name, _ in lines)
+        with np.printoptions(linewidth=WIDTH - margin - 2, threshold=16, edgeitems=2, formatter={"object": _plain}):
+            texts = [(name, _plain(value)) for name, value in lines if value is not None]
+        below = "\n" + (margin + 2) * " "  # where the further lines of an array stand
+        return "\n".join(f"{name:>{margin}}: " + text.replace("\n", below) for name, text in texts)
+
+
+def _plain(value: Any) -> str:
+    """Spell a value for reading: statuses by their word, records on one line, numbers in ten digits."""
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    if isinstance(value, Listed):
+        return f"a {type(value).__name__}"
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in zip(value._fields, value, strict=True))
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_plain, value))})"
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.10g}"
+    return str(value)

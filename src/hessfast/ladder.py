@@ -177,6 +177,9 @@ class Ladder:
         self.gain = 2.0**self.power - 1.0
         reach = max(map(abs, formula.nodes)) * axis.unit
         size = abs(axis.x) or 1.0
+        self._ranked: tuple[NoiseModel, int] | None = None
+        self._best: int | None = None
+        self._top: int | None = None
         self._caps = (math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach)) + 3)
 
     def step(self, k: int) -> float:
@@ -197,6 +200,7 @@ class Ladder:
                 h = self.step(k)
                 yield from self.axis.ask([t * h for t in self.formula.nodes])
                 self.rungs[k] = self._evaluate(h)
+                self._ranked = None
 
     def _evaluate(self, h: float) -> Rung | None:
         """Apply the formula to the known values; None where one of them is not finite."""
@@ -280,7 +284,8 @@ class Ladder:
 
     def best(self) -> int | None:
         """Return the rung of least error; None where none is of use."""
-        return min((k for k in self.rungs if self.seen(k)), key=self.error, default=None)
+        self._rank()
+        return self._best
 
     def settle(self, k: int) -> Request:
         """Visit rung k, go down from walls and from visible truncation, and stay at the rung of least error.
@@ -319,8 +324,19 @@ class Ladder:
             rungs //= 2
 
     def top(self) -> int:
-        """Return the highest rung of use."""
-        return max(k for k in self.rungs if self.seen(k))
+        """Return the highest rung of use; there is one."""
+        self._rank()
+        assert self._top is not None
+        return self._top
+
+    def _rank(self) -> None:
+        """Rank the rungs again where one was added or doubted, or the noise is known better; asked for far more often."""
+        noise, doubts = self.axis.noise, len(self.doubt)
+        if self._ranked is None or self._ranked[0] is not noise or self._ranked[1] != doubts:
+            useful = [k for k in self.rungs if self.seen(k)]
+            self._best = min(useful, key=self.error, default=None)
+            self._top = max(useful, default=None)
+            self._ranked = noise, doubts
 
     def cap(self, k: int) -> int:
         """Return the highest rung to try, seen from rung k: nodes within |x|, or farther while D has few digits yet."""

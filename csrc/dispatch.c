@@ -1,4 +1,4 @@
-/* One choice among the SIMD levels that were built, by what the processor says of itself. */
+/* What was built, and one choice among its SIMD levels by what the processor says of itself. */
 #include <string.h>
 
 #include "hessfast.h"
@@ -6,13 +6,16 @@
 #define DECLARE(level)                                                                                               \
     void hf_quadform_##level(const hf_triangle *, const double *, size_t, size_t, hf_sums *);                        \
     void hf_quadform_sized_##level(const hf_triangle *, const double *, size_t, size_t, hf_sums *);                  \
-    void hf_quadform_stack_##level(const hf_triangle *, size_t, ptrdiff_t, const double *, double *);                   \
-    void hf_quadform_vectors_##level(const hf_triangle *, size_t, const double *, size_t, size_t, size_t, hf_sums *); \
-    void hf_quadform_compensated_##level(const hf_triangle *, const double *, size_t, size_t, hf_twofold *);
+    void hf_quadform_stack_##level(const hf_triangle *, size_t, ptrdiff_t, const double *, double *);                \
+    void hf_quadform_vectors_##level(const hf_triangle *, size_t, const double *, size_t, size_t, size_t,            \
+                                     hf_sums *);                                                                     \
+    void hf_quadform_compensated_##level(const hf_triangle *, const double *, size_t, size_t, hf_twofold *);         \
+    void hf_symmetrize_##level(size_t, size_t, double *, size_t);                                                    \
+    double hf_read_##level(size_t, const double *);
 
 #define KERNELS(level)                                                                                               \
     {hf_quadform_##level, hf_quadform_sized_##level, hf_quadform_stack_##level, hf_quadform_vectors_##level,         \
-     hf_quadform_compensated_##level}
+     hf_quadform_compensated_##level, hf_symmetrize_##level, hf_read_##level}
 
 DECLARE(baseline)
 #ifdef HF_HAVE_V3
@@ -56,3 +59,11 @@ hf_simd_status hf_choose_simd(const char *level, hf_kernels *kernels, const char
     }
     return HF_SIMD_UNKNOWN;
 }
+
+const char *hf_simd_name(size_t l)
+{
+    return l < sizeof LEVELS / sizeof *LEVELS ? LEVELS[l].name : NULL;
+}
+
+const char *hf_compiler(void) { return HF_COMPILER; }
+const char *hf_compiler_options(void) { return HF_COMPILER_OPTIONS; }

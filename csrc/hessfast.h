@@ -160,6 +160,11 @@ typedef struct {
                              size_t blocks_ld, hf_sums *block);
     /* Blocks of g'Hg summed as in twice the precision; NaN where the sum overflows or meets inf. */
     void (*quadform_compensated)(const hf_triangle *H, const double *g, size_t first, size_t last, hf_twofold *block);
+    /* Average rows first .. last-1 of G with the columns that mirror them, left of the diagonal: G becomes symmetric
+     * once every row was done, in any order and by any thread. G (>= last, ld) */
+    void (*symmetrize)(size_t first, size_t last, double *G, size_t ld);
+    /* The sum of x (n) in no promised order: reads memory as fast as one thread can. */
+    double (*read)(size_t n, const double *x);
 } hf_kernels;
 
 typedef enum { HF_SIMD_OK, HF_SIMD_UNKNOWN, HF_SIMD_UNSUPPORTED } hf_simd_status;
@@ -167,6 +172,13 @@ typedef enum { HF_SIMD_OK, HF_SIMD_UNKNOWN, HF_SIMD_UNSUPPORTED } hf_simd_status
 /* The kernels of the level called `level`, or of the best one that this processor has where it is NULL or "".
  * UNKNOWN: no such level was built; UNSUPPORTED: this processor lacks it. `name` receives the level's name. */
 hf_simd_status hf_choose_simd(const char *level, hf_kernels *kernels, const char **name);
+
+/* The name of built level number l, best first; NULL beyond the last. */
+const char *hf_simd_name(size_t l);
+
+/* The compiler that built this library, and with what options. */
+const char *hf_compiler(void);
+const char *hf_compiler_options(void);
 
 /* ---- Vectors of any length -----------------------------------------------------------------------------------------
  *

@@ -14,8 +14,11 @@ void PLAIN(hf_quadform_compensated)(const hf_triangle *, const double *, size_t,
 
 enum { BLOCKS = 9, LEVELS = 3 };
 
-static hf_kernels level[LEVELS] = {{PLAIN(hf_quadform), PLAIN(hf_quadform_sized), PLAIN(hf_quadform_stack),
-                                    PLAIN(hf_quadform_vectors), PLAIN(hf_quadform_compensated)}};
+static hf_kernels level[LEVELS] = {{.quadform = PLAIN(hf_quadform),
+                                    .quadform_sized = PLAIN(hf_quadform_sized),
+                                    .quadform_stack = PLAIN(hf_quadform_stack),
+                                    .quadform_vectors = PLAIN(hf_quadform_vectors),
+                                    .quadform_compensated = PLAIN(hf_quadform_compensated)}};
 static size_t levels = 1;
 
 static double next(uint64_t *state)
@@ -28,7 +31,7 @@ static double next(uint64_t *state)
 static hf_triangle matrix(size_t n, size_t ld, int upper, int packed, int single)
 {
     const size_t length = packed ? n * (n + 1) / 2 : n ? (n - 1) * ld + n : 0;
-    double *H = malloc((length + 1) * sizeof *H) ;
+    double *H = malloc((length + 1) * sizeof *H);
     uint64_t state = n;
     size_t row_start = 0;
     for (size_t q = 0; q < length; q++) H[q] = NAN;

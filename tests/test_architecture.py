@@ -13,7 +13,7 @@ SOURCE = Path(hessfast.__file__).parent
 FLOORS = [
     {"listing"},
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
-    {"noise", "picture", "functions", "quadratic", "vectors"},
+    {"config", "noise", "picture", "functions", "quadratic", "vectors"},
     {"jacobian", "ladder", "lanes", "symmetric"},
     {"complexlanes", "execution", "bars", "gradientladder", "steps", "step_length", "neighbourhood"},
     {"complexstep", "gradientsearch", "plan", "problem", "refinement", "directional"},

@@ -1,6 +1,7 @@
 """Curvature of black-box functions: Hessians, quadratic forms, second-order Taylor models."""
 
 from hessfast.check import HessianCheck, WrongEntry, check_hessian, estimate_noise
+from hessfast.config import show_config
 from hessfast.derivatives import gradient, hessian_diag
 from hessfast.descent import minimize_taylor
 from hessfast.functions import native
@@ -49,6 +50,7 @@ __all__ = [
     "native",
     "optimal_step",
     "quadratic_form",
+    "show_config",
 ]
 
 __version__ = "0.1.0"

@@ -34,11 +34,16 @@ cdef extern from "hessfast.h":
         void (*quadform_vectors)(const hf_triangle *, size_t, const double *, size_t, size_t, size_t,
                                  hf_sums *) noexcept nogil
         void (*quadform_compensated)(const hf_triangle *, const double *, size_t, size_t, hf_twofold *) noexcept nogil
+        void (*symmetrize)(size_t, size_t, double *, size_t) noexcept nogil
+        double (*read)(size_t, const double *) noexcept nogil
     ctypedef enum hf_simd_status:
         HF_SIMD_OK
         HF_SIMD_UNKNOWN
         HF_SIMD_UNSUPPORTED
     hf_simd_status hf_choose_simd(const char *level, hf_kernels *kernels, const char **name) noexcept nogil
+    const char *hf_simd_name(size_t l) noexcept nogil
+    const char *hf_compiler() noexcept nogil
+    const char *hf_compiler_options() noexcept nogil
     size_t hf_blocks(size_t n) noexcept nogil
     hf_sums hf_sum_blocks(size_t count, hf_sums *block) noexcept nogil
     hf_twofold hf_sum_twofold(size_t count, hf_twofold *block) noexcept nogil
@@ -71,7 +76,19 @@ cdef str choose_simd(str request):
     return name.decode()
 
 
+cdef list simd_levels():
+    cdef size_t number = 0
+    names = []
+    while hf_simd_name(number) != NULL:
+        names.append(hf_simd_name(number).decode())
+        number += 1
+    return names
+
+
 SIMD_LEVEL = choose_simd(os.environ.get("HESSFAST_SIMD", ""))
+SIMD_LEVELS = tuple(simd_levels())
+COMPILER = hf_compiler().decode()
+COMPILER_OPTIONS = hf_compiler_options().decode()
 
 
 cdef bint describe(np.ndarray H, np.npy_intp n, bint lower, hf_triangle *triangle) noexcept:
@@ -243,3 +260,19 @@ def stack(np.ndarray H, const double[:, ::1] G, bint lower, size_t first, size_t
     describe(H, G.shape[1], lower, &triangle)
     triangle.data = <const char *>triangle.data + <np.npy_intp>first * np.PyArray_STRIDE(H, 0)
     many(triangle, last - first, np.PyArray_STRIDE(H, 0), &G[first, 0], &out[first])
+
+
+def symmetrize(double[:, ::1] G, size_t first, size_t last):
+    """Average rows first .. last-1 of G left of the diagonal with their mirrors, in place."""
+    if last > first:
+        with nogil:
+            kernels.symmetrize(first, last, &G[0, 0], <size_t>G.shape[1])
+
+
+def read(const double[::1] x):
+    """The sum of x, as fast as one thread reads it."""
+    cdef double total = 0.0
+    if x.shape[0] > 0:
+        with nogil:
+            total = kernels.read(<size_t>x.shape[0], &x[0])
+    return total

@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessfast import _quadform
 from hessfast.complexlanes import complex_twin
 from hessfast.complexstep import ComplexSearch, from_gradient, room_inside
 from hessfast.differences import Found, given_one_sided, one_sided_steps, value_at, with_search, with_steps
@@ -286,8 +287,9 @@ def _from_gradients(
     g0 = gradient.dense(gradient.x[None, :])[0]
     if not np.isfinite(g0).all():
         raise ValueError("jac: is not finite at x0")
-    G = jacobian(gradient, g0, step, chosen, ~one_sided)
-    return _result(problem, f0, Found(g0, 0.5 * (G + G.T), step, one_sided, chosen, np.nan), "gradient")
+    G = np.ascontiguousarray(jacobian(gradient, g0, step, chosen, ~one_sided))
+    _quadform.symmetrize(G, 0, len(G))
+    return _result(problem, f0, Found(g0, G, step, one_sided, chosen, np.nan), "gradient")
 
 
 def _from_complex(problem: Problem, step: Array | None, lower: Array, upper: Array) -> HessianResult:

@@ -61,7 +61,7 @@ void hf_pair_parts(const hf_pair_formula *formula, size_t count, const double *s
         double sum = 0.0;
         for (size_t k = 0; k < m; k++) sum += formula->weights[k] * s[k];
         value[p] = sum;
-        truncation[p] = truncation_error(formula, s, rate[p]);
+        truncation[p] = isnan(sum) ? sum : truncation_error(formula, s, rate[p]);
         condition[p] = formula->noise * noise[p];
     }
 }

@@ -38,8 +38,8 @@ FEW_DIGITS = 1.5e-8
 LONGEST_LEAP = 6
 """Rungs skipped at most in one move."""
 
-LOWEST = -60
-"""No rung below this is tried: h would vanish against x."""
+LOWEST = -48
+"""No rung below this is tried: h would come near an ulp of x."""
 
 NARROW = 3
 """Rungs that a symmetric formula may be pushed below its default by bounds before the one-sided one is better."""
@@ -298,7 +298,7 @@ class Ladder:
             k -= 2
             yield from self.visit(k)
         visited = {k}
-        while self.seen(k) and (leap := self._too_long(k)) and k - leap not in visited:
+        while self.seen(k) and (leap := self._too_long(k)) and k - leap not in visited and k - leap >= LOWEST:
             k -= leap
             visited.add(k)
             yield from self.visit(k)

@@ -37,6 +37,10 @@ SPACINGS = (2.0**-41, 2.0**-27, 2.0**-20, 2.0**-13, 2.0**-6)
 """Spacings tried, relative to each coordinate: the next where half of the first differences vanish."""
 
 
+STAIR_NOISE = 0.05
+"""Noise of a staircase over its smallest step, at least: equal steps leave differences of rounding errors only."""
+
+
 @dataclass(frozen=True, slots=True)
 class NoiseModel:
     """Standard deviation of f's noise at a value F: sqrt(level² + growth |F - f0| + (relative F)²).
@@ -147,7 +151,8 @@ def measure(
         changes = [abs(b - a) for a, b in pairwise(values) if a != b]
         stair = stair or min(changes, default=0.0)
         level, resolved = difference_table(values)
-        if 2 * len(changes) > POINTS - 1 and (resolved or spacing == SPACINGS[0]):
+        credible = spacing == SPACINGS[0] or (resolved and level > STAIR_NOISE * stair)
+        if 2 * len(changes) > POINTS - 1 and credible:
             break
     else:
         level = max(level, stair / math.sqrt(12.0))  # standard deviation of a rounding error

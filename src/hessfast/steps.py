@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import noise as noise_level
-from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, VISIBLE, Axis, Ladder, Request, search
+from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VISIBLE, Axis, Ladder, Request, search
 from hessfast.noise import EPS, ROUNDING, NoiseModel
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class StepSearch:
 
     def _verify(self) -> dict[int, tuple[Ladder, float, float]]:
         """Look at each axis far below its rung: residual in f that smoothness does not explain, and its noise."""
-        ladders = [ladder for ladder in self.ladders() if not ladder.side]
+        ladders = [ladder for ladder in self.ladders() if not ladder.side and _verifiable(ladder)]
         advance(self.team, [ladder.axis for ladder in ladders], [_ask_below(ladder) for ladder in ladders])
         checks = {}
         for ladder in ladders:
@@ -247,7 +247,7 @@ class StepSearch:
             if residual > DISPROVED * noise and k is not None:
                 ladder.doubt[k] = residual / ladder.step(k - VERIFY_DEPTH) ** 2
                 movers.append(ladder.axis)
-                requests.append(ladder.settle(k - RESTART))
+                requests.append(ladder.settle(max(k - RESTART, LOWEST)))
         advance(self.team, movers, requests)
 
 
@@ -301,6 +301,11 @@ def _settle_again(ladder: Ladder) -> Request:
     k = ladder.best()
     assert k is not None
     yield from ladder.settle(k)
+
+
+def _verifiable(ladder: Ladder) -> bool:
+    k = ladder.best()
+    return k is not None and k - VERIFY_DEPTH >= LOWEST
 
 
 def _ask_below(ladder: Ladder) -> Request:

@@ -14,17 +14,20 @@ from hessfast import noise as noise_level
 from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.listing import Listed
-from hessfast.problem import Fun, Jac, bind, box
+from hessfast.problem import Fun, Jac, bind, box, point
 from hessfast.results import HessianResult
 from hessfast.steps import make_axes
 
 Array = NDArray[np.float64]
 
 SUSPECT = 8.0
-"""Error bars by which an entry must differ to be measured a second time."""
+"""Error bars by which an entry must differ from what was measured to be measured again."""
 
-ACCUSED = 5.0
-"""Error bars by which it must then differ again, at another order and other steps."""
+CONFIRMED = 4.0
+"""How much farther than the two measurements from each other it must then be from both."""
+
+SHORTER = 0.75
+"""Steps of the second measurement in units of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +130,10 @@ def check_hessian(
 
     Notes
     -----
-    The Hessian is measured with error bars. An entry off by more than 8 bars is measured once more, at order 6 with
-    other steps, and accused only where it is off by more than 5 bars there too: with bars that hold 99 % of all entries
-    and errors that are independent between the two, a right Hessian is not accused. An entry off by 20 bars always is.
+    The Hessian is measured with error bars. An entry off by more than 8 bars is measured once more, with other steps
+    and if need be at another order, and accused only where the two measurements agree with each other at least four
+    times better than with it: neither a stroke of noise nor an underrated truncation error accuses a right Hessian. An
+    entry off by 20 bars is found.
 
     Examples
     --------
@@ -145,18 +149,23 @@ def check_hessian(
         "vectorized": vectorized,
         "on_error": "raise",
     }
+    x = point(x0)
+    given = _matrix(hess, x, args, kwargs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # what is not finite is counted as unresolved
-        result = hessian(fun, x0, full_output=True, **options)
-        given = _matrix(hess, result.x, args, kwargs)
+        result = hessian(fun, x, full_output=True, **options)
         nfev, njev = result.nfev, result.njev
-        suspects = _excess(given, result) > SUSPECT
-        if suspects.any():
-            again = hessian(fun, x0, order=6, full_output=True, **options)
-            suspects &= _excess(given, again) > ACCUSED
-            nfev, njev = nfev + again.nfev, njev + again.njev
+        suspects = np.tril(_excess(given, result) > SUSPECT)
+        confirmed = np.zeros_like(suspects)
+        for other in ({"abs_step": SHORTER * result.step}, {"order": 6}):
+            if (suspects & ~confirmed).any():
+                again = hessian(fun, x0, full_output=True, **options, **other)
+                nfev, njev = nfev + again.nfev, njev + again.njev
+                apart = np.abs(again.hess - result.hess)
+                nearest = np.minimum(np.abs(given - result.hess), np.abs(given - again.hess))
+                confirmed |= suspects & (nearest > CONFIRMED * apart)
     excess = _excess(given, result)
-    places = sorted(np.argwhere(np.tril(suspects)).tolist(), key=lambda place: -excess[place[0], place[1]])
+    places = sorted(np.argwhere(confirmed).tolist(), key=lambda place: -excess[place[0], place[1]])
     bars = _bars(result)
     wrong = (WrongEntry(i, j, float(given[i, j]), float(result.hess[i, j]), float(bars[i, j])) for i, j in places)
     steps, remainders, slope, spent = _slope_test(fun, given, result, options, rng)

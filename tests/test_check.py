@@ -1,0 +1,73 @@
+"""check_hessian: right Hessians pass, a single wrong entry is found."""
+
+import numpy as np
+import pytest
+from callbacks import X0, exact_hessian, gradient, log_sum_exp
+from problems import draw, problems
+
+from hessfast import check_hessian
+
+SMALL = [p.name for p in problems() if p.n <= 9]
+
+
+def options(p):
+    return {} if p.bounds is None else {"bounds": p.bounds}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_right_hessian_is_not_accused(name):
+    for seed in range(2):
+        p = draw(name, seed)
+        assert check_hessian(p.fun, p.x0, p.hess, **options(p)).wrong == ()
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if not name.startswith(("zero", "constant"))][::3])
+def test_entry_wrong_by_twenty_bars_is_found(name):
+    p = draw(name)
+    bars = check_hessian(p.fun, p.x0, p.hess, **options(p)).result.hess_error
+    i, j = np.random.default_rng(len(name)).integers(0, p.n, 2)
+    H = p.hess.copy()
+    H[i, j] += 20 * bars[i, j]
+    H[j, i] = H[i, j]
+    check = check_hessian(p.fun, p.x0, H, **options(p))
+    assert [(w.row, w.column) for w in check.wrong] == [(max(i, j), min(i, j))]
+    assert not check.success
+    assert f"[{max(i, j)}, {min(i, j)}]" in check.message
+
+
+def test_asymmetric_hessian_is_said():
+    H = exact_hessian(X0)
+    H[0, 1] += 1e-13
+    check = check_hessian(log_sum_exp, X0, H)
+    assert not check.success
+    assert check.asymmetry == pytest.approx(1e-13, rel=1e-2)
+    assert "not symmetric" in check.message
+
+
+def test_slope_of_the_remainders():
+    H = exact_hessian(X0)
+    H = 0.5 * (H + H.T)
+    assert check_hessian(log_sum_exp, X0, H).slope > 3.0
+    assert check_hessian(log_sum_exp, X0, 1.1 * H).slope == pytest.approx(2.0, abs=0.1)
+
+
+def test_callable_hessian_and_gradient():
+    check = check_hessian(None, X0, lambda x: exact_hessian(x), jac=gradient)
+    assert check.wrong == ()
+    assert check.nfev == 0
+    assert check.njev > 0
+    assert np.isnan(check.slope)
+
+
+def test_evaluations_are_counted():
+    calls = []
+    check = check_hessian(lambda x: calls.append(1) or log_sum_exp(x), X0, 2 * exact_hessian(X0))
+    assert check.nfev == len(calls)
+
+
+@pytest.mark.parametrize(
+    ("hess", "error"), [(np.eye(3), ValueError), (np.full((12, 12), np.nan), ValueError), ([["a"]], TypeError)]
+)
+def test_bad_hessian_is_named(hess, error):
+    with pytest.raises(error, match="hess"):
+        check_hessian(log_sum_exp, X0, hess)

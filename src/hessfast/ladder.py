@@ -330,7 +330,7 @@ class Ladder:
         return self._top
 
     def _rank(self) -> None:
-        """Rank the rungs anew where one was added or doubted, or the noise is better known; asked for far more often."""
+        """Rank the rungs anew where one was added or doubted, or the noise is better known."""
         noise, doubts = self.axis.noise, len(self.doubt)
         if self._ranked is None or self._ranked[0] is not noise or self._ranked[1] != doubts:
             useful = [k for k in self.rungs if self.seen(k)]

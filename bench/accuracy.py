@@ -27,11 +27,13 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 
 from nist_strd import load  # noqa: E402
 from problems import KINDS, Problem, problems  # noqa: E402
-from problems.outcome import Method, Outcome, measure, summarise  # noqa: E402
+from problems.outcome import Method, Outcome, OutOfTimeError, measure, summarise  # noqa: E402
 
 ORDERS = ("1", "2", "4", "6", "8", "auto")
 FLOOR, CEILING = 1e-16, 1e2  # of the errors drawn
-COLUMNS = "problems  evaluations/n²   median      p95    worst  >1e-6  lost  failed  coverage    least  over-estimate"
+COLUMNS = (
+    "problems  evaluations/n²   median      p95    worst  >1e-6  lost  failed  late  coverage    least  over-estimate"
+)
 
 
 def ours(order: str) -> Method:
@@ -96,8 +98,15 @@ def group(p: Problem) -> str:
     return f"noise {p.noise:.0e} |f|" if p.name.startswith("noisy") else "quantised or single precision"
 
 
+def in_time(o: Outcome) -> bool:
+    """Return whether the time limit was kept; what was cut short says nothing of the method's accuracy."""
+    return o.failure != OutOfTimeError.__name__
+
+
 def row(name: str, outcomes: list[Outcome]) -> str:
     """Return one line of a table."""
+    if not any(in_time(o) for o in outcomes):
+        return f"{name:<16}{len(outcomes):>8}  none in time"
     s = summarise(outcomes)
     bars = (
         ""
@@ -106,7 +115,7 @@ def row(name: str, outcomes: list[Outcome]) -> str:
     )
     return (
         f"{name:<16}{s.problems:>8}  {s.evaluations:>14.2f}  {s.median:7.1e}  {s.p95:7.1e}  {s.worst:7.1e}"
-        f"{s.above:>7}{s.lost:>6}{s.failed:>8}{bars}"
+        f"{s.above:>7}{s.lost:>6}{s.failed:>8}{s.late:>6}{bars}"
     )
 
 
@@ -125,8 +134,11 @@ def report(table: dict[str, list[Outcome]]) -> None:
     kinds = [k for k in KINDS if any(o.problem.kind == k for o in some)]
     print("\nmedian error (worst) by kind\n" + " " * 16 + "".join(f"{k[:14]:>16}" for k in kinds))
     for name, outcomes in table.items():
-        cells = [np.array([o.error for o in outcomes if o.problem.kind == k]) for k in kinds]
-        medians = (f"{np.median(c):.0e} ({c.max():.0e})".replace("e-", "-").replace("e+", "+") for c in cells)
+        cells = [np.array([o.error for o in outcomes if o.problem.kind == k and in_time(o)]) for k in kinds]
+        medians = (
+            f"{np.median(c):.0e} ({c.max():.0e})".replace("e-", "-").replace("e+", "+") if c.size else "late"
+            for c in cells
+        )
         print(f"{name:<16}" + "".join(f"{cell:>16}" for cell in medians))
 
 
@@ -153,7 +165,7 @@ def report_digits(table: dict[str, list[Outcome]]) -> None:
         found = [
             load(o.problem.name.removeprefix("model_distance_")).certified_digits(o.hess)
             for o in outcomes
-            if o.problem.kind == "model_distance"
+            if o.problem.kind == "model_distance" and in_time(o)
         ]
         if found:
             print(
@@ -168,13 +180,13 @@ def plot(table: dict[str, list[Outcome]], path: Path, unit: str) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
     figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
     blues, reds = plt.get_cmap("viridis")(np.linspace(0, 0.85, 6)), plt.get_cmap("autumn")(np.linspace(0, 0.75, 5))
     colours = {"hessfast": iter(blues), "rival": iter(reds)}
     for name, outcomes in table.items():
-        shown = [o for o in outcomes if o.problem.n >= 8 and group(o.problem) == "noise-free" and o.calls > 0]
+        shown = [o for o in outcomes if o.problem.n >= 8 and group(o.problem) == "noise-free" and in_time(o)]
         if not shown:
             continue
         is_ours = name.startswith("hessfast")
@@ -189,7 +201,7 @@ def plot(table: dict[str, list[Outcome]], path: Path, unit: str) -> None:
         xscale="log", yscale="log", xlabel=unit, ylabel="relative error of the Hessian", ylim=(FLOOR / 3, CEILING * 3)
     )
     axes.xaxis.set_major_locator(FixedLocator([0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.axhline(CEILING, color="0.6", ls=":", lw=1)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from nist_strd import MODELS, load
 from problems import Problem, draw, problems
-from problems.outcome import Outcome, measure, oracle, summarise
+from problems.outcome import Counted, Outcome, measure, oracle, summarise
 
-from hessfast import hessian
+from hessfast import gradient, hessian
 
 SMOOTH = tuple(p for p in problems() if p.noise == 0 and p.kind not in ("offset", "model_distance"))
 
@@ -60,8 +60,8 @@ def test_smooth_function(order: int, median: float, p95: float, worst: float) ->
     assert s.worst <= worst
 
 
-# Aimed at: 1.4, 2.5, 3.5.
-@pytest.mark.parametrize(("order", "most"), [(2, 1.8), (4, 2.7), (6, 3.7)])
+# Aimed at: 1.4, 2.5, 3.5; reached 1.41, 2.47, 3.43.
+@pytest.mark.parametrize(("order", "most"), [(2, 1.45), (4, 2.5), (6, 3.5)])
 def test_evaluations_at_forty_variables(order: int, most: float) -> None:
     costs = [o.evaluations for o in outcomes(SMOOTH, order) if o.problem.n == 40]
     assert len(costs) >= 15
@@ -108,7 +108,7 @@ def test_entries_at_a_bound(name: str) -> None:
 
 # Aimed at: 99 % inside, median over-estimate 10.
 @pytest.mark.parametrize(
-    ("order", "coverage", "overestimate"), [(2, 0.98, 12), (4, 0.995, 15), (6, 0.995, 15), (8, 0.99, 15)]
+    ("order", "coverage", "overestimate"), [(2, 0.985, 11), (4, 0.995, 10), (6, 0.995, 10), (8, 0.995, 10)]
 )
 def test_error_bars_of_smooth_functions(order: int, coverage: float, overestimate: float) -> None:
     s = summarise(outcomes(SMOOTH, order))
@@ -116,8 +116,8 @@ def test_error_bars_of_smooth_functions(order: int, coverage: float, overestimat
     assert s.overestimate <= overestimate
 
 
-# Aimed at: 99 %.
-@pytest.mark.parametrize(("order", "coverage"), [(4, 0.96), (6, 0.97)])
+# Aimed at: 99 %; reached: 99.1 and 99.0.
+@pytest.mark.parametrize(("order", "coverage"), [(4, 0.98), (6, 0.98)])
 def test_error_bars_of_noisy_functions(order: int, coverage: float) -> None:
     s = summarise(outcomes(problems("noise"), order))
     assert s.coverage >= coverage
@@ -133,6 +133,22 @@ def test_error_bars_cover_every_drawing_of_a_problem(name: str) -> None:
 def test_standard_deviations_that_nist_certifies() -> None:
     digits = {name: load(name).certified_digits(outcome(f"model_distance_{name}", 4).hess) for name in MODELS}
     assert min(digits.values()) >= 4, digits
+
+
+@pytest.mark.parametrize(
+    ("order", "median", "p95", "coverage"), [(2, 2e-11, 1e-9, 0.96), (4, 2e-13, 2e-11, 0.98), (6, 5e-14, 5e-12, 0.985)]
+)
+def test_gradient_from_values(order: int, median: float, p95: float, coverage: float) -> None:
+    errors, inside = [], []
+    for p in SMOOTH:
+        fun = Counted(p.fun)
+        r = gradient(fun, p.x0, order=order, bounds=p.bounds, full_output=True)
+        assert r.nfev == fun.calls
+        errors.append(p.slope_error(r.value))
+        inside.append(np.abs(r.value - p.grad) <= r.error + np.finfo(np.float64).eps * np.abs(p.grad))
+    assert np.median(errors) <= median
+    assert np.quantile(errors, 0.95) <= p95
+    assert np.concatenate(inside).mean() >= coverage
 
 
 @pytest.mark.parametrize("name", ["constant_5", "zero_4", "linear_6", "quartic_minimum"])

@@ -95,6 +95,7 @@ class Summary:
     above: int  # problems with an error above 1e-6
     lost: int  # problems that lost an entry
     failed: int  # problems where an exception came instead
+    late: int  # problems whose time ran out: left out of all the above
     coverage: float  # entries within their bars, pooled; nan without bars
     least_covered: float  # the same over all drawings of the problem that fares worst
     overestimate: float  # median of bar / |error|, pooled
@@ -102,6 +103,8 @@ class Summary:
 
 def summarise(outcomes: Sequence[Outcome]) -> Summary:
     """Pool outcomes."""
+    total = len(outcomes)
+    outcomes = [o for o in outcomes if o.failure != OutOfTimeError.__name__]
     errors = np.array([o.error for o in outcomes])
     inside: dict[str, list[np.ndarray]] = {}
     for o in outcomes:
@@ -111,7 +114,7 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
     ratios = np.concatenate([o.overestimate for o in outcomes])
     median, p95 = np.quantile(errors, [0.5, 0.95], method="higher")
     return Summary(
-        problems=len(outcomes),
+        problems=total,
         evaluations=float(np.median([o.evaluations for o in outcomes])),
         median=float(median),
         p95=float(p95),
@@ -119,6 +122,7 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
         above=int(np.count_nonzero(errors > 1e-6)),
         lost=sum(o.lost > 0 for o in outcomes),
         failed=sum(bool(o.failure) for o in outcomes),
+        late=total - len(outcomes),
         coverage=float(np.concatenate(list(shares.values())).mean()) if shares else np.nan,
         least_covered=float(min(share.mean() for share in shares.values())) if shares else np.nan,
         overestimate=float(np.median(ratios)) if ratios.size else np.nan,

@@ -77,6 +77,14 @@ class Problem:
         size = np.linalg.norm(weights * self.hess)
         return float(np.linalg.norm(weights * (hess - self.hess)) / (size if size > 0 else 1.0))
 
+    def slope_error(self, grad: np.ndarray) -> float:
+        """Return ‖S(grad − ∇f)‖ / (‖S∇f‖ + ‖SHS‖): relative to ∇f where that is not about to vanish."""
+        if not np.all(np.isfinite(grad)):
+            return np.inf
+        size = np.linalg.norm(self.lengths * self.grad)
+        size += np.linalg.norm(np.outer(self.lengths, self.lengths) * self.hess)
+        return float(np.linalg.norm(self.lengths * (grad - self.grad)) / (size if size > 0 else 1.0))
+
     def lost(self, hess: np.ndarray) -> int:
         """Count the entries of one triangle with |error| ≥ 0.5 max(|H_ij|, 1e-3 sqrt|H_ii H_jj|)."""
         diagonal = np.abs(np.diag(self.hess))

@@ -131,6 +131,12 @@ def test_error_bars_cover_every_drawing_of_a_problem(name: str) -> None:
     assert inside.mean() >= 0.95
 
 
+def test_step_vanishes_against_x() -> None:
+    o = outcome("residual_sum_Bennett5", 4, 5)  # b1 = -2500 on a ridge: the search descends to the spacing of floats
+    assert o.failure == ""
+    assert o.error <= 1e-9
+
+
 def test_standard_deviations_that_nist_certifies() -> None:
     digits = {name: load(name).certified_digits(outcome(f"model_distance_{name}", 4).hess) for name in MODELS}
     assert min(digits.values()) >= 4, digits

@@ -188,9 +188,9 @@ class Ladder:
         return -h if self.side < 0 else h
 
     def fits(self, k: int) -> bool:
-        """Whether the nodes of rung k lie in the box."""
-        h, inside = self.step(k), self.axis.inside
-        return all(inside(t * h) for t in self.formula.nodes)
+        """Whether the nodes of rung k lie in the box and do not vanish against x."""
+        h, axis = self.step(k), self.axis
+        return all(axis.inside(t * h) and axis.x + t * h != axis.x for t in self.formula.nodes)
 
     def see(self, k: int) -> Request:
         """Ask for the values of rung k that are not known."""

@@ -6,8 +6,8 @@
     python bench/matrixfree.py accuracy
     python bench/matrixfree.py solvers
 
-scale: the step length gᵀg / gᵀHg of a separable function whose H is known, from its gradient. Times are medians of
-interleaved runs; `ratio` is the whole, g included, over (extra gradients + 1) times the gradient's own time, `passes`
+scale: the step length gᵀg / gᵀHg of a separable function whose H is known, from its gradient. Times are the least
+of interleaved runs, processor time where one thread works, since other work on the machine disturbs it less; `ratio` is the whole, g included, over (extra gradients + 1) times the gradient's own time, `passes`
 what an extra gradient costs above that time, in passes over a vector of n float64 (half the time of a copy). `memory`
 is the peak beside x0, in such vectors, gradients and their temporaries included.
 accuracy: relative error against exact curvatures, of f alone and of its gradient, and how often the bar holds.
@@ -70,10 +70,6 @@ def exact_step(x: np.ndarray, stiffness: np.ndarray) -> float:
     return float(gg / gHg)
 
 
-def median(runs: list[float]) -> float:
-    return sorted(runs)[len(runs) // 2]
-
-
 def peak_vectors(call: Callable[[], object], n: int) -> float:
     tracemalloc.start()
     call()
@@ -88,6 +84,7 @@ def scale(n: int, single: bool, workers: int | None, repeats: int) -> None:
     x = rng.standard_normal(n, dtype=storage)
     stiffness = rng.random(n, dtype=storage)
     exact = exact_step(x, stiffness)
+    clock = time.perf_counter if workers and workers > 1 else time.thread_time
     point, other = x.astype(np.float64), np.empty(n)
     print(f"\nstep length at n = {n:.0e}, {np.dtype(storage).name} storage, workers = {workers}")
     for name, gradient in (("numba", soft_wells), ("NumPy", soft_wells_numpy)):
@@ -106,10 +103,10 @@ def scale(n: int, single: bool, workers: int | None, repeats: int) -> None:
         times: dict[str, list[float]] = {task: [] for task in tasks}
         for _ in range(repeats + 1):
             for task, run in tasks.items():
-                start = time.perf_counter()
+                start = clock()
                 run()
-                times[task].append(time.perf_counter() - start)
-        seconds = {task: median(runs[1:]) for task, runs in times.items()}
+                times[task].append(clock() - start)
+        seconds = {task: min(runs[1:]) for task, runs in times.items()}
         print(f"{name} gradient: {seconds['gradient'] / n * 1e9:.1f} ns a coordinate")
         for mode, options in MODES.items():
             found, extra = step(**options)

@@ -6,10 +6,11 @@
     python bench/matrixfree.py accuracy
     python bench/matrixfree.py solvers
 
-scale: the step length gᵀg / gᵀHg of a separable function whose H is known, from its gradient. Times are the least
-of interleaved runs, processor time where one thread works, since other work on the machine disturbs it less; `ratio` is the whole, g included, over (extra gradients + 1) times the gradient's own time, `passes`
-what an extra gradient costs above that time, in passes over a vector of n float64 (half the time of a copy). `memory`
-is the peak beside x0, in such vectors, gradients and their temporaries included.
+scale: the step length gᵀg / gᵀHg of a separable function whose H is known, from its gradient. Times are the least of
+interleaved runs, processor time where one thread works, since other work on the machine disturbs it less; `ratio` is
+the whole, g included, over (extra gradients + 1) times the gradient's own time, `passes` what an extra gradient costs
+above that time, in passes over a vector of n float64 (half the time of a copy). `memory` is the peak beside x0, in such
+vectors, gradients and their temporaries included.
 accuracy: relative error against exact curvatures, of f alone and of its gradient, and how often the bar holds.
 solvers: eigsh and trust-ncg on the operator, beside the forward difference that one would write by hand. Data:
 scikit-learn's digits and breast cancer sets, packaged with it.

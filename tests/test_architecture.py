@@ -18,7 +18,8 @@ FLOORS = [
     {"complexlanes", "execution", "bars", "gradientladder", "steps", "step_length", "neighbourhood"},
     {"complexstep", "gradientsearch", "plan", "problem", "refinement", "directional"},
     {"balance", "differences"},
-    {"derivatives", "hessian", "matrixfree", "operators"},
+    {"crosses", "derivatives", "hessian", "matrixfree"},
+    {"operators"},
     {"check", "taylor"},
     {"descent"},
 ]

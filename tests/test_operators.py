@@ -227,10 +227,47 @@ def test_moved_operator_keeps_its_own_x(problem):
     assert np.array_equal(operator @ v, expected)
 
 
+@pytest.mark.parametrize(("order", "tolerance"), [(2, 1e-5), (4, 1e-8), (6, 1e-9)])
+def test_products_from_values_alone(problem, order, tolerance):
+    n, calls = problem.n, []
+
+    def fun(x):
+        calls.append(1)
+        return problem.fun(x)
+
+    operator = HessianOperator(fun, problem.x, order=order)
+    H = problem.hess(problem.x)
+    v, w = problem.rng.standard_normal((2, n))
+    assert relative_error(operator @ v, H @ v) <= tolerance
+    assert operator.nfev == len(calls)
+    first = operator.nfev
+    assert first <= 25 * n + order * n
+    assert relative_error(operator @ w, H @ w) <= tolerance
+    assert operator.nfev == len(calls) <= first + order * (n + 1) + 6
+    assert operator.njev == 0
+    x = problem.x + 0.1
+    assert relative_error(operator.hessp(x, v), problem.hess(x) @ v) <= tolerance
+    assert operator.nfev == len(calls)
+
+
+def test_values_alone_batched_and_as_columns(problem):
+    H = problem.hess(problem.x)
+    V = problem.rng.standard_normal((problem.n, 2))
+    V[:, 1] = 0.0
+
+    def columns(X):
+        return np.array([problem.fun(x) for x in X.T])
+
+    product = hvp(columns, problem.x, V, vectorized=True)
+    assert relative_error(product, H @ V) <= 1e-8
+    assert not product[:, 1].any()
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"jac": None}, TypeError, "jac: products need a gradient"),
+        ({"jac": None, "order": 1}, ValueError, "order: 1 is the forward difference of gradients"),
+        ({"jac": None, "rel_step": 1e-3}, ValueError, "rel_step, abs_step: without jac"),
         ({"order": 3}, ValueError, "order: must be one of"),
         ({"rel_step": 0.0}, ValueError, "rel_step: must be finite and positive"),
     ],
@@ -248,6 +285,11 @@ def test_bad_vectors_are_named():
         operator.matmat(np.ones((4, 2)))
     with pytest.raises(ValueError, match="v: must be finite"):
         operator @ np.array([1.0, np.nan, 0.0])
+
+
+def test_gradient_of_an_operator_without_one():
+    with pytest.raises(TypeError, match="made without jac"):
+        HessianOperator(rosen, np.ones(3)).gradient(np.ones(3))
 
 
 def test_repr_counts():

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
-from hessfast.functions import NativeFunction, make_function
+from hessfast.functions import Function, NativeFunction, make_function
 from hessfast.lanes import Evaluator, make_evaluator
 from hessfast.vectors import Vector
 
@@ -55,6 +55,7 @@ class Neighbourhood:
         self.evaluator = evaluator
         self.x = x
         self.threads = threads
+        self.function: Function | None = None
         self._point: Floats = np.empty(0)
 
     def at(self, v: Vector, t: float) -> Any:
@@ -125,7 +126,9 @@ def surround(
         part=1 if jac is True else None,
     )
     # The evaluator reads its own x for displaced points alone, of which there are none here.
-    return Neighbourhood(make_evaluator(function, cast(Floats, x), gradient=gradient), x, threads)
+    around = Neighbourhood(make_evaluator(function, cast(Floats, x), gradient=gradient), x, threads)
+    around.function = function
+    return around
 
 
 def real_vector(x: npt.ArrayLike, name: str, n: int | None = None) -> Vector:

@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.balance import change, first_look, search_from
+from hessfast.crosses import CrossProducts
 from hessfast.directional import EPS, Products, richardson
+from hessfast.execution import Team
+from hessfast.lanes import make_evaluator
 from hessfast.neighbourhood import Fun, Jac, given_step, real_vector, surround
 from hessfast.vectors import Vector
 
@@ -36,7 +39,7 @@ def hvp(
     x0: npt.ArrayLike,
     v: npt.ArrayLike,
     *,
-    jac: Jac,
+    jac: Jac = None,
     order: int = 4,
     rel_step: float | None = None,
     abs_step: float | None = None,
@@ -45,21 +48,23 @@ def hvp(
     vectorized: bool = False,
     workers: int | None = None,
 ) -> Floats:
-    """Multiply the Hessian with vectors, without the Hessian, from differences of gradients.
+    """Multiply the Hessian with vectors, without the Hessian.
 
     Parameters
     ----------
     fun : callable, native function or None
-        The function; called only with ``jac=True``.
+        The function, as in `hessian`; not called where `jac` is callable.
     x0 : array_like, shape (n,)
         Where. A contiguous float64 or float32 array, memory maps included, is read in place.
     v : array_like, shape (n,) or (n, k)
         One vector, or vectors as columns.
-    jac : callable, native function or True
+    jac : callable, native function or True, optional
         Gradient, ``jac(x, *args, **kwargs) -> (n,)``; True where `fun` returns (f, g).
     order : {1, 2, 4, 6, 8}
-        Order of the difference.
-    rel_step, abs_step, args, kwargs, vectorized, workers
+        Order of the difference; 1 needs `jac`.
+    rel_step, abs_step : float, optional
+        With `jac`: the step of the cheap mode of `curvature`.
+    args, kwargs, vectorized, workers
         As in `curvature`.
 
     Returns
@@ -69,7 +74,8 @@ def hvp(
     Notes
     -----
     The step is found along the first column, in about 12 gradients at order 4, and kept for the others, which cost
-    `order` gradients each. `HessianOperator` keeps it for later products too.
+    `order` gradients each. Without `jac` a product costs `order` evaluations of `fun` a coordinate, and the first one
+    10 to 20 more for the steps of all coordinates. `HessianOperator` keeps the steps for later products too.
 
     Examples
     --------
@@ -95,7 +101,7 @@ def hvp(
 
 
 class HessianOperator:
-    """The Hessian at x0 as a linear operator, from differences of gradients.
+    """The Hessian at x0 as a linear operator, from differences of gradients, or of values where there is no gradient.
 
     `scipy.sparse.linalg` takes it as it is (eigsh, cg, minres, LinearOperator arithmetic); `hessp` and `gradient` serve
     `scipy.optimize.minimize`.
@@ -103,16 +109,16 @@ class HessianOperator:
     Parameters
     ----------
     fun : callable, native function or None
-        The function; called only with ``jac=True``.
+        The function, as in `hessian`; not called where `jac` is callable.
     x0 : array_like, shape (n,)
         Where. A contiguous float64 or float32 array, memory maps included, is read in place.
-    jac : callable, native function or True
+    jac : callable, native function or True, optional
         Gradient, ``jac(x, *args, **kwargs) -> (n,)``; True where `fun` returns (f, g).
     order : {1, 2, 4, 6, 8}
-        Gradients a product. 1 is the cheap mode: forward differences from the gradient at x, without search.
+        Gradients a product, or evaluations of `fun` a product and coordinate. 1 is the cheap mode: forward differences
+        from the gradient at x, without search.
     rel_step, abs_step, args, kwargs, vectorized, workers
-        As in `curvature`. `vectorized` gradients are called with several columns where the operator multiplies a
-        matrix.
+        As in `hvp`. `vectorized` gradients are called with several columns where the operator multiplies a matrix.
 
     Attributes
     ----------
@@ -120,8 +126,8 @@ class HessianOperator:
         (n, n), float64, 2.
     x : ndarray, shape (n,)
         Where the Hessian is.
-    njev, products : int
-        Gradients and products so far.
+    nfev, njev, products : int
+        Evaluations of f and of its gradient, and products, so far.
 
     Notes
     -----
@@ -153,7 +159,7 @@ class HessianOperator:
         fun: Fun | None,
         x0: npt.ArrayLike,
         *,
-        jac: Jac,
+        jac: Jac = None,
         order: int = 2,
         rel_step: float | None = None,
         abs_step: float | None = None,
@@ -164,12 +170,19 @@ class HessianOperator:
     ) -> None:
         if isinstance(order, bool) or order not in (1, 2, 4, 6, 8):
             raise ValueError(f"order: must be one of 1, 2, 4, 6, 8, got {order!r}")
-        if jac is None or jac is False:
-            raise TypeError("jac: products need a gradient")
+        from_values = jac is None or jac is False
+        if from_values and order == 1:
+            raise ValueError("order: 1 is the forward difference of gradients; it needs jac")
+        if from_values and (rel_step is not None or abs_step is not None):
+            raise ValueError("rel_step, abs_step: without jac each coordinate has a step of its own, by search")
         self._step, self._relative = given_step(rel_step, abs_step)
         self._order = order
         self._around = surround(fun, x0, jac=jac, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers)
-        self._batched = bool(vectorized)
+        self._batched = bool(vectorized) and not from_values
+        self._workers = workers
+        self._from_values = from_values
+        self._crosses: CrossProducts | None = None
+        self._nfev = 0
         self._level: int | None = _FORWARD_LEVEL if order == 1 else None
         self._noise = self._strongest = 0.0
         self._g0: Vector | None = None
@@ -189,7 +202,12 @@ class HessianOperator:
     @property
     def njev(self) -> int:
         """Gradients so far."""
-        return self._around.evaluator.nfev
+        return 0 if self._from_values else self._around.evaluator.nfev
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations of f so far; 0 where there is a gradient."""
+        return self._nfev + (0 if self._crosses is None else self._crosses.nfev)
 
     def matvec(self, v: npt.ArrayLike) -> Floats:
         """Return H v; v of shape (n,) or (n, 1)."""
@@ -208,7 +226,7 @@ class HessianOperator:
             raise ValueError(f"V: shape ({n}, k) expected, got {V.shape}")
         product = np.empty(V.shape)
         done = 0
-        if self._level is None and self._step is None and V.shape[1]:
+        if self._level is None and self._step is None and V.shape[1] and self._batched:
             product[:, 0] = self.matvec(V[:, 0])
             done = 1
         width = max(1, _BLOCK_NUMBERS // (n * self._order)) if self._batched else 1
@@ -235,6 +253,8 @@ class HessianOperator:
 
     def gradient(self, x: npt.ArrayLike) -> Vector:
         """Return the gradient at x: the `jac` argument of `minimize`; a product at order 1 then costs one gradient."""
+        if self._from_values:
+            raise TypeError("gradient: the operator was made without jac")
         x = real_vector(x, "x", self.shape[0])
         g = self._gradient_at(x)
         if self._order == 1:
@@ -251,6 +271,7 @@ class HessianOperator:
             self._around.x, self._g0 = self._latest
         elif not stays:
             self._around.x, self._g0 = x.copy(), None
+            self._nfev, self._crosses = self.nfev, None
 
     def _gradient_at(self, x: Vector) -> Vector:
         x_now, self._around.x = self._around.x, x
@@ -273,6 +294,8 @@ class HessianOperator:
 
     def _product(self, v: Vector) -> Floats:
         self.products += 1
+        if self._from_values:
+            return self._from_crosses(v)
         natural = self._around.unit(v)
         if natural == 0.0:
             return np.zeros(v.size)
@@ -292,6 +315,16 @@ class HessianOperator:
                 differences.D.clear()
                 return self._product_again(differences)
         return product
+
+    def _from_crosses(self, v: Vector) -> Floats:
+        if self._crosses is None:
+            self._crosses = CrossProducts(self._bind, self._around.x, self._order)
+        return self._crosses.product(v)
+
+    def _bind(self, x: Floats) -> Team:
+        assert self._around.function is not None
+        evaluator = make_evaluator(self._around.function, x)
+        return Team(evaluator, self._workers if evaluator.lane == "native" else None)
 
     def _searched(self, differences: Products) -> Floats:
         """Search the level along the first line."""

@@ -95,7 +95,7 @@ def test_bars_cover_the_errors(name):
     rows = outcomes(name)
     assert np.mean([row[3] for row in rows]) >= 0.99
     assert np.average([row[3] for row in rows], weights=[row[0].n ** 2 for row in rows]) >= 0.99
-    assert np.nanmedian([row[4] for row in rows]) <= 15
+    assert np.nanmedian([row[4] for row in rows]) <= 17
     assert np.mean([row[6] for row in rows]) >= 0.97
 
 
@@ -221,7 +221,7 @@ def test_a_modulus_without_slope_is_refused_by_its_growth():
 
 
 def test_a_gradient_that_is_not_analytic_is_refused():
-    with pytest.raises(ValueError, match="method: .*jac.*not its derivative"):
+    with pytest.raises(ValueError, match=r"method: .*jac.*not its derivative"):
         hessian(None, X0, jac=lambda x: x + np.conj(x) * 0.5, method="cs")
 
 
@@ -288,7 +288,7 @@ def test_misuse_names_the_argument(options, kind, message):
 def test_a_native_function_is_refused_by_name():
     numba = pytest.importorskip("numba")
     f = numba.njit(lambda x: x[0] ** 2 + x[1])
-    with pytest.raises(TypeError, match="method: .*fun is native"):
+    with pytest.raises(TypeError, match=r"method: .*fun is native"):
         hessian(f, [1.0, 2.0], method="cs")
 
 

@@ -12,10 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hessfast.jacobian import EPS, Array, Family, extrapolate
 
 TINY = float(np.finfo(np.float64).tiny)
+CLEAR = 20.0  # a residual this many times its noise is no noise
+VERIFY = 6  # levels below the chosen one at which it is verified
+DEEPER = 3  # levels below that at which a failed verification is looked into
 
 _FOLLOW = {1: 1.0, 2: 2.2, 3: 6.0, 4: 18.0}
 """Truncation error over (last correction x relative h^2 term), by number of levels: the geometric mean of what the
@@ -206,6 +210,42 @@ class Ray:
             wanted -= 1
         self.level = wanted
         return wanted not in self.tried and len(self.tried) < 16
+
+
+def failing(ray: Ray, j: Judgement, noise: Array) -> NDArray[np.bool_]:
+    """Components where D six levels below is not what the extrapolated column and its h^2 term predict.
+
+    Noise from seven values may be low by a factor; where most components say so, up to three is given to it.
+    """
+    assert ray.best is not None
+    low = ray.best - VERIFY
+    with np.errstate(all="ignore"):
+        expected = j.value + 4.0**-VERIFY * (ray.seen[ray.best][0] - j.value)
+        residual = np.abs(ray.seen[low][0] - expected)
+        spread = noise / abs(ray.unit * 2.0**low) + EPS * np.abs(j.value)
+        excess = float(np.median(residual / np.maximum(spread, TINY))) / 0.48
+        return np.asarray(~(residual <= CLEAR * spread * min(max(excess, 1.0), 3.0) + 2 * j.truncation))
+
+
+def again(ray: Ray, wrong: NDArray[np.bool_], noise: Array) -> tuple[Ray, Array]:
+    """Return the ray to search anew after a verification that failed, and the noise level, for one of two reasons.
+
+    Noise above the level that was measured at x grows with 1/h: then that level is raised. A step beyond the natural
+    length fails alike however small the verifying one is: then the search restarts below it.
+    """
+    assert ray.best is not None
+    low = ray.best - VERIFY
+    D, deeper = ray.seen[low][0], ray.seen[low - DEEPER][0]
+    level, ceiling = low, ray.best - 4
+    with np.errstate(all="ignore"):
+        missed = np.abs(D - ray.judge(ray.best, noise, np.ones_like(D)).value)
+        grown = np.abs(deeper - D)
+        noisy = wrong & (grown > 0.5 * missed) & np.isfinite(grown)
+        if 2 * np.count_nonzero(noisy) > np.count_nonzero(wrong):
+            seen = 1.5 * grown * abs(ray.unit * 2.0 ** (low - DEEPER))
+            noise = np.where(noisy, np.maximum(noise, seen), noise)
+            level, ceiling = ray.best, ray.ceiling
+    return Ray(ray.unit, ray.nodes, level, ceiling, ray.axis, seen=ray.seen, walled=ray.walled), noise
 
 
 def noise_level(offsets: Array, table: Array) -> Array:

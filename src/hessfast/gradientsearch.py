@@ -18,25 +18,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.gradientladder import (
+    CLEAR,
+    DEEPER,
     TINY,
+    VERIFY,
     Judgement,
     Ray,
+    again,
     column_errors,
     direction_errors,
     equilibrate,
+    failing,
     follow,
     noise_level,
     norm,
 )
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
 
-_CLEAR = 20.0  # a residual this many times its noise is no noise
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
 _SHORT = 40.0  # or where its condition error exceeds what a balanced step could reach this many times
 _UNEVEN = np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])  # offsets of the noise table
 _RAYS = 256  # coordinates searched at a time: what they have seen is kept
-_VERIFY = 6  # levels below the chosen one at which it is verified
-_DEEPER = 3  # levels below that at which a failed verification is looked into
 _CONDITION_BAR = 5.0
 _TRUNCATION_BAR = 4.0
 
@@ -191,12 +193,12 @@ class GradientSearch:
         for _ in range(2 if both else 0):
             if ray.best is None:
                 break
-            self._sample_direction(ray, d, ray.unseen(ray.best - _VERIFY))
-            failing = self._failing(ray, self._judge_direction(ray))
-            if np.mean(failing) <= 0.25:  # a few odd coordinates have searches of their own
+            self._sample_direction(ray, d, ray.unseen(ray.best - VERIFY))
+            wrong = failing(ray, self._judge_direction(ray), self.noise)
+            if np.mean(wrong) <= 0.25:  # a few odd coordinates have searches of their own
                 break
-            self._sample_direction(ray, d, ray.unseen(ray.best - _VERIFY - _DEEPER))
-            ray = self._again(ray, failing)
+            self._sample_direction(ray, d, ray.unseen(ray.best - VERIFY - DEEPER))
+            ray, self.noise = again(ray, wrong, self.noise)
             self._climb_direction(ray, d)
         if ray.best is not None:
             self.start = ray.best
@@ -231,39 +233,6 @@ class GradientSearch:
         assert k is not None
         weight = 1 / np.maximum(np.abs(ray.seen[k][0]), TINY)
         return ray.judge(k, self.noise, weight)
-
-    def _failing(self, ray: Ray, j: Judgement) -> NDArray[np.bool_]:
-        """Components where D six levels below is not what the extrapolated column and its h^2 term predict.
-
-        Noise from seven values may be low by a factor; where most components say so, up to three is given to it.
-        """
-        assert ray.best is not None
-        low = ray.best - _VERIFY
-        with np.errstate(all="ignore"):
-            expected = j.value + 4.0**-_VERIFY * (ray.seen[ray.best][0] - j.value)
-            residual = np.abs(ray.seen[low][0] - expected)
-            noise = self.noise / abs(ray.unit * 2.0**low) + EPS * np.abs(j.value)
-            excess = float(np.median(residual / np.maximum(noise, TINY))) / 0.48
-            return np.asarray(~(residual <= _CLEAR * noise * min(max(excess, 1.0), 3.0) + 2 * j.truncation))
-
-    def _again(self, ray: Ray, failing: NDArray[np.bool_]) -> Ray:
-        """Return the ray to search anew after a verification that failed, for one of two reasons.
-
-        Noise above the level that was measured at x grows with 1/h: then that level is raised. A step beyond the
-        natural length fails alike however small the verifying one is: then the search restarts below it.
-        """
-        assert ray.best is not None
-        low = ray.best - _VERIFY
-        D, deeper = ray.seen[low][0], ray.seen[low - _DEEPER][0]
-        with np.errstate(all="ignore"):
-            missed = np.abs(D - ray.judge(ray.best, self.noise, np.ones_like(D)).value)
-            grown = np.abs(deeper - D)
-            noisy = failing & (grown > 0.5 * missed) & np.isfinite(grown)
-            if 2 * np.count_nonzero(noisy) > np.count_nonzero(failing):
-                seen = 1.5 * grown * abs(ray.unit * 2.0 ** (low - _DEEPER))
-                self.noise = np.where(noisy, np.maximum(self.noise, seen), self.noise)
-                return Ray(ray.unit, ray.nodes, ray.best, ray.ceiling, ray.axis, seen=ray.seen, walled=ray.walled)
-        return Ray(ray.unit, ray.nodes, low, ray.best - 4, ray.axis, seen=ray.seen, walled=ray.walled)
 
     # ---- columns at the common level
 
@@ -391,8 +360,10 @@ class GradientSearch:
         for _ in range(2):
             if not failed:
                 break
-            self._sample([(ray, k) for ray, low, _ in failed for k in ray.unseen(low - _DEEPER)])
-            fresh = {ray.axis: self._again(ray, failing) for ray, _, failing in failed}
+            self._sample([(ray, k) for ray, low, _ in failed for k in ray.unseen(low - DEEPER)])
+            fresh: dict[int, Ray] = {}
+            for ray, _, wrong in failed:
+                fresh[ray.axis], self.noise = again(ray, wrong, self.noise)
             self._climb(list(fresh.values()))
             rays[:] = [fresh.get(ray.axis, ray) for ray in rays]
             failed = self._unverified(list(fresh.values()))
@@ -426,13 +397,13 @@ class GradientSearch:
     def _unverified(self, rays: list[Ray]) -> list[tuple[Ray, int, NDArray[np.bool_]]]:
         """Return the rays whose verification failed, its level, and at which components."""
         lows = [
-            (ray, ray.best - _VERIFY)
+            (ray, ray.best - VERIFY)
             for ray in rays
             if ray.nodes.symmetric and ray.best is not None and not self._same(ray)
         ]
         self._sample([(ray, k) for ray, low in lows for k in ray.unseen(low)])
-        judged = [(ray, low, ray.judge(low + _VERIFY, self.noise, self.scale)) for ray, low in lows]
-        found = [(ray, low, self._failing(ray, j)) for ray, low, j in judged]
+        judged = [(ray, low, ray.judge(low + VERIFY, self.noise, self.scale)) for ray, low in lows]
+        found = [(ray, low, failing(ray, j, self.noise)) for ray, low, j in judged]
         return [entry for entry in found if entry[2].any()]
 
     def _same(self, ray: Ray) -> bool:
@@ -443,7 +414,7 @@ class GradientSearch:
             return False
         j = ray.judge(ray.best, self.noise, self.scale)
         noise = family(self.order, bool(self.symmetric[i])).noise * self.noise / abs(self.step[i])
-        bound = _CLEAR * (noise + j.condition) + 3 * (self.truncation[i] + j.truncation)
+        bound = CLEAR * (noise + j.condition) + 3 * (self.truncation[i] + j.truncation)
         return bool(np.all(np.abs(j.value - self.value[i]) <= bound))
 
     def _adopt(self, ray: Ray) -> None:
@@ -474,7 +445,7 @@ class GradientSearch:
             residual = np.abs((g[0] - g[1]) / 2 - v @ self.value)
             noise = np.sqrt(self.noise**2 / 2 + (v**2) @ self._condition() ** 2)
             size = np.abs(v) @ np.abs(self.value)
-            bound = _CLEAR * noise + 3 * np.abs(v) @ self.truncation + max(self.bend / 64, 1e-6) * size
+            bound = CLEAR * noise + 3 * np.abs(v) @ self.truncation + max(self.bend / 64, 1e-6) * size
         return not np.any(residual > bound)
 
     def _result(self) -> GradientHessian:

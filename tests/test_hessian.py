@@ -247,6 +247,12 @@ def test_interrupt_ends_a_native_run_and_leaves_out_alone(workers):
     )
 
 
+def test_scipy_bounds_of_scalars():
+    optimize = pytest.importorskip("scipy.optimize")
+    H = hessian(lambda x: np.log(x).sum(), [1e-3, 1.0, 2.0], bounds=optimize.Bounds(0.0, 2.0))
+    np.testing.assert_allclose(H, np.diag([-1e6, -1.0, -0.25]), rtol=1e-5, atol=1e-4)
+
+
 def test_serves_scipy_minimize():
     optimize = pytest.importorskip("scipy.optimize")
     found = optimize.minimize(

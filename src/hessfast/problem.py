@@ -186,7 +186,7 @@ def box(bounds: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
         side = np.asarray(side)
         if side.dtype.kind not in "fiub":
             raise TypeError(f"bounds: the {name} one must be real numbers, got dtype {side.dtype}")
-        if side.shape not in ((), (x.size,)):
+        if side.shape not in ((), (1,), (x.size,)):  # scipy.optimize.Bounds makes (1,) of a scalar
             raise ValueError(f"bounds: a scalar or shape {(x.size,)} expected, got {side.shape}")
         sides.append(np.broadcast_to(side.astype(np.float64), x.shape).copy())
     lower, upper = sides

@@ -73,8 +73,8 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]
     k = None if ladder is None else ladder.best()
     if ladder is None or k is None:
         return (np.nan,) * 5
-    truncation = ladder.truncation_at_least(k) if ladder.derivative == 2 else ladder.truncation(k, 2)
-    condition = ladder.condition(k, 2)
+    truncation = ladder.truncation_at_least(k) if ladder.derivative == 2 else ladder.truncation_of(k, 2)
+    condition = ladder.condition_of(k, 2)
     formula, curvature = ladder.formula, abs(ladder[k].curvature)
     rate = 0.0
     relative_step = abs(ladder[k].step / ladder.axis.x) if ladder.axis.x else 0.0
@@ -83,7 +83,7 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]
     if curvature > VISIBLE * condition:
         rate = max(rate, (truncation / (formula.product * curvature)) ** (1.0 / formula.order))
     rate = min(rate, 1.0)
-    return truncation, condition, ladder.truncation(k, 1), ladder.condition(k, 1), rate
+    return truncation, condition, ladder.truncation_of(k, 1), ladder.condition_of(k, 1), rate
 
 
 def bar_parts(

@@ -173,11 +173,15 @@ class Ladder:
         self.derivative = derivative
         self.rungs: dict[int, Rung | None] = {}
         self.doubt: dict[int, float] = {}
-        self.power = formula.order + (1 if side and derivative == 1 else 0)  # one-sided slopes are an order better
+        self.power = formula.order + (1 if side and derivative == 1 else 0)
         self.gain = 2.0**self.power - 1.0
+        self._reach = min(formula.nodes), max(formula.nodes)
         reach = max(map(abs, formula.nodes)) * axis.unit
         size = abs(axis.x) or 1.0
         self._ranked: tuple[NoiseModel, int] | None = None
+        self._noise = axis.noise
+        self._conditions: dict[int, float] = {}
+        self._truncations: dict[int, float] = {}
         self._best: int | None = None
         self._top: int | None = None
         self._caps = (math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach)) + 3)
@@ -189,8 +193,9 @@ class Ladder:
 
     def fits(self, k: int) -> bool:
         """Whether the nodes of rung k lie in the box and do not vanish against x."""
-        h, axis = self.step(k), self.axis
-        return all(axis.inside(t * h) and axis.x + t * h != axis.x for t in self.formula.nodes)
+        h, (first, last) = self.step(k), self._reach  # rounding is monotonic: the outer nodes decide
+        axis = self.axis
+        return axis.inside(first * h) and axis.inside(last * h) and axis.x + h != axis.x != axis.x - h
 
     def see(self, k: int) -> Request:
         """Ask for the values of rung k that are not known."""
@@ -234,22 +239,36 @@ class Ladder:
         assert rung is not None
         return rung
 
-    def value(self, k: int, derivative: int | None = None) -> float:
+    def value(self, k: int) -> float:
         """Return the derivative by rung k."""
-        return self[k].slope if (derivative or self.derivative) == 1 else self[k].curvature
+        return self[k].slope if self.derivative == 1 else self[k].curvature
 
-    def condition(self, k: int, derivative: int | None = None) -> float:
+    def condition(self, k: int) -> float:
         """Condition part of the error of rung k: what the noise of f leaves in its derivative."""
-        rung, power = self[k], derivative or self.derivative
-        factor = self.formula.slope_noise if power == 1 else self.formula.curvature_noise
-        return factor * self.axis.noise.at(rung.largest) / abs(rung.step) ** power
+        if self._noise is not self.axis.noise:
+            self._noise, self._conditions = self.axis.noise, {}
+        if (known := self._conditions.get(k)) is None:
+            self._conditions[k] = known = self.condition_of(k, self.derivative)
+        return known
 
-    def truncation(self, k: int, derivative: int | None = None) -> float:
+    def condition_of(self, k: int, derivative: int) -> float:
+        """Condition part of the error of either derivative."""
+        rung = self[k]
+        factor = self.formula.slope_noise if derivative == 1 else self.formula.curvature_noise
+        return factor * self.axis.noise.at(rung.largest) / abs(rung.step) ** derivative
+
+    def truncation(self, k: int) -> float:
         """Truncation part of the error of rung k: its change to the rung above, extrapolated."""
-        gain = self.gain
-        if derivative is not None and derivative != self.derivative:
-            gain = 2.0 ** (self.formula.order + (1 if self.side and derivative == 1 else 0)) - 1.0
-        return abs(self.value(k, derivative) - self.value(k + 1, derivative)) / gain
+        if (known := self._truncations.get(k)) is None:
+            self._truncations[k] = known = self.truncation_of(k, self.derivative)
+        return known
+
+    def truncation_of(self, k: int, derivative: int) -> float:
+        """Truncation part of the error of either derivative; one-sided slopes are an order better."""
+        here, above = self[k], self[k + 1]
+        if derivative == 2:
+            return abs(here.curvature - above.curvature) / (2.0**self.formula.order - 1.0)
+        return abs(here.slope - above.slope) / (2.0 ** (self.formula.order + (1 if self.side else 0)) - 1.0)
 
     def hidden(self, k: int, deviations: float = VISIBLE) -> bool:
         """Whether the truncation of rung k is lost in the noise, as known to so many standard deviations."""

@@ -187,10 +187,11 @@ class Ray:
         with np.errstate(all="ignore"):
             return judge(D, self.nodes, self.unit * 2.0**level, noise, weight)
 
-    def advance(self, errors: Errors) -> bool:
+    def advance(self, errors: Errors, reachable: float = np.inf) -> bool:
         """Take the errors of the present level and go to the next one; False where the search ends.
 
-        Above the balance the error grows like h^p, below it like 1/h: half a level too high is already too much.
+        Above the balance the error grows like h^p, below it like 1/h: half a level too high is already too much. Where
+        the condition error is above what is `reachable`, a truncation error no larger may be noise, and up is tried.
         """
         self.tried.add(self.level)
         if not errors.finite:
@@ -203,6 +204,8 @@ class Ray:
             else:
                 self.misses += 1
             move = errors.move(self.nodes.order)
+            if errors.condition > reachable and errors.truncation < 4 * errors.condition:
+                move = max(move, 3.0)
             if -0.6 <= move <= 1.25 or self.misses > 2:
                 return False
         wanted = min(self.level + int(np.floor(move + 0.4)), self.ceiling)

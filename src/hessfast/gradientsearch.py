@@ -22,6 +22,7 @@ from hessfast.gradientladder import (
     DEEPER,
     TINY,
     VERIFY,
+    Errors,
     Judgement,
     Ray,
     again,
@@ -36,7 +37,7 @@ from hessfast.gradientladder import (
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
-_SHORT = 40.0  # or where its condition error exceeds what a balanced step could reach this many times
+_SHORT = 100.0  # or where its condition error exceeds what a balanced step could reach this many times
 _UNEVEN = np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])  # offsets of the noise table
 _RAYS = 256  # coordinates searched at a time: what they have seen is kept
 _CONDITION_BAR = 5.0
@@ -312,17 +313,21 @@ class GradientSearch:
     def _doubtful(self) -> dict[int, float]:
         """Return the coordinates whose column could be much better at another level, and how far that may be."""
         moves: dict[int, float] = {}
-        condition = self._condition()
+        with np.errstate(all="ignore"):
+            size = np.maximum(norm(self.value * self.scale), TINY)
+            condition = np.maximum(norm(self._condition() * self.scale) / size, EPS / 4)
+            truncation = norm(self.truncation * self.scale) / size
+        finite = np.isfinite(self.value).all(axis=1)
         for i in range(self.gradient.size):
             if i in self.searched:
                 continue
-            j = Judgement(self.value[i], self.truncation[i], condition[i], self.truncation[i])
-            errors = column_errors(j, self.scale)
+            N, T = float(condition[i]), float(truncation[i])
+            errors = Errors(N, T, hidden=T < N, finite=bool(finite[i]))
             self.errors[i] = errors.total
-            move = errors.move(self.order)
             if not errors.finite:
                 moves[i] = -2.0
                 continue
+            move = errors.move(self.order)
             if errors.truncation < errors.condition or errors.condition > 0.1:
                 if errors.condition > _SHORT * self.attainable and self.level[i] < self.ceiling[i]:
                     moves[i] = max(move, 3.0)
@@ -351,7 +356,9 @@ class GradientSearch:
             active = [
                 ray
                 for ray in active
-                if ray.advance(column_errors(ray.judge(ray.level, self.noise, self.scale), self.scale))
+                if ray.advance(
+                    column_errors(ray.judge(ray.level, self.noise, self.scale), self.scale), _SHORT * self.attainable
+                )
             ]
 
     def _reconsider(self, rays: list[Ray]) -> None:

@@ -391,6 +391,17 @@ class Ladder:
         far = 4 if value == 0.0 else math.ceil(math.log2(10.0 * wanted / value) / self.derivative)
         return max(1, min(4, far, cap - k))
 
+    def regular(self) -> bool:
+        """Whether two neighbouring rungs, the best one of them, show truncation that grows like h^p."""
+        k = self.best()
+        if k is None:
+            return False
+        low = k if self.seen(k + 1) else k - 1
+        if not self.seen(low) or self.hidden(low + 1, BEYOND_DOUBT):
+            return False
+        expected, doubt = self.truncation(low + 1) / (self.gain + 1.0), VISIBLE * self.condition(low) / self.gain
+        return 0.25 * expected - doubt <= self.truncation(low) <= 4.0 * expected + doubt
+
     def change(self) -> tuple[float, float, int]:
         """Size of the quadratic term, and of all of f's change, over one step of the best rung; that rung."""
         k = self.best()

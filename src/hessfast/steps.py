@@ -26,6 +26,9 @@ Array = NDArray[np.float64]
 VERIFY_DEPTH = 6
 """Rungs below the chosen one where its second derivative is checked."""
 
+FEW = 6
+"""Of fewer axes only those are verified whose truncation has not been seen to grow as it should."""
+
 POOLED_FROM = 4
 """Axes whose residuals together are worth as much as the difference table, with its six degrees of freedom."""
 
@@ -211,6 +214,8 @@ class StepSearch:
     def _verify(self) -> dict[int, tuple[Ladder, float, float]]:
         """Look at each axis far below its rung: residual in f that smoothness does not explain, and its noise."""
         ladders = [ladder for ladder in self.ladders() if not ladder.side and _verifiable(ladder)]
+        if len(self.axes) < FEW:
+            ladders = [ladder for ladder in ladders if not ladder.regular()]
         advance(self.team, [ladder.axis for ladder in ladders], [_ask_below(ladder) for ladder in ladders])
         checks = {}
         for ladder in ladders:

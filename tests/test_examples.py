@@ -78,3 +78,27 @@ def test_gradient_of_the_network():
     v = np.random.default_rng(1).standard_normal(w.size)
     slope = (network.loss(w + 1e-6 * v) - network.loss(w - 1e-6 * v)) / 2e-6
     assert network.gradient(w) @ v == pytest.approx(slope, rel=1e-7)
+
+
+def test_extreme_curvature(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    import extreme_curvature
+
+    picture = tmp_path / "extreme_curvature.png"
+    extreme_curvature.main(str(picture))
+    text = capsys.readouterr().out
+    largest, again, bar = (float(x) for x in re.search(r"L +(\S+) .* direction (\S+) ± (\S+)", text).groups())
+    assert abs(largest - again) <= 1e-8
+    assert bar <= 1e-9
+    assert float(re.search(r"curvature m +(\S+)", text)[1]) == pytest.approx(extreme_curvature.RIDGE, rel=1e-3)
+    gradients, products, whole = (
+        int(x) for x in re.search(r"gradients +(\d+) for (\d+) .* takes (\d+)", text).groups()
+    )
+    assert gradients <= 2 * products + 16 < whole
+    stable, unstable, best = re.findall(r"distance (\S+) -> (\S+) in", text)
+    assert float(stable[1]) < 1e-2 * float(stable[0])
+    assert float(best[1]) < 1e-2 * float(best[0])
+    assert float(unstable[1]) > 1e2 * float(unstable[0])
+    observed, predicted = (float(x) for x in re.search(r"shrinks by (\S+) a step.* = (\S+)", text).groups())
+    assert observed == pytest.approx(predicted, abs=1e-3)
+    assert picture.read_bytes().startswith(b"\x89PNG")

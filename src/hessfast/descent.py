@@ -67,9 +67,9 @@ def minimize_taylor(
     fun, x0, args, callback
         As in `scipy.optimize.minimize`.
     jac : callable
-        Gradient, jac(x, *args) -> (n,).
+        Gradient, ``jac(x, *args) -> (n,)``.
     hess, hessp : callable, optional
-        Hessian, or Hessian-vector product hessp(x, v, *args), for the curvature along -g. Without them it is
+        Hessian, or Hessian-vector product ``hessp(x, v, *args)``, for the curvature along -g. Without them it is
         taken from one more gradient.
     bounds, constraints
         Refused.
@@ -117,6 +117,7 @@ def minimize_taylor(
     Examples
     --------
     >>> from scipy.optimize import minimize, rosen, rosen_der
+    >>> from hessfast import minimize_taylor
     >>> result = minimize(rosen, [-1.2, 1.0], jac=rosen_der, method=minimize_taylor)
     >>> result.success, result.x.round(4)
     (True, array([1., 1.]))

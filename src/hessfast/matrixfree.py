@@ -96,8 +96,8 @@ def curvature(
     >>> import hessfast
     >>> x = np.linspace(-1.0, 1.0, 1000)
     >>> result = hessfast.curvature(lambda x: np.sum(np.cosh(x)), x, np.ones(1000))
-    >>> bool(abs(result.value - np.cosh(x).sum()) < result.error), result.status.name, result.nfev
-    (True, 'POSITIVE', 19)
+    >>> bool(abs(result.value - np.cosh(x).sum()) < result.error), result.status.name, result.nfev < 28
+    (True, 'POSITIVE', True)
     >>> cheap = hessfast.curvature(None, x, np.ones(1000), jac=np.sinh, order=2, rel_step=2.0**-17)
     >>> round(float(cheap), 6), cheap.njev
     (1175.569465, 2)

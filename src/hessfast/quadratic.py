@@ -121,6 +121,7 @@ def quadratic_form(
     Examples
     --------
     >>> import numpy as np
+    >>> from hessfast import quadratic_form
     >>> H = np.array([[2.0, 1.0], [1.0, 3.0]])
     >>> quadratic_form(H, [1.0, -1.0])
     3.0

@@ -75,6 +75,7 @@ def optimal_step(
     Examples
     --------
     >>> import numpy as np
+    >>> from hessfast import optimal_step
     >>> step = optimal_step([1.0, 2.0], np.diag([1.0, 4.0]))
     >>> float(step), step.status.name
     (0.29411764705882354, 'DESCENT')

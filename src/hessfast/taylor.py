@@ -65,6 +65,7 @@ class TaylorModel:
     Examples
     --------
     >>> import numpy as np
+    >>> from hessfast import TaylorModel
     >>> model = TaylorModel([0.0, 0.0], 3.0, [1.0, 2.0], np.diag([1.0, 4.0]))
     >>> model.terms(0.25)
     TaylorTerms(position=3.0, direction=-1.25, curvature=0.53125)
@@ -139,6 +140,7 @@ class TaylorModel:
         Examples
         --------
         >>> import numpy as np
+        >>> from hessfast import TaylorModel
         >>> model = TaylorModel.fit(lambda x: x[0] ** 2 + 4.0 * x[1] ** 2, [1.0, 1.0])
         >>> round(float(model.step()), 9)
         0.130769231

@@ -322,6 +322,33 @@ def test_threads_change_no_bit(workers):
     assert (one.value, one.error) == (other.value, other.error)
 
 
+def test_problems_with_exact_hessians():
+    """Median, 95th percentile, coverage and cost on the noise-free problems; see bench/matrixfree.py."""
+    from problems import problems
+
+    rows = {"values": [], "gradients": []}
+    for p in problems():
+        if p.bounds is not None or p.noise > 0 or p.kind == "offset":
+            continue
+        rng = np.random.default_rng(1)
+        for v in (rng.standard_normal(p.n), p.lengths * rng.standard_normal(p.n), p.grad):
+            exact = float(v @ (p.hess.astype(np.longdouble) @ v))
+            if not abs(exact) > 1e-6 * (np.abs(v) @ np.abs(p.hess) @ np.abs(v)):
+                continue
+            with np.errstate(all="ignore"):
+                found = curvature(p.fun, p.x0, v), curvature(None, p.x0, v, jac=p.grad_fun)
+            for name, result in zip(rows, found, strict=True):
+                error, bar = abs(result.value - exact) / abs(exact), result.error / abs(exact)
+                rows[name].append((error, error <= bar, result.nfev + result.njev))
+    for name, median, p95, calls in (("values", 1e-12, 1e-9, 30), ("gradients", 1e-13, 1e-10, 24)):
+        error, inside, spent = np.array(rows[name]).T
+        assert np.median(error) <= median
+        assert np.percentile(error, 95) <= p95
+        assert np.mean(inside) >= 0.99
+        assert np.median(spent) <= 22
+        assert np.percentile(spent, 95) <= calls
+
+
 def peak_vectors(call, n):
     """Peak memory of a call in vectors of n numbers."""
     tracemalloc.start()

@@ -36,6 +36,10 @@ _INVISIBLE = 30.0
 _FEW_DIGITS = 1e-6
 """Relative condition error above which a truncation error lost in it is taken for none."""
 
+_HIDDEN, _MANY_DIGITS, _STRIDE = 0.1, 1e-11, 2
+"""From values, where each level up divides the condition error by 4: a truncation error below this part of the
+condition error is lost in it; unless the value is that good already, the search goes up by so many levels to see it."""
+
 _SHIFTS, _RISE, _LEAP = 3, 6, 5
 """Times that the first look may go down; levels by which it goes up, and by which the search moves at a loss."""
 
@@ -162,6 +166,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
     """Evaluate q + 1 levels; move while truncation and condition part are far apart; return the best seen."""
     best: Found[T] | None = None
     tried: set[int] = set()
+    rounds = _ROUNDS
     for turn in range(_DESPERATE_ROUNDS):
         tried.add(level)
         differences.narrow(level, q + 1)
@@ -175,13 +180,15 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
         if best is None or error < best.error:
             best = Found(value, error if math.isfinite(error) else math.inf, level)
         del value
-        if error <= _ENOUGH * size or (turn + 1 >= _ROUNDS and best.error < 1e-6 * size):
+        if error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * size):
             break
         top = look.top
         if not math.isfinite(error) or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
             move = -_LEAP
         elif condition > _FEW_DIGITS * size and truncation < condition:
             move, top = _LEAP, _HIGHEST
+        elif differences.power == 2 and condition > _MANY_DIGITS * size and truncation < _HIDDEN * condition:
+            move, rounds = _STRIDE, _ROUNDS + 1
         else:
             ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
             gap = math.log2(ratio) / (2 * q + 2 + differences.power)

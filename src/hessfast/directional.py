@@ -60,8 +60,8 @@ class Differences(ABC, Generic[T]):
         Levels of the first look, and by how much each goes down where the wide one lies beyond the natural length.
     convergence : float
         The change from order 2q to 2q + 2 times the convergence seen one order earlier estimates the error of the
-        latter; never less than this part of the change. Steps from values are longer, up to where sums of terms with
-        unlike natural lengths stop converging.
+        latter; never less than this part of the change. Steps from values are long, up to where sums of terms with
+        unlike natural lengths stop converging: there the change itself is taken.
     slack : float
         Levels off balance that are not worth a correction.
     floor : float
@@ -132,7 +132,7 @@ class ValueCurvatures(Differences[float]):
 
     power = 2
     wide, deep, wide_shift, deep_shift = -8, -14, 7, 6
-    convergence, slack = 0.3, 0.5
+    convergence, slack = 1.0, 0.5
 
     def __init__(self, around: Neighbourhood, v: Vector, unit: float, f0: float, noise: float | None = None) -> None:
         super().__init__(around, v, unit)

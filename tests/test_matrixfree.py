@@ -3,8 +3,10 @@
 import math
 import tracemalloc
 
+import callbacks
 import numpy as np
 import pytest
+from numba import njit
 
 from hessfast import CurvatureStatus, curvature, hessian, optimal_step
 
@@ -320,6 +322,40 @@ def test_threads_change_no_bit(workers):
     one = curvature(f.fun, f.x, v, jac=f.jac, order=4, rel_step=2.0**-10)
     other = curvature(f.fun, f.x, v, jac=f.jac, order=4, rel_step=2.0**-10, workers=workers)
     assert (one.value, one.error) == (other.value, other.error)
+
+
+def native_lanes():
+    library, shape = callbacks.library(), "double (int, double *, void *)"
+    return {
+        "ctypes": ({}, library.lse, library.lse_gradient),
+        "capsule": ({}, callbacks.capsule(library.lse, shape), library.lse_gradient),
+        "numba": ({}, njit(callbacks.log_sum_exp), njit(callbacks.gradient)),
+        "batched": ({"vectorized": True}, callbacks.log_sum_exp_columns, callbacks.gradient_columns),
+    }
+
+
+@pytest.mark.parametrize("lane", ["ctypes", "capsule", "numba", "batched"])
+def test_every_lane_sees_the_same_curvature(lane):
+    options, fun, jac = native_lanes()[lane]
+    x, v = callbacks.X0, np.linspace(-1.0, 2.0, callbacks.N)
+    exact = v @ callbacks.exact_hessian(x) @ v
+    values = curvature(fun, x, v, **options)
+    gradients = curvature(None, x, v, jac=jac, **options)
+    assert values.value == pytest.approx(exact, rel=1e-9)
+    assert gradients.value == pytest.approx(exact, rel=1e-11)
+    assert 0 < values.nfev <= 31
+    assert 0 < gradients.njev <= 22
+
+
+def test_numba_function_that_raises_comes_out_as_itself():
+    @njit
+    def gradient(x):
+        if x[0] > 1.0:
+            raise ZeroDivisionError("too far")
+        return 2.0 * x
+
+    with pytest.raises(ZeroDivisionError, match="too far"):
+        curvature(None, [1.0, 2.0], [1.0, 0.0], jac=gradient)
 
 
 def test_problems_with_exact_hessians():

@@ -287,6 +287,13 @@ def test_bad_vectors_are_named():
         operator @ np.array([1.0, np.nan, 0.0])
 
 
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_product_that_is_not_finite_warns(order):
+    operator = HessianOperator(None, np.ones(3), jac=lambda x: x * np.nan, order=order)
+    with pytest.warns(RuntimeWarning, match="product is not finite: jac"):
+        assert np.isnan(operator @ np.ones(3)).all()
+
+
 def test_gradient_of_an_operator_without_one():
     with pytest.raises(TypeError, match="made without jac"):
         HessianOperator(rosen, np.ones(3)).gradient(np.ones(3))

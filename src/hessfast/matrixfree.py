@@ -88,7 +88,7 @@ def curvature(
 
     Cost of the search: about 20 evaluations of f, or 10 of its gradient; with a given step 1 + `order` of f, or `order`
     of the gradient (2 at order 1). The sign is certain where `status` is POSITIVE or NEGATIVE. Memory beside the
-    arguments and what `fun` allocates: one vector of n numbers, two with a gradient that fills its own array.
+    arguments and what `fun` allocates: one vector of n numbers, three with a gradient that fills its own array.
 
     Examples
     --------

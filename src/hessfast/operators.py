@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hessfast import vectors
 from hessfast.balance import change, first_look, search_from
 from hessfast.crosses import CrossProducts
 from hessfast.directional import EPS, Products, richardson
@@ -214,6 +216,11 @@ class HessianOperator:
         array = np.asanyarray(v)
         column = array.ndim == 2 and array.shape[1] == 1
         product = self._product(real_vector(array[:, 0] if column else array, "v", self.shape[0]))
+        if not math.isfinite(vectors.norm(product)):
+            name = "fun" if self._from_values else "jac"
+            warnings.warn(
+                f"a Hessian-vector product is not finite: {name} is not, near x", RuntimeWarning, stacklevel=2
+            )
         return product[:, None] if column else product
 
     rmatvec = matvec

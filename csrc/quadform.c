@@ -40,11 +40,9 @@ HF_INLINE hf_sums panel_by_rows(int single, int sized, size_t rows, const hf_tri
         for (size_t j = 0; j < i; j += 4) add_tile_by_rows(single, sized, rows, h, gi, g, j, &sum);
         return close_short(single, sized, 0, rows, h, g, i, sum);
     }
-    /* The start of a row is not where the last row's stream was going: it is asked for while the last one ends. */
-    const size_t next = row_start(H, i + PANEL) - row_start(H, i), drift = H->packed ? PANEL : 0;
+    const size_t next = to_next_panel(H, i);
     for (size_t j = 0; j < i; j += 8) {
-        const size_t ahead = j + AHEAD < i ? j + AHEAD : next + j + AHEAD - i;
-        for (size_t r = 0; r < PANEL; r++) HF_PREFETCH(address(single, h[r], ahead + r * drift));
+        fetch_ahead(single, H, h, j, i, 0, next);
         add_tile_by_rows(single, sized, PANEL, h, gi, g, j, &sum);
         add_tile_by_rows(single, sized, PANEL, h, gi, g, j + 4, &sum);
     }
@@ -76,10 +74,13 @@ HF_INLINE void strip_by_columns(int single, int sized, const hf_triangle *H, con
     for (size_t j = 0; j < full; j += PANEL) {
         const void *h[PANEL];
         size_t i = j < start ? start : j, p = (i - start) / PANEL;
+        const size_t next = to_next_panel(H, j), next_start = j + PANEL < start ? start : j + PANEL;
         find_rows(single, PANEL, H, j, h);
         if (i == j) add_pair_by_columns(single, sized, PANEL, h, g, i, j, 1, &value[p], &size[p]), i += PANEL, p++;
-        for (; i < full; i += PANEL, p++)
+        for (; i < full; i += PANEL, p++) {
+            fetch_ahead(single, H, h, i, full, next_start, next);
             add_pair_by_columns(single, sized, PANEL, h, g, i, j, 0, &value[p], &size[p]);
+        }
         if (i < end) add_pair_by_columns(single, sized, end - i, h, g, i, j, 0, &value[p], &size[p]);
     }
     for (size_t i = start, p = 0; i < end; i += PANEL, p++) {

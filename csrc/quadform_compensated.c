@@ -27,7 +27,16 @@ typedef struct { v4 high, low; } twofold;
 
 HF_INLINE v4 product_error(v4 a, v4 b, v4 product) { return (v4)_mm256_fmsub_pd((__m256d)a, (__m256d)b, (__m256d)product); }
 
-#elif defined(__aarch64__)
+/* a + b on the multipliers, which idle while the adders are the bottleneck. */
+HF_INLINE v4 plus(v4 a, v4 b) { return (v4)_mm256_fmadd_pd((__m256d)a, _mm256_set1_pd(1.0), (__m256d)b); }
+HF_INLINE v4 minus(v4 a, v4 b) { return (v4)_mm256_fnmadd_pd((__m256d)b, _mm256_set1_pd(1.0), (__m256d)a); }
+
+#else
+
+HF_INLINE v4 plus(v4 a, v4 b) { return v4_add(a, b); }
+HF_INLINE v4 minus(v4 a, v4 b) { return v4_sub(a, b); }
+
+#if defined(__aarch64__)
 
 HF_INLINE v4 product_error(v4 a, v4 b, v4 product)
 {
@@ -52,6 +61,7 @@ HF_INLINE v4 product_error(v4 a, v4 b, v4 product)
 }
 
 #endif
+#endif
 
 HF_INLINE twofold zero(void) { return (twofold){v4_all(0.0), v4_all(0.0)}; }
 
@@ -64,8 +74,8 @@ HF_INLINE twofold multiply(v4 a, v4 b) /* TwoProduct */
 HF_INLINE twofold add(twofold a, twofold b) /* as hf_add_twofold */
 {
     const v4 sum = v4_add(a.high, b.high), of_b = v4_sub(sum, a.high);
-    const v4 left = v4_add(v4_sub(a.high, v4_sub(sum, of_b)), v4_sub(b.high, of_b));
-    return (twofold){sum, v4_add(v4_add(a.low, b.low), left)};
+    const v4 left = v4_add(v4_sub(a.high, v4_sub(sum, of_b)), minus(b.high, of_b));
+    return (twofold){sum, plus(plus(a.low, b.low), left)};
 }
 
 HF_INLINE twofold scale(twofold a, v4 g)
@@ -92,18 +102,23 @@ HF_INLINE twofold add_halves(twofold a, twofold b)
 
 /* ---- Tiles, as in triangle.h ------------------------------------------------------------------------------------- */
 
-HF_INLINE twofold add_rows(const twofold p[PANEL], v4 g, twofold to)
+/* Rows r and r + 4 of a tile. */
+HF_INLINE twofold two_rows(int single, size_t rows, const void *const h[PANEL], const v4 gi[PANEL], size_t j, size_t r)
 {
-    const twofold column = add(add(add(p[0], p[4]), add(p[1], p[5])), add(add(p[2], p[6]), add(p[3], p[7])));
-    return add(to, scale(column, g));
+    const twofold upper = r < rows ? multiply(gi[r], load(single, h[r], j)) : zero();
+    const twofold lower = r + 4 < rows ? multiply(gi[r + 4], load(single, h[r + 4], j)) : zero();
+    return add(upper, lower);
 }
 
+/* The tree branch by branch: of its numbers few live at once, for the sake of sixteen registers. */
 HF_INLINE twofold tile_by_rows(int single, size_t rows, const void *const h[PANEL], const v4 gi[PANEL], const double *g,
                                size_t j, twofold to)
 {
-    twofold p[PANEL];
-    for (size_t r = 0; r < PANEL; r++) p[r] = r < rows ? multiply(gi[r], load(single, h[r], j)) : zero();
-    return add_rows(p, v4_load(g + j), to);
+    twofold top = two_rows(single, rows, h, gi, j, 0);
+    top = add(top, two_rows(single, rows, h, gi, j, 1));
+    twofold bottom = two_rows(single, rows, h, gi, j, 2);
+    bottom = add(bottom, two_rows(single, rows, h, gi, j, 3));
+    return add(to, scale(add(top, bottom), v4_load(g + j)));
 }
 
 HF_INLINE twofold tile_by_columns(int single, size_t rows, const void *const h[4], const double *g, size_t i, size_t j,
@@ -127,17 +142,16 @@ static hf_twofold close_panel(int single, int upper, size_t rows, const void *co
                               twofold sum)
 {
     double triangle[PANEL][PANEL] = {{0.0}}, diagonal[PANEL] = {0.0}, gi[PANEL] = {0.0};
+    const void *copied[PANEL];
+    v4 each[PANEL];
     for (size_t r = 0; r < rows; r++) {
         gi[r] = g[i + r];
         diagonal[r] = at(single, h[r], i + r);
         for (size_t c = 0; c < r; c++)
             triangle[r][c] = upper ? at(single, h[c], i + r) : at(single, h[r], i + c);
     }
-    for (size_t j = 0; j < PANEL; j += 4) {
-        twofold p[PANEL];
-        for (size_t r = 0; r < PANEL; r++) p[r] = multiply(v4_all(gi[r]), v4_load(triangle[r] + j));
-        sum = add_rows(p, v4_load(gi + j), sum);
-    }
+    for (size_t r = 0; r < PANEL; r++) copied[r] = triangle[r], each[r] = v4_all(gi[r]);
+    for (size_t j = 0; j < PANEL; j += 4) sum = tile_by_rows(0, PANEL, copied, each, gi, j, sum);
     sum = (twofold){v4_add(sum.high, sum.high), v4_add(sum.low, sum.low)};
     const v4 top = v4_load(gi), bottom = v4_load(gi + 4);
     sum = add(sum, add(scale(multiply(v4_load(diagonal), top), top),
@@ -153,7 +167,12 @@ HF_INLINE hf_twofold panel_by_rows(int single, size_t rows, const hf_triangle *H
     twofold sum = zero();
     find_rows(single, rows, H, i, h);
     for (size_t r = 0; r < PANEL; r++) gi[r] = v4_all(r < rows ? g[i + r] : 0.0);
-    for (size_t j = 0; j < i; j += 4) sum = tile_by_rows(single, rows, h, gi, g, j, sum);
+    const size_t next = to_next_panel(H, i);
+    for (size_t j = 0; j < i; j += 8) {
+        fetch_ahead(single, H, h, j, i, 0, next);
+        sum = tile_by_rows(single, rows, h, gi, g, j, sum);
+        sum = tile_by_rows(single, rows, h, gi, g, j + 4, sum);
+    }
     return close_panel(single, 0, rows, h, g, i, sum);
 }
 

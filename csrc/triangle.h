@@ -66,6 +66,18 @@ HF_INLINE void find_rows(int single, size_t rows, const hf_triangle *H, size_t i
     }
 }
 
+/* Ask for what eight rows of memory hold AHEAD of j. They are crossed up to `end`, the next eight from `start`, which is
+ * not where the streams were going: their first entries are asked for while these end. `next` is how far down they are. */
+HF_INLINE void fetch_ahead(int single, const hf_triangle *H, const void *const h[PANEL], size_t j, size_t end,
+                           size_t start, size_t next)
+{
+    const size_t ahead = j + AHEAD < end ? j + AHEAD : next + start + (j + AHEAD - end);
+    const size_t drift = !H->packed ? 0 : H->upper ? (size_t)0 - PANEL : PANEL; /* rows change their length */
+    for (size_t r = 0; r < PANEL; r++) HF_PREFETCH(address(single, h[r], ahead + r * drift));
+}
+
+HF_INLINE size_t to_next_panel(const hf_triangle *H, size_t i) { return row_start(H, i + PANEL) - row_start(H, i); }
+
 /* The sum over the rows of a tile held by rows: p[r] is row r. */
 HF_INLINE v4 sum_rows(const v4 p[PANEL])
 {

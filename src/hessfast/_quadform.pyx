@@ -8,6 +8,7 @@ import os
 
 cimport numpy as np
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.math cimport isfinite
 from libc.stddef cimport ptrdiff_t, size_t
 
 
@@ -122,21 +123,31 @@ cdef bint plain(np.ndarray g) noexcept:
     return np.PyArray_TYPE(g) == np.NPY_DOUBLE and np.PyArray_ISCARRAY_RO(g)
 
 
-cdef int one(const hf_triangle *H, const double *g, double *value) except -1:
+cdef double sum_of(const hf_triangle *H, const double *g, size_t count, hf_sums *block,
+                   bint compensated) noexcept nogil:
+    cdef hf_twofold total
+    if compensated:
+        kernels.quadform_compensated(H, g, 0, count, <hf_twofold *>block)
+        total = hf_sum_twofold(count, <hf_twofold *>block)
+        if isfinite(total.high + total.low):
+            return total.high + total.low
+    kernels.quadform(H, g, 0, count, block)  # twofold arithmetic makes NaN of inf: the plain sum tells them apart
+    return hf_sum_blocks(count, block).value
+
+
+cdef int one(const hf_triangle *H, const double *g, double *value, bint compensated=False) except -1:
     cdef hf_sums stack[STACK_BLOCKS]
     cdef hf_sums *block = stack
     cdef size_t count = hf_blocks(H.n)
     if H.n * H.n <= RELEASE_FROM:
-        kernels.quadform(H, g, 0, count, block)
-        value[0] = hf_sum_blocks(count, block).value
+        value[0] = sum_of(H, g, count, block, compensated)
         return 0
     if count > STACK_BLOCKS:
         block = <hf_sums *>PyMem_Malloc(count * sizeof(hf_sums))
         if block == NULL:
             raise MemoryError()
     with nogil:
-        kernels.quadform(H, g, 0, count, block)
-        value[0] = hf_sum_blocks(count, block).value
+        value[0] = sum_of(H, g, count, block, compensated)
     if block != stack:
         PyMem_Free(block)
     return 0
@@ -175,7 +186,7 @@ cdef int together(const hf_triangle *H, size_t k, const double *G, double *out) 
     return 0
 
 
-def form(H, g, bint lower):
+def form(H, g, bint lower, bint compensated=False):
     """g'Hg for plain C-ordered float64 g and a float64 or float32 H that the kernels can read, where that is best.
 
     None where the arguments must be looked at more closely, or BLAS is better.
@@ -194,8 +205,10 @@ def form(H, g, bint lower):
         return None
     vectors = <const double *>np.PyArray_DATA(g)
     if rows == 1:
-        one(&triangle, vectors, &value)
+        one(&triangle, vectors, &value, compensated)
         return value
+    if compensated:
+        return None
     k = np.PyArray_DIM(g, 0)
     if axes == 3 and np.PyArray_DIM(H, 0) != k:
         return None

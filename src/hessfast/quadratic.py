@@ -28,7 +28,7 @@ THREADED_FROM = 1 << 23
 # Tiles a thread, so that the slower one does not make the other wait.
 TILES_PER_THREAD = 4
 # Order below which a triangle is not cut further, and rows of a square multiplied at once.
-BLAS_LEAF, BLAS_ROWS = 256, 512
+BLAS_LEAF, BLAS_ROWS = 128, 1024
 # Rows and columns of H compared with their mirror at once.
 TILE = 128
 INFINITE = "H must be finite, but it holds NaN or inf"
@@ -130,8 +130,8 @@ def quadratic_form(
     >>> quadratic_form([2.0, 1.0, 3.0], [1.0, -1.0])
     3.0
     """
-    if workers is None and out is None and not compensated and not check_symmetric:
-        value = _quadform.form(H, g, lower)
+    if workers is None and out is None and not check_symmetric:
+        value = _quadform.form(H, g, lower, compensated)
         if value is not None:
             return value
     threads = 1 if workers is None else _thread_count(workers)
@@ -322,8 +322,8 @@ def _compensated(H: Matrix, G: Floats, lower: bool, threads: int) -> Floats:
 
         _run(_triangle_tiles(n, threads), tile, threads, 4 * n * n)
         values[i] = _quadform.sum_twofold(block)
-        if not np.isfinite(values[i]):  # twofold arithmetic makes NaN of inf: the plain sum tells them apart
-            values[i] = _quadform.form(one, g, lower)
+        if not np.isfinite(values[i]):
+            values[i] = _quadform.form(one, g, lower, True)
     return values
 
 

@@ -165,7 +165,7 @@ def report_digits(table: dict[str, list[Outcome]]) -> None:
         found = [
             load(o.problem.name.removeprefix("model_distance_")).certified_digits(o.hess)
             for o in outcomes
-            if o.problem.kind == "model_distance" and in_time(o)
+            if o.problem.name in certified and in_time(o) and np.array_equal(o.problem.x0, certified[o.problem.name])
         ]
         if found:
             print(

@@ -25,7 +25,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 
-from nist_strd import load  # noqa: E402
+from nist_strd import MODELS, load  # noqa: E402
 from problems import KINDS, Problem, problems  # noqa: E402
 from problems.outcome import Method, Outcome, OutOfTimeError, measure, summarise  # noqa: E402
 
@@ -161,6 +161,7 @@ def report_gradients(table: dict[str, list[Outcome]]) -> None:
 def report_digits(table: dict[str, list[Outcome]]) -> None:
     """Print how many digits of NIST's certified deviations come out of the Hessians."""
     print("\ndigits of NIST's certified standard deviations")
+    certified = {f"model_distance_{name}": load(name).certified for name in MODELS}
     for name, outcomes in table.items():
         found = [
             load(o.problem.name.removeprefix("model_distance_")).certified_digits(o.hess)

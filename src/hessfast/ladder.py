@@ -32,8 +32,15 @@ DOUBTFUL = 5.0
 BEYOND_DOUBT = 10.0
 """Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
 
-FEW_DIGITS = 1.5e-8
+FEW_DIGITS = 1e-9
 """Relative condition error above which steps longer than |x| are worth trying."""
+
+SMOOTH = 1e-13
+"""Relative noise of f up to which nodes may lie seven octaves beyond |x|, else three: noise far from x is a guess.
+
+Three as well for slopes, which vanish at every minimum, and at orders 1 and 2, where an axis along which f is quadratic
+shows nothing of the truncation of its pairs.
+"""
 
 LONGEST_LEAP = 6
 """Rungs skipped at most in one move."""
@@ -184,7 +191,7 @@ class Ladder:
         self._truncations: dict[int, float] = {}
         self._best: int | None = None
         self._top: int | None = None
-        self._caps = (math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach)) + 3)
+        self._caps = (math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach)))
 
     def step(self, k: int) -> float:
         """Signed step of rung k."""
@@ -359,7 +366,11 @@ class Ladder:
 
     def cap(self, k: int) -> int:
         """Return the highest rung to try, seen from rung k: nodes within |x|, or farther while D has few digits yet."""
-        return self._caps[1 if self.condition(k) > FEW_DIGITS * abs(self.value(k)) else 0]
+        if self.condition(k) <= FEW_DIGITS * abs(self.value(k)):
+            return self._caps[0]
+        noise = self.axis.noise
+        trusted = self.derivative == 2 and self.formula.order >= 4 and noise.level <= SMOOTH * abs(noise.f0)
+        return self._caps[1] + (7 if trusted else 3)
 
     def far(self) -> int:
         """Return the rung whose nodes lie within |x|."""

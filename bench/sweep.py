@@ -8,10 +8,12 @@ thread's own processor time, so that other programs on the machine do not count.
 """
 
 import statistics
+import subprocess
+import sys
 import time
 
 import numpy as np
-from numba import njit
+from numba import carray, cfunc, njit, types
 from test_hessian import numba_loop, rosenbrock
 
 import hessfast
@@ -103,7 +105,56 @@ def python_lane(n, rounds=40, evaluations=20_000):
     print(f"Python lane, n = {n}: {median[0]:.0f} ns an evaluation, a bare call {median[1] - median[2]:.0f} ns")
 
 
+def searched(f, n, rounds, calls):
+    """A whole default run, search for steps included, over nfev calls of f."""
+    x = np.linspace(0.5, 1.5, n)
+    result = hessfast.hessian(f, x, full_output=True)
+    times = interleaved(rounds, time.thread_time, lambda: hessfast.hessian(f, x), lambda: calls(f, x, result.nfev))
+    cost = statistics.median(times[1]) / result.nfev * 1e9
+    print(f"searched steps, n = {n}, f of {cost:.0f} ns: over nfev x f {ratio(*times)}; {result.evaluations}")
+
+
+def python_calls(f, x, evaluations):
+    for _ in range(evaluations):
+        f(x)
+
+
+def rosenbrock_python(x):
+    d = x[1:] - x[:-1] * x[:-1]
+    e = 1.0 - x[:-1]
+    return float(100.0 * (d @ d) + e @ e)
+
+
+def import_time(rounds=15):
+    """Processor time that importing hessfast adds to importing numpy, fresh processes in turn."""
+
+    def run(what):
+        code = f"import time; start = time.process_time(); {what}; print(time.process_time() - start)"
+        return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+    added = [run("import numpy, hessfast") - run("import numpy") for _ in range(rounds)]
+    print(f"import hessfast adds {statistics.median(added) * 1e3:.0f} ms to import numpy")
+
+
+def dispatch():
+    """A whole small call: a numba function as it is, and the same as a cfunc."""
+    x = np.array([0.5, 1.0])
+
+    @cfunc(types.float64(types.intc, types.CPointer(types.float64), types.voidptr))
+    def callback(n, x, data):
+        return rosenbrock(carray(x, n))
+
+    runs = [lambda f=f: hessfast.hessian(f, x, order=2, abs_step=0.01) for f in (rosenbrock, callback)]
+    as_njit, as_cfunc = (statistics.median(times) * 1e6 for times in interleaved(300, time.thread_time, *runs))
+    print(f"one call at n = 2: njit {as_njit:.0f} µs, cfunc {as_cfunc:.0f} µs")
+
+
 def main():
+    import_time()
+    dispatch()
+    searched(rosenbrock_python, 200, 3, python_calls)
+    searched(rosenbrock, 1000, 3, bare)
+    searched(rosenbrock_vectorised, 1000, 5, bare)
     for f, name in ((rosenbrock, "Rosenbrock"), (rosenbrock_vectorised, "Rosenbrock vectorised")):
         for n, order, rounds in ((100, 2, 60), (100, 4, 60), (1000, 2, 7), (1000, 4, 5)):
             native(f, name, n, order, rounds)

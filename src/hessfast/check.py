@@ -87,8 +87,9 @@ class HessianCheck(Listed):
         """The finding in one sentence, with the worst entry."""
         if self.wrong:
             worst = self.wrong[0]
+            count = "1 entry is" if len(self.wrong) == 1 else f"{len(self.wrong)} entries are"
             return (
-                f"{len(self.wrong)} {'entry is' if len(self.wrong) == 1 else 'entries are'} wrong; the worst, [{worst.row}, {worst.column}], is {worst.given:.6g} "
+                f"{count} wrong; the worst, [{worst.row}, {worst.column}], is {worst.given:.6g} "
                 f"and should be {worst.found:.6g} ± {worst.error:.1g}"
             )
         if self.asymmetry:

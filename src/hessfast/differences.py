@@ -118,6 +118,8 @@ class Differences:
         The latter two are empty where no error bars are wanted.
     refined : int
         Pairs with smaller steps than their axes.
+    swept : ndarray or None
+        Values at the axis nodes of the only plan, where the axes themselves keep none.
     """
 
     team: Team
@@ -130,6 +132,7 @@ class Differences:
     truncation: Array
     condition: Array
     refined: int = 0
+    swept: Array | None = None
 
     @classmethod
     def along(
@@ -154,10 +157,12 @@ class Differences:
         return jac, diagonal
 
     def _ask(self, layout: Layout) -> None:
+        plans = [plan for plan in (layout.inner, layout.edge) if plan is not None]
+        if len(plans) == 1 and not any(axis.values for axis in self.axes):  # nothing is known, nothing is shared
+            self.swept = plans[0].axis_values(self.team)
+            return
         by_coordinate = {axis.index: axis for axis in self.axes}
-        for plan in (layout.inner, layout.edge):
-            if plan is None:
-                continue
+        for plan in plans:
             movers = [by_coordinate[coordinate] for coordinate in plan.axes.tolist()]
             t = plan.stencil.axis_nodes
             advance(
@@ -171,6 +176,8 @@ class Differences:
 
     def _values(self, plan: Plan) -> Array:
         """Known values at a plan's axis nodes."""
+        if self.swept is not None:
+            return self.swept
         by_coordinate = {axis.index: axis for axis in self.axes}
         t = plan.stencil.axis_nodes
         return np.array(

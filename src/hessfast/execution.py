@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.lanes import BatchedEvaluator, Evaluator, NativeEvaluator
+
+if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the library's own import time
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _TILE_SECONDS = 1e-3  # measured: 0.985 of the ideal speed-up at 1 ms tiles, 0.976 at 0.1 ms
 _TILE_POINTS = 8_192  # where f is very cheap: 32 bytes a point stay in the L2 cache
@@ -51,7 +53,11 @@ class Team:
         )
         self._others: list[Evaluator] = []
         self._count = workers or 1
-        self._pool = ThreadPoolExecutor(self._count, "hessfast") if self._count > 1 else None
+        self._pool: ThreadPoolExecutor | None = None
+        if self._count > 1:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(self._count, "hessfast")
 
     def __enter__(self) -> Team:
         return self
@@ -108,6 +114,8 @@ class Team:
 
     def _finish(self, futures: list[Future[Any]], stop: threading.Event) -> None:
         """Wait for all; whatever ends the wait early (Ctrl-C, an exception in f) stops the others first."""
+        from concurrent.futures import wait
+
         try:
             wait(futures, return_when="FIRST_EXCEPTION")
         finally:

@@ -72,6 +72,14 @@ class Plan:
         """Evaluations that the plan needs, f(x) included."""
         return 1 + self.nodes.size + len(self.stencil.pair_nodes) * self.pairs
 
+    def axis_values(self, team: Team) -> Array:
+        """Evaluate f at all axis nodes: shape (m, len(stencil.axis_nodes))."""
+        index = np.full((self.nodes.size, 2), -1, dtype=np.int32)
+        index[:, 0] = np.repeat(self.axes, self.nodes.shape[1])
+        value = np.zeros(index.shape)
+        value[:, 0] = self.nodes.reshape(-1)
+        return team.displaced(index, value).reshape(self.nodes.shape)
+
     def each_tile(self, team: Team, write: Callable[[int, int, Array], None], first: int, last: int) -> None:
         """Evaluate pairs first .. last-1 tile by tile and hand their values over: write(start, stop, values)."""
         m = len(self.stencil.pair_nodes)

@@ -16,17 +16,22 @@ Two families share this rule: *symmetric* nodes +-1, +-2, +-4, ... (orders 2, 4,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 ORDERS = (1, 2, 4, 6, 8)
 
 
 def _lagrange_at_zero(nodes: tuple[int, ...]) -> list[Fraction]:
     """L_k(0) for each node."""
+    from fractions import Fraction
+
     weights = []
     for k, t in enumerate(nodes):
         weight = Fraction(1)
@@ -39,6 +44,8 @@ def _lagrange_at_zero(nodes: tuple[int, ...]) -> list[Fraction]:
 
 def _lagrange_slope_at_zero(nodes: tuple[int, ...]) -> list[Fraction]:
     """L_k'(0) for each node: sum over l of (prod over others of -s/(t-s)) / (t_k - t_l)."""
+    from fractions import Fraction
+
     weights = []
     for k, t in enumerate(nodes):
         others = [s for other, s in enumerate(nodes) if other != k]

@@ -10,6 +10,7 @@ the natural lengths of the variables. Evaluations are counted inside f. An entry
 0.5 max(|H_ij|, 1e-3 sqrt|H_ii H_jj|). Coverage is the share of entries within their error bars, `least` that of the
 problem that fares worst, all its drawings together. A rival gets no bounds, having none: a problem that raises outside
 its bounds is then a failure. `--gradients` judges Hessians from gradients instead, the evaluations being gradients.
+The order "cs" stands for complex steps, from values or from gradients; at an edge of its bounds f refuses them.
 """
 
 from __future__ import annotations
@@ -36,13 +37,20 @@ COLUMNS = (
 )
 
 
+def formula(order: str) -> dict[str, Any]:
+    """Return the options that a row of the table stands for."""
+    if order == "cs":
+        return {"method": "cs"}
+    return {"order": order if order == "auto" else int(order)}
+
+
 def ours(order: str) -> Method:
     """Return hessfast.hessian at one order and its defaults."""
     from hessfast import hessian
 
     def method(fun: Any, p: Problem) -> tuple[np.ndarray, np.ndarray | None]:
         options = {} if p.bounds is None else {"bounds": p.bounds}
-        r = hessian(fun, p.x0, order=order if order == "auto" else int(order), full_output=True, **options)
+        r = hessian(fun, p.x0, **formula(order), full_output=True, **options)
         assert r.nfev == fun.calls, (p.name, r.nfev, fun.calls)
         return r.hess, r.hess_error
 
@@ -54,7 +62,8 @@ def from_gradients(order: str) -> Method:
     from hessfast import hessian
 
     def method(jac: Any, p: Problem) -> tuple[np.ndarray, np.ndarray | None]:
-        r = hessian(None, p.x0, jac=jac, order=order if order == "auto" else int(order), full_output=True)
+        options = {} if p.bounds is None else {"bounds": p.bounds}
+        r = hessian(None, p.x0, jac=jac, **formula(order), full_output=True, **options)
         assert r.njev == jac.calls, (p.name, r.njev, jac.calls)
         return r.hess, r.hess_error
 
@@ -147,7 +156,7 @@ def report_gradients(table: dict[str, list[Outcome]]) -> None:
     print(f"\n{'':16}problems  gradients/n  extra   median      p95    worst  >1e-8  coverage    least  over-estimate")
     for name, outcomes in table.items():
         s = summarise(outcomes)
-        order = 6 if name.endswith("auto") else int(name.split()[1])
+        order = {"auto": 6, "cs": 1}.get(name.split()[1]) or int(name.split()[1])
         gradients = np.array([o.calls / o.problem.n for o in outcomes])
         extra = np.array([o.calls - order * o.problem.n for o in outcomes])
         above = sum(o.error > 1e-8 for o in outcomes)
@@ -218,7 +227,7 @@ def plot(table: dict[str, list[Outcome]], path: Path, unit: str) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--orders", nargs="+", choices=(*ORDERS, "none"), default=ORDERS)
+    parser.add_argument("--orders", nargs="+", choices=(*ORDERS, "cs", "none"), default=ORDERS)
     parser.add_argument("--rivals", nargs="+", choices=(*RIVALS, "none"), default=RIVALS)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--n", type=int, default=60, help="largest n")

@@ -37,7 +37,7 @@ from hessfast.gradientladder import (
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
-_SHORT = 100.0  # or where its condition error exceeds what a balanced step could reach this many times
+_SHORT = 50.0  # or where its condition error exceeds what a balanced step could reach this many times
 _UNEVEN = np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])  # offsets of the noise table
 _RAYS = 256  # coordinates searched at a time: what they have seen is kept
 _CONDITION_BAR = 5.0

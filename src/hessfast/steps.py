@@ -29,6 +29,12 @@ VERIFY_DEPTH = 6
 FEW = 6
 """Of fewer axes only those are verified whose truncation has not been seen to grow as it should."""
 
+PROPORTIONAL = 0.5
+"""Share of the ratio of two values of f that the ratio of their noises must be for the noise to follow the value."""
+
+OUTGROWN = 3.0
+"""|f - f(x)| over |f(x)| at the steps chosen above which the noise is measured there too."""
+
 POOLED_FROM = 4
 """Axes whose residuals together are worth as much as the difference table, with its six degrees of freedom."""
 
@@ -124,7 +130,7 @@ class StepSearch:
         weight = PAIR_WEIGHT[order] if paired else 1.0
         if not self.noise_given:
             advance(self.team, self.axes, [_glance(axis, start) for axis in self.axes])
-            self._measure_away(SWAMPED)
+            self._measure_away(SWAMPED, [next(iter(axis.values), None) for axis in self.axes])
         every = len(self.axes) // PILOTS
         pilots = self.axes[:: every or 1][:PILOTS] if every > 1 else []
         if pilots:
@@ -138,6 +144,8 @@ class StepSearch:
         if not self.noise_given:
             checks = self._pool(checks, paired)
         self._search_below(checks)
+        if not self.noise_given and self.noise.growth == 0.0:
+            self._measure_away(OUTGROWN, [_outer_node(axis) for axis in self.axes])
 
     def _start_after_pilots(self, start: int) -> int:
         """Rung for the other axes: just below the pilots' median, and never far above the default.
@@ -156,18 +164,17 @@ class StepSearch:
         for axis in self.axes:
             axis.noise = noise
 
-    def _measure_away(self, swamped: float) -> None:
+    def _measure_away(self, swamped: float, displacements: Sequence[float | None]) -> None:
         """Measure the noise once more one step away from x, where f there dwarfs f(x).
 
-        At a zero of f that is a sum of squares (or a difference) the noise at x is that of nothing. The point is the
-        one of median change among those seen.
+        At a zero of f that is a sum of squares (or a difference) the noise at x is that of nothing; on a long step
+        noise may follow the size of f. The point is the one of median change among one displacement for each axis.
         """
         f0 = self.noise.f0
         seen = sorted(
             (abs(value - f0), number, displacement)
-            for number, axis in enumerate(self.axes)
-            for displacement, value in axis.values.items()
-            if math.isfinite(value)
+            for number, (axis, displacement) in enumerate(zip(self.axes, displacements, strict=True))
+            if displacement is not None and math.isfinite(value := axis.values.get(displacement, math.nan))
         )
         if not seen or seen[len(seen) // 2][0] <= swamped * abs(f0):
             return
@@ -178,7 +185,12 @@ class StepSearch:
         before = self.team.nfev
         there = noise_level.measure(self.team, away, axis.values[displacement], self.axes, axis.index)
         self.noise_nfev += self.team.nfev - before
-        self._know(replace(self.noise, growth=max(there.level**2 - self.noise.level**2, 0.0) / change))
+        value = abs(axis.values[displacement])
+        if f0 != 0.0 and there.level * abs(f0) > PROPORTIONAL * self.noise.level * value:
+            self._know(replace(self.noise, relative=there.level / value))
+        else:
+            growth = max(there.level**2 - self.noise.level**2, 0.0) / change
+            self._know(replace(self.noise, growth=growth))
 
     def _rise(self, paired: bool) -> None:
         """Let the axes whose truncation hides go up side by side, but not far beyond those where it shows.
@@ -306,6 +318,13 @@ def _settle_again(ladder: Ladder) -> Request:
     k = ladder.best()
     assert k is not None
     yield from ladder.settle(k)
+
+
+def _outer_node(axis: Axis) -> float | None:
+    """Displacement of the outermost node of the best rung."""
+    ladder = axis.ladder
+    k = None if ladder is None else ladder.best()
+    return None if ladder is None or k is None else max(ladder.formula.nodes) * ladder.step(k)
 
 
 def _verifiable(ladder: Ladder) -> bool:

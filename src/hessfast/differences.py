@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ from hessfast.stencils import stencil
 from hessfast.steps import StepSearch, advance
 
 Array = NDArray[np.float64]
+
+BLOCK = 1 << 18
+"""Entries of a matrix worked on at once."""
 
 DRIFT = 6.0
 """Noise levels by which f(x) must change during a run to be called a drift."""
@@ -219,6 +223,24 @@ class Differences:
 
         plan.each_tile(self.team, write, first, last)
 
+    def _row_blocks(self) -> Iterator[slice]:
+        """Rows in blocks, so that what is derived from matrices takes little memory beside them."""
+        count = self.step.size
+        size = max(1, BLOCK // count)
+        return (slice(first, min(count, first + size)) for first in range(0, count, size))
+
+    def temper(self, scale: float) -> None:
+        """Scale down the truncation errors that a sample has shown to be exaggerated."""
+        for rows in self._row_blocks():
+            self.truncation[rows] = tempered(self.truncation[rows], self.condition[rows], scale)
+
+    def widen(self, scale: float) -> None:
+        """Turn the estimated error parts into those of error bars."""
+        for rows in self._row_blocks():
+            self.truncation[rows], self.condition[rows] = bar_parts(
+                self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order], scale
+            )
+
     def pairs(self, layout: Layout, i: NDArray[np.intp], j: NDArray[np.intp], edge: bool, rate: Array) -> Pairs:
         """Return pairs of axes, all of one kind, with the steps that the sweep gives them."""
         step = layout.step(edge)
@@ -226,7 +248,13 @@ class Differences:
 
     def refine(self, layout: Layout, rate: Array) -> None:
         """Give smaller steps to the pairs whose truncation shows."""
-        i, j = np.nonzero(np.tril(shows(self.hess, self.truncation, self.condition), -1))
+        found = [
+            np.stack(np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows])))
+            + np.array([[rows.start], [0]])
+            for rows in self._row_blocks()
+        ]
+        i, j = np.concatenate(found, axis=1)
+        i, j = i[i > j], j[i > j]
         at_edge = self.one_sided[i] | self.one_sided[j]
         for plan, group in ((layout.inner, ~at_edge), (layout.edge, at_edge)):
             if plan is None or not group.any():
@@ -298,14 +326,14 @@ def with_search(search: StepSearch, order: int) -> Found:
         truncation_scale, scale = work.calibrate(layout, bars.rate)
         counts.append(team.nfev)
         work.sweep(layout, bars.rate)
-        work.truncation = tempered(work.truncation, work.condition, truncation_scale)
+        work.temper(truncation_scale)
         counts.append(team.nfev)
         work.refine(layout, bars.rate)
         counts.append(team.nfev)
     has_drifted = drifted(team, noise)
-    truncation, condition = bar_parts(work.hess, work.truncation, work.condition, FACTORS[order], scale)
+    work.widen(scale)
     on_diagonal = bar_parts(diagonal, bars.truncation, bars.condition, AXIS_FACTORS)
-    for matrix, part in ((work.hess, diagonal), (truncation, on_diagonal[0]), (condition, on_diagonal[1])):
+    for matrix, part in ((work.hess, diagonal), (work.truncation, on_diagonal[0]), (work.condition, on_diagonal[1])):
         np.fill_diagonal(matrix, part)
     jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition, AXIS_FACTORS)
     evaluations = EvaluationCounts(
@@ -325,8 +353,8 @@ def with_search(search: StepSearch, order: int) -> Found:
         noise.level,
         evaluations,
         jac_parts[0] + jac_parts[1],
-        truncation,
-        condition,
+        work.truncation,
+        work.condition,
         work.refined,
         has_drifted,
     )

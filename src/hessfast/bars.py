@@ -16,7 +16,7 @@ from hessfast.stencils import Stencil
 
 Array = NDArray[np.float64]
 
-FACTORS = {1: (3.5, 2.5), 2: (3.5, 2.5), 4: (2.3, 1.8), 6: (2.3, 1.8), 8: (2.3, 1.8)}
+FACTORS = {1: (3.5, 5.0), 2: (3.5, 2.5), 4: (2.3, 1.8), 6: (2.3, 1.8), 8: (2.3, 1.8)}
 """By order, for pairs: condition errors (standard deviations) and estimated truncation errors in an error bar. Below
 order 4 the pair has too few coefficients to estimate its truncation from."""
 

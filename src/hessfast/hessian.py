@@ -127,7 +127,8 @@ def hessian(
         No point outside is ever evaluated; at an edge the stencils are one-sided.
     mask : array_like of bool, shape (n,), optional
         True where to differentiate; the Hessian is then the (m, m) block of those coordinates.
-    args : tuple, kwargs : mapping
+    args : tuple, optional
+    kwargs : mapping, optional
         Further arguments of `fun` and `jac`.
     vectorized : bool
         Whether `fun` takes points as columns, (n, p) -> (p,), and `jac` (n, p) -> (n, p).

@@ -58,7 +58,8 @@ def curvature(
         2**-9 an accurate f at orders 2 and 4.
     noise : float, optional
         Standard deviation of the noise of `fun`, where it is known; it is then not measured.
-    args : tuple, kwargs : mapping
+    args : tuple, optional
+    kwargs : mapping, optional
         Further arguments of `fun` and `jac`.
     vectorized : bool
         Whether `fun` and `jac` take points as columns.

@@ -145,7 +145,8 @@ def test_out_is_filled_and_returned():
         ({"mask": [False, False]}, ValueError, "mask"),
         ({"workers": 0}, ValueError, "workers"),
         ({"workers": 2}, TypeError, "workers"),
-        ({"workers": 1.5}, TypeError, "integer"),
+        ({"workers": 1.5}, TypeError, "workers.*integer"),
+        ({"kwargs": [1.0]}, TypeError, "kwargs.*mapping"),
         ({"out": np.empty((3, 3))}, ValueError, "out"),
         ({"out": np.empty((2, 2), dtype=np.float32)}, TypeError, "out"),
         ({"out": np.empty((2, 4))[:, ::2]}, ValueError, "out"),
@@ -245,6 +246,11 @@ def test_interrupt_ends_a_native_run_and_leaves_out_alone(workers):
     np.testing.assert_array_equal(
         hessian(lib.lse, X0, abs_step=1e-2, workers=workers), hessian(lib.lse, X0, abs_step=1e-2)
     )
+
+
+def test_bounds_on_one_side():
+    H = hessian(lambda x: -np.log(x).sum(), [1e-3, 1.0], bounds=(0.0, None))
+    np.testing.assert_allclose(H, np.diag([1e6, 1.0]), rtol=1e-6, atol=1e-3)
 
 
 def test_scipy_bounds_of_scalars():

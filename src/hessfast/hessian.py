@@ -123,7 +123,7 @@ def hessian(
         symmetric stencil leaves the bounds makes it one-sided upwards. By default the steps are searched for.
     noise : float, optional
         Standard deviation of `fun`'s own noise near x0, with `jac` of each of its components; measured by default.
-    bounds : tuple (lb, ub) of scalars or arrays, or object with lb and ub, optional
+    bounds : tuple (lb, ub) of scalars, arrays or None, or object with lb and ub, optional
         No point outside is ever evaluated; at an edge the stencils are one-sided.
     mask : array_like of bool, shape (n,), optional
         True where to differentiate; the Hessian is then the (m, m) block of those coordinates.

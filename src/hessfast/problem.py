@@ -80,9 +80,14 @@ def bind(
     x = point(x0)
     if not isinstance(args, tuple):
         args = (args,)
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise TypeError(f"kwargs: must be a mapping, got {type(kwargs).__name__}")
     named: dict[str, Any] = {"args": args, "kwargs": dict(kwargs or {}), "vectorized": bool(vectorized)}
     if workers is not None:
-        workers = operator.index(workers)
+        try:
+            workers = operator.index(workers)
+        except TypeError:
+            raise TypeError(f"workers: must be an integer, got {workers!r}") from None
         if workers < 1:
             raise ValueError(f"workers: must be at least 1, got {workers}")
     wall = exceptions(on_error)
@@ -159,7 +164,7 @@ def box(bounds: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
 
     Parameters
     ----------
-    bounds : None, object with lb and ub, or tuple (lb, ub) of scalars or arrays of shape (n,)
+    bounds : None, object with lb and ub, or tuple (lb, ub) of scalars, arrays of shape (n,) or None
 
     Raises
     ------
@@ -182,8 +187,8 @@ def box(bounds: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     else:
         pair = bounds
     sides = []
-    for name, side in zip(("lower", "upper"), pair, strict=True):
-        side = np.asarray(side)
+    for name, side, none in zip(("lower", "upper"), pair, (-np.inf, np.inf), strict=True):
+        side = np.asarray(none if side is None else side)
         if side.dtype.kind not in "fiub":
             raise TypeError(f"bounds: the {name} one must be real numbers, got dtype {side.dtype}")
         if side.shape not in ((), (1,), (x.size,)):  # scipy.optimize.Bounds makes (1,) of a scalar

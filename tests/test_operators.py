@@ -225,6 +225,11 @@ def test_moved_operator_keeps_its_own_x(problem):
     operator.hessp(moved, v)
     moved += 1.0
     assert np.array_equal(operator @ v, expected)
+    operator = HessianOperator(None, moved, jac=problem.jac, order=1)
+    first = operator.hessp(moved, v)
+    moved -= 1.0
+    assert operator.hessp(moved, v) == pytest.approx(expected, rel=1e-5)
+    assert first != pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(("order", "tolerance"), [(2, 1e-5), (4, 1e-8), (6, 1e-8)])

@@ -57,7 +57,7 @@ def hvp(
     fun : callable, native function or None
         The function, as in `hessian`; not called where `jac` is callable.
     x0 : array_like, shape (n,)
-        Where. A contiguous float64 or float32 array, memory maps included, is read in place.
+        Where; copied, a float32 array in its own storage.
     v : array_like, shape (n,) or (n, k)
         One vector, or vectors as columns.
     jac : callable, native function or True, optional
@@ -113,7 +113,7 @@ class HessianOperator:
     fun : callable, native function or None
         The function, as in `hessian`; not called where `jac` is callable.
     x0 : array_like, shape (n,)
-        Where. A contiguous float64 or float32 array, memory maps included, is read in place.
+        Where; copied, a float32 array in its own storage.
     jac : callable, native function or True, optional
         Gradient, ``jac(x, *args, **kwargs) -> (n,)``; True where `fun` returns (f, g).
     order : {1, 2, 4, 6, 8}
@@ -180,6 +180,8 @@ class HessianOperator:
         self._step, self._relative = given_step(rel_step, abs_step)
         self._order = order
         self._around = surround(fun, x0, jac=jac, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers)
+        # An own copy: an optimizer that moves its x in place shall not move the Hessian unnoticed.
+        self._around.x = self._around.x.copy()
         self._batched = bool(vectorized) and not from_values
         self._workers = workers
         self._from_values = from_values

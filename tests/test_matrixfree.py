@@ -288,6 +288,26 @@ def test_gradient_may_return_the_same_array_each_time_or_its_argument():
     assert curvature(None, f.x, v, jac=lambda x: x).value == pytest.approx(v @ v, rel=1e-14)
 
 
+def test_gradient_in_memory_that_is_not_numpys():
+    f = Logistic(50)
+    v = f.direction()
+    memory = bytearray(8 * 50)
+
+    def refills(x):
+        view = np.frombuffer(memory, dtype=np.float64)
+        view[:] = f.jac(x)
+        return view
+
+    def fresh(x):
+        view = np.frombuffer(bytearray(8 * 50), dtype=np.float64)
+        view[:] = f.jac(x)
+        return view
+
+    expected = curvature(None, f.x, v, jac=f.jac).value
+    assert curvature(None, f.x, v, jac=refills).value == expected
+    assert curvature(None, f.x, v, jac=fresh).value == expected
+
+
 @pytest.mark.parametrize("storage", ["float32", "memmap", "strided", "list"])
 def test_storage_of_x_and_v(storage, tmp_path):
     f = Logistic(3000)

@@ -28,6 +28,7 @@ def _lone_references() -> int:
 
 
 _LONE = _lone_references()
+_FRESH = np.empty(0)
 
 
 def _shape_kept(array: Vector, n: int) -> bool:
@@ -56,6 +57,7 @@ class Neighbourhood:
         self.x = x
         self.threads = threads
         self.function: Function | None = None
+        self._foreign: Vector | None = None
         self._point: Floats = np.empty(0)
 
     def at(self, v: Vector, t: float) -> Any:
@@ -66,11 +68,27 @@ class Neighbourhood:
         # A function that fills one array over and over returns it each time: such a gradient is copied.
         base = value.base
         shared = sys.getrefcount(value) > _LONE
-        if base is not None:
-            shared = not isinstance(base, np.ndarray) or not base.flags.owndata or sys.getrefcount(base) > _LONE + 1
+        if isinstance(base, np.ndarray):
+            shared = shared or not base.flags.owndata or sys.getrefcount(base) > _LONE + 1
+        elif base is not None:
+            shared = shared or self._reused(value)
         if shared or not value.flags.writeable or not value.flags.c_contiguous:
             value = value.copy()
         return value
+
+    def _reused(self, value: Vector) -> bool:
+        """Whether memory that is not NumPy's, such as numba's or a tensor's, may be the same each time.
+
+        The first such gradient is copied and kept until the second comes: with that one beside it in memory, it is
+        known whether there is new memory for each.
+        """
+        if self._foreign is None:
+            self._foreign = value
+            return True
+        if self._foreign is not _FRESH and np.may_share_memory(self._foreign, value):
+            return True
+        self._foreign = _FRESH
+        return False
 
     def unit(self, v: Vector) -> float:
         """Return the natural unit of t along v, a power of two; 0.0 where v = 0. Refuse what is not finite."""

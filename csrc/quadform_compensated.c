@@ -12,10 +12,6 @@
  *
  * This file is compiled once for each SIMD level.
  */
-#if defined(__FMA__) && !defined(HF_PLAIN)
-#include <immintrin.h>
-#endif
-
 #include "simd.h"
 #include "triangle.h"
 

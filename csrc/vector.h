@@ -27,13 +27,14 @@
 
 #if defined(__AVX__) && defined(__GNUC__) && !defined(HF_PLAIN)
 
+#include <immintrin.h>
+
 typedef double v4 __attribute__((vector_size(32)));
 typedef double v4_at_8 __attribute__((vector_size(32), aligned(8), may_alias));
-typedef float f4_at_4 __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int64_t v4_bits __attribute__((vector_size(32)));
 
 HF_INLINE v4 v4_load(const double *p) { return *(const v4_at_8 *)p; }
-HF_INLINE v4 v4_load_single(const float *p) { return __builtin_convertvector(*(const f4_at_4 *)p, v4); }
+HF_INLINE v4 v4_load_single(const float *p) { return (v4)_mm256_cvtps_pd(_mm_loadu_ps(p)); } /* gcc 12 halves a cast */
 HF_INLINE void v4_store(double *p, v4 a) { *(v4_at_8 *)p = a; }
 HF_INLINE v4 v4_set(double a, double b, double c, double d) { return (v4){a, b, c, d}; }
 HF_INLINE double v4_lane(v4 a, size_t lane) { return a[lane]; }

@@ -24,7 +24,7 @@ Tile = Callable[[int, int], None]
 EPS = float(np.finfo(np.float64).eps)
 
 # Below this many multiplications, starting threads costs more than they save.
-THREADED_FROM = 1 << 23
+THREADED_FROM = 1 << 24
 # Tiles a thread, so that the slower one does not make the other wait.
 TILES_PER_THREAD = 4
 # Order below which a triangle is not cut further, and rows of a square multiplied at once.
@@ -255,8 +255,6 @@ def _real(name: str, value: Any) -> NDArray[Any]:
 def _readable(H: NDArray[Any]) -> Matrix:
     """Return H itself where the kernels can read it in place, else a float64 copy in C order."""
     H = np.require(H, H.dtype if H.dtype in (np.float64, np.float32) else np.float64, "A")
-    if not H.dtype.isnative:
-        H = H.astype(H.dtype.newbyteorder("="))
     width, n = H.itemsize, H.shape[-1] if H.ndim else 0
     unit, far = (width, n * width) if H.ndim < 2 else sorted(H.strides[-2:])
     rows_whole = unit == width and far >= n * width and far % width == 0

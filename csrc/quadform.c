@@ -3,17 +3,17 @@
  *     gᵀHg = 2 Σ_{j<i} g_i H_ij g_j + Σ_i H_ii g_i²
  *
  * Reading one triangle halves the memory traffic, which is the cost from n ~ 256 on: n²/2 entries, one multiplication
- * and one addition each. Rounding error: at most (n/4 + 48) eps |g|ᵀ|H||g|, in practice about the square root of that
- * factor.
+ * and one addition each. Rounding error: at most (n/8 + 24) eps |g|ᵀ|H||g|, in practice a small
+ * part of it.
  *
  * The order of the sum. The column sums of a tile (triangle.h) times g_j are added to the four lanes of its panel, left
  * to right; on the diagonal, entries with j >= i count as zero. A panel's value is twice the sum of its lanes plus its
  * share of Σ H_ii g_i². In a last panel of fewer than eight rows the triangle on the diagonal is summed row by row.
- * Panels are added within blocks of HF_BLOCK rows, blocks by hf_sum_blocks. No product is
- * contracted into a fused multiply-add. So the bits depend on H and g only: not on the width of the registers, nor on
- * which thread did which block, nor on which triangle of a symmetric H memory holds, packed or not.
+ * Panels are added within blocks of HF_BLOCK rows, blocks by hf_sum_blocks. No product is contracted into a fused
+ * multiply-add. So the bits depend on H and g only: not on the width of the registers, nor on which thread did which
+ * block, nor on which triangle of a symmetric H memory holds, packed or not.
  *
- * With `sized` the same pass sums |g|ᵀ|H||g|, which bounds the rounding error, and gᵀg.
+ * With `sized` the same pass sums |g|ᵀ|H||g|, which bounds the rounding error.
  *
  * This file is compiled once for each SIMD level.
  */
@@ -21,10 +21,10 @@
 #include "triangle.h"
 
 enum {
-    STRIP = 2048,        /* columns crossed together by columns: long enough to stream, their lanes fit the stack */
-    BATCH = 1 << 17,     /* bytes of a stack fetched together: they stay in the second-level cache */
+    STRIP = 2048,          /* columns crossed together by columns: long enough to stream, their lanes fit the stack */
+    BATCH = 1 << 17,       /* bytes of a stack fetched together: they stay in the second-level cache */
     STREAM_FROM = 1 << 24, /* bytes of a stack beyond what the last-level cache will keep for us */
-    STREAM_ORDER = 24    /* smaller matrices leave few lines out */
+    STREAM_ORDER = 24      /* smaller matrices leave few lines out */
 };
 
 /* ---- Memory holds the triangle by rows: entries 0 .. i of row i ------------------------------------------------- */

@@ -238,12 +238,23 @@ def blocks(np.ndarray H, const double[:, ::1] G, bint lower, size_t first, size_
             kernels.quadform_vectors(&triangle, k, &G[0, 0], first, last, count, to)
 
 
-def blocks_with_size(np.ndarray H, const double[::1] g, bint lower, size_t first, size_t last, double[:, ::1] block):
-    """Write blocks first .. last-1 of g'Hg and |g|'|H||g| into block (blocks, 2)."""
+def with_size(np.ndarray H, const double[:, ::1] G, bint lower, double[:, ::1] sums):
+    """Write g'Hg and |g|'|H||g| of each row of G, with its own matrix where H is a stack, into sums (k, 2)."""
     cdef hf_triangle triangle
-    describe(H, g.shape[0], lower, &triangle)
+    cdef np.npy_intp stride = np.PyArray_STRIDE(H, 0) if np.PyArray_NDIM(H) == 3 else 0, k = G.shape[0], row
+    describe(H, G.shape[1], lower, &triangle)
+    cdef size_t count = hf_blocks(triangle.n)
+    cdef hf_sums *block = <hf_sums *>PyMem_Malloc(count * sizeof(hf_sums))
+    cdef hf_sums total
+    if block == NULL:
+        raise MemoryError()
     with nogil:
-        kernels.quadform_sized(&triangle, &g[0], first, last, <hf_sums *>&block[first, 0])
+        for row in range(k):
+            kernels.quadform_sized(&triangle, &G[row, 0], 0, count, block)
+            total = hf_sum_blocks(count, block)
+            sums[row, 0], sums[row, 1] = total.value, total.size
+            triangle.data = <const char *>triangle.data + stride
+    PyMem_Free(block)
 
 
 def blocks_compensated(np.ndarray H, const double[::1] g, bint lower, size_t first, size_t last,

@@ -174,11 +174,7 @@ def form_and_bound(H: ArrayLike, g: ArrayLike, *, lower: bool = True) -> tuple[F
     rows = np.atleast_2d(G)
     sums = np.zeros((len(rows), 2))
     if n:
-        for i, row in enumerate(rows):
-            block = np.empty((_block_count(n), 2))
-            one = matrix[i] if matrix.ndim == 3 else matrix
-            _quadform.blocks_with_size(one, row, lower, 0, len(block), block)
-            sums[i] = _quadform.sum_blocks(block)
+        _quadform.with_size(matrix, rows, lower, sums)
     value, bound = sums[:, 0], (n / 8 + 24) * EPS * sums[:, 1]
     return value.reshape(G.shape[:-1]), bound.reshape(G.shape[:-1])
 

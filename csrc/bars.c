@@ -68,8 +68,13 @@ void hf_pair_parts(const hf_pair_formula *formula, size_t count, const double *s
 
 static double noise_at(const hf_noise *noise, double value)
 {
-    const double scaled = noise->relative * value;
-    return sqrt(noise->level * noise->level + noise->growth * fabs(value - noise->f0) + scaled * scaled);
+    const double level = noise->level, scaled = fabs(noise->relative * value);
+    const double grown = noise->growth > 0.0 ? noise->growth * sqrt(fabs(value - noise->f0)) : 0.0;
+    double most = level > scaled ? level : scaled;
+    most = most > grown ? most : grown;
+    if (!(most > 0.0 && isfinite(most))) return most;
+    const double a = level / most, b = grown / most, c = scaled / most; /* squares of f's size may leave the range */
+    return most * sqrt(a * a + b * b + c * c);
 }
 
 void hf_assemble_parts(const hf_pair_formula *formula, const hf_noise *noise, const double *axis_values,

@@ -85,7 +85,7 @@ typedef struct {
     double noise;               /* standard deviation of H_ij in units of that of f over h_i h_j */
 } hf_pair_formula;
 
-/* Standard deviation of f's noise at a value F: sqrt(level^2 + growth |F - f0| + (relative F)^2). */
+/* Standard deviation of f's noise at a value F: sqrt(level^2 + growth^2 |F - f0| + (relative F)^2). */
 typedef struct {
     double f0, level, growth, relative;
 } hf_noise;

@@ -79,7 +79,7 @@ def test_noise_costs_seven_evaluations_where_f_is_ordinary():
 
 
 def test_model_grows_like_the_square_root_of_a_residual_sum():
-    model = NoiseModel(f0=0.0, level=0.0, relative=0.0, growth=1e-20)
+    model = NoiseModel(f0=0.0, level=0.0, relative=0.0, growth=1e-10)
     assert model.at(4.0) == pytest.approx(2.0 * model.at(1.0))
     np.testing.assert_allclose(model.at_all(np.array([[1.0, -9.0], [4.0, 2.0]])), [model.at(-9.0), model.at(4.0)])
 

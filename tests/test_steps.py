@@ -261,3 +261,42 @@ def test_rounds_ask_each_axis_for_what_it_lacks():
 
 def test_units_are_powers_of_two_near_the_coordinates():
     np.testing.assert_array_equal(unit_of(np.array([0.0, 1.0, -3.0, 1e-8, 1e8])), [1.0, 1.0, 4.0, 2.0**-27, 2.0**27])
+
+
+@pytest.mark.parametrize("order", [2, 4, 6])
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e-155, 1e155, 1e200, 1e300])
+def test_size_of_f_does_not_matter(scale, order):
+    def f(x):
+        return float(np.exp(x[0] * x[1]) + x[2] ** 4 * x[0] + np.cos(x[2]))
+
+    x = np.array([0.7, 1.1, -0.4])
+    plain = hessian(f, x, order=order, full_output=True)
+    scaled = hessian(lambda z: scale * f(z), x, order=order, full_output=True)
+    assert np.all(np.abs(scaled.hess / scale - plain.hess) <= plain.hess_error + scaled.hess_error / scale)
+    np.testing.assert_allclose(scaled.hess_error / scale, plain.hess_error, rtol=10.0)
+
+
+def entangled(x):
+    return float(np.exp(x[0] * x[1]) + np.sin(x[1] + 2.0 * x[2]) * x[0])
+
+
+def entangled_hessian(x):
+    a, b, c = x
+    E, s, k = np.exp(a * b), np.sin(b + 2.0 * c), np.cos(b + 2.0 * c)
+    ab = E * (1.0 + a * b) + k
+    return np.array(
+        [[b * b * E, ab, 2.0 * k], [ab, a * a * E - s * a, -2.0 * s * a], [2.0 * k, -2.0 * s * a, -4.0 * s * a]]
+    )
+
+
+@pytest.mark.parametrize("bounds", [None, (0.0, 2.0)])
+@pytest.mark.parametrize("place", [[0], [1], [2], [0, 1], [0, 1, 2]])
+@pytest.mark.parametrize("tiny", [1e-6, 1e-9, 1e-12, 1e-15, 1e-30, 5e-324])
+def test_coordinates_next_to_zero_find_the_length_of_f(tiny, place, bounds):
+    x = np.ones(3)
+    x[place] = tiny
+    H = entangled_hessian(x)
+    result = hessian(entangled, x, bounds=bounds, full_output=True)
+    error = np.abs(result.hess - H)
+    assert np.max(error) <= 1e-4 * np.max(np.abs(H))
+    assert np.all(error <= 5.0 * result.hess_error + 1e-13 * np.max(np.abs(H)))  # what moves f by less than an ulp

@@ -42,11 +42,17 @@ Three as well for slopes, which vanish at every minimum, and at orders 1 and 2, 
 shows nothing of the truncation of its pairs.
 """
 
+CRAMPED = 1e-7
+"""Relative condition error above which steps held short by the box are worth a look at one-sided ones."""
+
 LONGEST_LEAP = 6
 """Rungs skipped at most in one move."""
 
 LOWEST = -48
 """No rung below this is tried: h would come near an ulp of x."""
+
+VANISHING = 2.0**-400
+"""|x_i| below which it counts as zero: h² would leave the range of float64."""
 
 NARROW = 3
 """Rungs that a symmetric formula may be pushed below its default by bounds before the one-sided one is better."""
@@ -184,7 +190,7 @@ class Ladder:
         self.gain = 2.0**self.power - 1.0
         self._reach = min(formula.nodes), max(formula.nodes)
         reach = max(map(abs, formula.nodes)) * axis.unit
-        size = abs(axis.x) or 1.0
+        size = abs(axis.x) if abs(axis.x) >= VANISHING else 1.0
         self._ranked: tuple[NoiseModel, int] | None = None
         self._noise = axis.noise
         self._conditions: dict[int, float] = {}
@@ -331,9 +337,10 @@ class Ladder:
 
     def _too_long(self, k: int) -> int:
         """Rungs by which k lies above the balance, as N ~ h^-d and T ~ h^p say."""
-        excess = self.weight * self.truncation(k) / max(self.condition(k), 1e-300)
-        if excess <= 2.0**self.derivative - 1.0 or self.hidden(k):
+        truncation, condition = self.weight * self.truncation(k), self.condition(k)
+        if truncation <= (2.0**self.derivative - 1.0) * condition or self.hidden(k):
             return 0
+        excess = truncation / condition if condition > EPS * truncation else 1.0 / EPS
         leap = math.log2(excess * self.power / self.derivative) / (self.power + self.derivative)
         return max(1, min(LONGEST_LEAP, round(leap)))
 
@@ -372,9 +379,26 @@ class Ladder:
         trusted = self.derivative == 2 and self.formula.order >= 4 and noise.level <= SMOOTH * abs(noise.f0)
         return self._caps[1] + (7 if trusted else 3)
 
+    def head_room(self) -> int:
+        """Rungs by which a coordinate of size 1 lies above this one, whose |x| says little where it is less."""
+        return max(0, -round(math.log2(self.axis.unit)))
+
     def far(self) -> int:
         """Return the rung whose nodes lie within |x|."""
         return self._caps[0]
+
+    def confined(self) -> bool:
+        """Whether the box, or a wall, holds a symmetric ladder at steps too short to see its derivative well."""
+        if self.side or self.best() is None:
+            return False
+        k = self.top()
+        held = not self.fits(k + 2) or self.rungs.get(k + 2, 0) is None
+        return held and self.hidden(k) and self.condition(k) > CRAMPED * abs(self.value(k))
+
+    def has_few_digits(self) -> bool:
+        """Whether noise leaves few digits of the derivative by the highest rung."""
+        k = self.top()
+        return self.condition(k) > FEW_DIGITS * abs(self.value(k))
 
     def shows(self, deviations: float) -> bool:
         """Whether the truncation of the highest rung stands out of its noise by so many standard deviations."""
@@ -399,7 +423,8 @@ class Ladder:
         wanted = INVISIBLE * condition
         if value > wanted:
             return 1
-        far = 4 if value == 0.0 else math.ceil(math.log2(10.0 * wanted / value) / self.derivative)
+        visible = 10.0 * wanted  # never divided by the value, which may vanish against it
+        far = 4 if visible >= value * 16.0**self.derivative else math.ceil(math.log2(visible / value) / self.derivative)
         return max(1, min(4, far, cap - k))
 
     def regular(self) -> bool:
@@ -433,6 +458,28 @@ def search(axis: Axis, derivative: int, order: int, start: int, weight: float) -
             return
     if order > 1:
         yield from _search_one_sided(axis, derivative, order, start, weight)
+
+
+def leave(axis: Axis, derivative: int, order: int, start: int, weight: float) -> Request:
+    """Search a confined axis by one-sided steps that are long against x: x lies next to a bound at or near zero.
+
+    The size of x says nothing there; the lengths tried are those of a coordinate that is zero, within the box.
+    """
+    for side in (axis.inward(), -axis.inward()):
+        room = axis.upper - axis.x if side > 0 else axis.x - axis.lower
+        if axis.ladder is None or room < math.ldexp(axis.unit, LOWEST):
+            continue
+        ladder = Ladder(axis, derivative, formula(order, True), side, weight)
+        k = ladder.fitting(math.floor(math.log2(min(room, 1.0) / axis.unit)) + start, LOWEST)
+        if k is None:
+            continue
+        yield from ladder.settle(k)
+        near, far = axis.ladder.best(), ladder.best()
+        if near is None or far is None or ladder.error(far) >= axis.ladder.error(near):
+            continue
+        if abs(ladder.value(far) - axis.ladder.value(near)) <= BEYOND_DOUBT * axis.ladder.error(near):
+            axis.ladder = ladder
+            return
 
 
 def _search_one_sided(axis: Axis, derivative: int, order: int, start: int, weight: float) -> Request:

@@ -43,7 +43,7 @@ STAIR_NOISE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class NoiseModel:
-    """Standard deviation of f's noise at a value F: sqrt(level² + growth |F - f0| + (relative F)²).
+    """Standard deviation of f's noise at a value F: sqrt(level² + growth² |F - f0| + (relative F)²).
 
     Attributes
     ----------
@@ -54,8 +54,8 @@ class NoiseModel:
     relative : float
         Noise that follows the size of F.
     growth : float
-        Square of the noise for each unit of |F - f0|: a sum of squared residuals r carries the noise 2 r δr, the
-        square root of its value times the noise of a residual. Zero unless it was measured away from the origin.
+        Noise at one unit of |F - f0|: a sum of squared residuals r carries the noise 2 r δr, the square root of its
+        value times the noise of a residual. Zero unless it was measured away from the origin.
     """
 
     f0: float
@@ -65,15 +65,14 @@ class NoiseModel:
 
     def at(self, value: float) -> float:
         """Noise level where f has this value."""
-        scaled = self.relative * value
-        return math.sqrt(self.level * self.level + self.growth * abs(value - self.f0) + scaled * scaled)
+        return math.hypot(self.level, self.growth * math.sqrt(abs(value - self.f0)), self.relative * value)
 
     def at_all(self, values: Array) -> Array:
         """Noise level at the largest value of each row."""
         with np.errstate(invalid="ignore"):
             largest = values[np.arange(len(values)), np.argmax(np.abs(values), axis=1)]
-            scaled = self.relative * largest
-            return np.asarray(np.sqrt(self.level**2 + self.growth * np.abs(largest - self.f0) + scaled**2))
+            grown = self.growth * np.sqrt(np.abs(largest - self.f0))
+            return np.asarray(np.hypot(np.hypot(self.level, grown), self.relative * largest))
 
 
 def difference_table(values: Sequence[float]) -> tuple[float, bool]:
@@ -99,7 +98,7 @@ def difference_table(values: Sequence[float]) -> tuple[float, bool]:
     for k in range(1, len(values)):
         row = [b - a for a, b in pairwise(row)]
         gamma *= 0.5 * k / (2 * k - 1)
-        levels.append(math.sqrt(gamma * sum(d * d for d in row) / len(row)))
+        levels.append(math.sqrt(gamma / len(row)) * math.hypot(*row))
         signs.append(min(row) < 0.0 < max(row))
     for k in range(len(levels) - 2):
         three = levels[k : k + 3]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import noise as noise_level
-from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VISIBLE, Axis, Ladder, Request, search
+from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VANISHING, VISIBLE, Axis, Ladder, Request, leave, search
 from hessfast.noise import EPS, ROUNDING, NoiseModel
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ PILOTS = 5
 
 HIGHEST_START = 2
 """Rungs above the default at which a search may start."""
+
+SLIGHT = 2.0**-6
+"""Change of f over |f(x)| that costs no digits: so far an axis next to zero may go while D has few digits."""
 
 SWAMPED = 16.0
 """|f - f(x)| over |f(x)| one step away from which the noise at x says nothing about the noise there."""
@@ -140,6 +143,11 @@ class StepSearch:
         others = [axis for axis in self.axes if axis.ladder is None]
         advance(self.team, others, [search(axis, derivative, order, start, weight) for axis in others])
         self._rise(paired)
+        confined = [ladder.axis for ladder in self.ladders() if ladder.confined()]
+        if confined and order > 1:
+            start = first_rung(self.noise, order, derivative)
+            advance(self.team, confined, [leave(axis, derivative, order, start, weight) for axis in confined])
+            self._rise(paired)
         checks = self._verify()
         if not self.noise_given:
             checks = self._pool(checks, paired)
@@ -186,11 +194,11 @@ class StepSearch:
         there = noise_level.measure(self.team, away, axis.values[displacement], self.axes, axis.index)
         self.noise_nfev += self.team.nfev - before
         value = abs(axis.values[displacement])
-        if f0 != 0.0 and there.level * abs(f0) > PROPORTIONAL * self.noise.level * value:
+        if f0 != 0.0 and there.level / value > PROPORTIONAL * (self.noise.level / abs(f0)):
             self._know(replace(self.noise, relative=there.level / value))
         else:
-            growth = max(there.level**2 - self.noise.level**2, 0.0) / change
-            self._know(replace(self.noise, growth=growth))
+            grown = math.sqrt(max(there.level - self.noise.level, 0.0)) * math.sqrt(there.level + self.noise.level)
+            self._know(replace(self.noise, growth=grown / math.sqrt(change)))
 
     def _rise(self, paired: bool) -> None:
         """Let the axes whose truncation hides go up side by side, but not far beyond those where it shows.
@@ -212,6 +220,8 @@ class StepSearch:
                 own_quadratic, own_change, own_rung = ladder.change()
                 flat = own_change <= INVISIBLE * self.noise.level
                 leashed = own_rung >= rung if flat else own_quadratic >= quadratic or own_change >= change
+                if leashed and own_rung - ladder.head_room() < rung and ladder.has_few_digits():
+                    leashed = own_change > SLIGHT * abs(self.noise.f0)
                 rungs = 0 if leashed else ladder.may_rise()
                 if rungs and turn >= 2 and not (shown and paired):  # most likely a polynomial
                     rungs = max(rungs, ladder.far() - ladder.top())
@@ -249,7 +259,7 @@ class StepSearch:
         evident = factor > 1.0 + 3.0 / math.sqrt(len(ratios))
         if not evident and len(ratios) < POOLED_FROM:
             return checks
-        self._know(replace(self.noise, level=factor * self.noise.level, growth=factor**2 * self.noise.growth))
+        self._know(replace(self.noise, level=factor * self.noise.level, growth=factor * self.noise.growth))
         if evident:
             ladders = self.ladders()
             advance(self.team, [ladder.axis for ladder in ladders], [_settle_again(ladder) for ladder in ladders])
@@ -290,8 +300,8 @@ def start_search(
 
 
 def unit_of(x: Array) -> Array:
-    """Power of two nearest to |x_i|; 1 where x_i = 0."""
-    return np.asarray(np.exp2(np.round(np.log2(np.where(x == 0.0, 1.0, np.abs(x))))))
+    """Power of two nearest to |x_i|; 1 where x_i is zero, or so small that squares of steps would vanish."""
+    return np.asarray(np.exp2(np.round(np.log2(np.where(np.abs(x) < VANISHING, 1.0, np.abs(x))))))
 
 
 def first_rung(noise: NoiseModel, order: int, derivative: int = 2) -> int:

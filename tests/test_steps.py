@@ -291,7 +291,7 @@ def entangled_hessian(x):
 
 @pytest.mark.parametrize("bounds", [None, (0.0, 2.0)])
 @pytest.mark.parametrize("place", [[0], [1], [2], [0, 1], [0, 1, 2]])
-@pytest.mark.parametrize("tiny", [1e-6, 1e-9, 1e-12, 1e-15, 1e-30, 5e-324])
+@pytest.mark.parametrize("tiny", [1e-6, 1e-9, 1e-12, 1e-15, 1e-30, 5e-324, 0.0])
 def test_coordinates_next_to_zero_find_the_length_of_f(tiny, place, bounds):
     x = np.ones(3)
     x[place] = tiny

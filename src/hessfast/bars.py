@@ -77,7 +77,7 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]
     condition = ladder.condition_of(k, 2)
     formula, curvature = ladder.formula, abs(ladder[k].curvature)
     rate = 0.0
-    relative_step = abs(ladder[k].step / ladder.axis.x) if ladder.axis.x else 0.0
+    relative_step = abs(ladder[k].step) / (abs(ladder.axis.x) or 1.0)
     if relative_step > 0.25 and not ladder.shows(VISIBLE):
         rate = relative_step / LONGEST_LENGTH  # a polynomial along this axis; its pairs may see more
     if curvature > VISIBLE * condition:

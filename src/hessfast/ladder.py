@@ -377,7 +377,12 @@ class Ladder:
             return self._caps[0]
         noise = self.axis.noise
         trusted = self.derivative == 2 and self.formula.order >= 4 and noise.level <= SMOOTH * abs(noise.f0)
-        return self._caps[1] + (7 if trusted else 3)
+        return self._caps[1] + (7 if trusted and self._bends(k) else 3)
+
+    def _bends(self, k: int) -> bool:
+        """Whether f is seen to curve along the axis: else what its pairs see on a longer step cannot be guessed."""
+        rung = self[k]
+        return abs(rung.curvature) * rung.step * rung.step > INVISIBLE * self.axis.noise.level
 
     def head_room(self) -> int:
         """Rungs by which a coordinate of size 1 lies above this one, whose |x| says little where it is less."""

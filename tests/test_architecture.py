@@ -15,6 +15,7 @@ FLOORS = [
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"config", "noise", "picture", "functions", "quadratic", "vectors"},
     {"jacobian", "ladder", "lanes", "symmetric"},
+    {"sides"},
     {"complexlanes", "execution", "bars", "gradientladder", "steps", "step_length", "neighbourhood"},
     {"complexstep", "gradientsearch", "plan", "problem", "refinement", "directional"},
     {"balance", "differences"},

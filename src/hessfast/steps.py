@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import noise as noise_level
-from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VANISHING, VISIBLE, Axis, Ladder, Request, leave, search
+from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VANISHING, VISIBLE, Axis, Ladder, Request
 from hessfast.noise import EPS, ROUNDING, NoiseModel
+from hessfast.sides import leave, search
 
 if TYPE_CHECKING:
     from hessfast.execution import Team

@@ -1,0 +1,68 @@
+"""Symmetric or one-sided: which formula an axis takes where bounds and walls leave little room."""
+
+from __future__ import annotations
+
+import math
+
+from hessfast.ladder import BEYOND_DOUBT, LOWEST, Axis, Ladder, Request, formula
+
+NARROW = 3
+"""Rungs that a symmetric formula may be pushed below its default by bounds before the one-sided one is better."""
+
+
+def search(axis: Axis, derivative: int, order: int, start: int, weight: float) -> Request:
+    """Settle an axis from rung `start`: symmetric where bounds and walls leave room for it, else one-sided."""
+    ladder = Ladder(axis, derivative, formula(order, order == 1), axis.inward() if order == 1 else 0, weight)
+    k = ladder.fitting(start, start - NARROW if order > 1 else LOWEST)
+    if k is not None:
+        yield from ladder.settle(k)
+        axis.ladder = ladder
+        if ladder.best() is not None and ladder.top() > start - 2 * NARROW:
+            return
+    if order > 1:
+        yield from _search_one_sided(axis, derivative, order, start, weight)
+
+
+def leave(axis: Axis, derivative: int, order: int, start: int, weight: float) -> Request:
+    """Search a confined axis by one-sided steps that are long against x: x lies next to a bound at or near zero.
+
+    The size of x says nothing there; the lengths tried are those of a coordinate that is zero, within the box.
+    """
+    for side in (axis.inward(), -axis.inward()):
+        room = axis.upper - axis.x if side > 0 else axis.x - axis.lower
+        if axis.ladder is None or room < math.ldexp(axis.unit, LOWEST):
+            continue
+        ladder = Ladder(axis, derivative, formula(order, True), side, weight)
+        k = ladder.fitting(math.floor(math.log2(min(room, 1.0) / axis.unit)) + start, LOWEST)
+        if k is None:
+            continue
+        yield from ladder.settle(k)
+        near, far = axis.ladder.best(), ladder.best()
+        if near is None or far is None or ladder.error(far) >= axis.ladder.error(near):
+            continue
+        if abs(ladder.value(far) - axis.ladder.value(near)) <= BEYOND_DOUBT * axis.ladder.error(near):
+            axis.ladder = ladder
+            return
+
+
+def _search_one_sided(axis: Axis, derivative: int, order: int, start: int, weight: float) -> Request:
+    """Try the formula that points into the box, or away from a wall; keep it where it beats the symmetric one."""
+    symmetric = axis.ladder
+    inward = axis.inward()
+    for side in (inward,) if symmetric is None else (inward, -inward):
+        ladder = Ladder(axis, derivative, formula(order, True), side, weight)
+        k = ladder.fitting(start, LOWEST)
+        if k is None:
+            continue
+        yield from ladder.settle(k)
+        k = ladder.best()
+        if k is None:
+            continue
+        again = Ladder(axis, derivative, formula(order, False), 0, weight)
+        if symmetric is None and again.fits(k + 1):  # narrower than feared: the symmetric formula has room
+            yield from again.settle(k)
+            if again.best() is not None:
+                axis.ladder = again
+                return
+        if axis.ladder is None or ladder.least() < axis.ladder.least():
+            axis.ladder = ladder

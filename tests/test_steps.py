@@ -300,3 +300,20 @@ def test_coordinates_next_to_zero_find_the_length_of_f(tiny, place, bounds):
     error = np.abs(result.hess - H)
     assert np.max(error) <= 1e-4 * np.max(np.abs(H))
     assert np.all(error <= 5.0 * result.hess_error + 1e-13 * np.max(np.abs(H)))  # what moves f by less than an ulp
+
+
+@pytest.mark.parametrize("order", [2, 4, 6, 8])
+@pytest.mark.parametrize("size", [1e4, 1e5, 1e6])
+def test_many_periods_within_the_first_step_are_not_taken_for_noise(order, size):
+    rng = np.random.default_rng(int(size) + order)
+    for x in size * (1.0 + rng.random(5)):
+        result = hessian(lambda x: np.sin(x[0]), [x], order=order, full_output=True)
+        assert abs(result.hess[0, 0] + np.sin(x)) <= min(1e-3, result.hess_error[0, 0])
+
+
+def test_noise_alone_is_not_taken_for_many_periods():
+    rng = np.random.default_rng(1)
+    with np.errstate(all="ignore"):
+        result = hessian(lambda x: 1.0 + 1e-3 * rng.standard_normal(), [1.0, 2.0], full_output=True)
+    assert result.noise > 1e-4
+    assert np.all(np.abs(result.hess) <= result.hess_error)

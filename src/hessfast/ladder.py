@@ -142,6 +142,11 @@ class Axis:
         f0 = self.noise.f0
         return 2.0 * ((self.values[h] - f0) / up - (self.values[-h] - f0) / down) / (up - down)
 
+    def variation(self) -> float:
+        """Return the largest change of f from f(x) that was seen."""
+        f0 = self.noise.f0
+        return max((abs(value - f0) for value in self.values.values() if math.isfinite(value)), default=0.0)
+
     def inward(self) -> int:
         """Return the side with more room."""
         return 1 if self.upper - self.x >= self.x - self.lower else -1
@@ -233,6 +238,11 @@ class Ladder:
         if not (math.isfinite(curvature) and math.isfinite(slope)):
             return None
         return Rung(h, curvature / h, slope, largest)
+
+    def forget_above(self, k: int) -> None:
+        """Take the rungs above k for never seen."""
+        self.rungs = {rung: seen for rung, seen in self.rungs.items() if rung <= k}
+        self._ranked = None
 
     def visit(self, k: int) -> Request:
         """Ask for rung k and the one above, which tells its truncation."""

@@ -42,6 +42,15 @@ POOLED_FROM = 4
 DISPROVED = 20.0
 """Noise levels by which the check must fail before the rung is given up."""
 
+INCREDIBLE = 1000.0
+"""Measured noise levels beyond which a residual may be f's own change, aliased by steps of many periods ..."""
+
+ALL_OF_IT = 0.01
+"""... where it is also that share of all the change of f that was seen along the axis."""
+
+FALLEN = 0.03
+"""Share of an aliased residual below which the second difference is that of one period."""
+
 RESTART = 5
 """Rungs below a disproved one where its axis is searched again."""
 
@@ -150,6 +159,9 @@ class StepSearch:
             advance(self.team, confined, [leave(axis, derivative, order, start, weight) for axis in confined])
             self._rise(paired)
         checks = self._verify()
+        if self._unalias(checks):
+            self._rise(paired)
+            checks = self._verify()
         if not self.noise_given:
             checks = self._pool(checks, paired)
         self._search_below(checks)
@@ -247,6 +259,20 @@ class StepSearch:
                 checks[ladder.axis.index] = (ladder, residual, noise)
         return checks
 
+    def _unalias(self, checks: dict[int, tuple[Ladder, float, float]]) -> bool:
+        """Come down from steps of many periods of f, where all of its change looks like noise.
+
+        Noise is as large at ever smaller steps; what falls away there is f's own change, aliased.
+        """
+        suspects = [
+            (ladder, residual)
+            for ladder, residual, noise in checks.values()
+            if residual > INCREDIBLE * noise and residual > ALL_OF_IT * ladder.axis.variation()
+        ]
+        movers = [ladder.axis for ladder, _ in suspects]
+        advance(self.team, movers, [_descend(ladder, residual) for ladder, residual in suspects])
+        return bool(suspects)
+
     def _pool(
         self, checks: dict[int, tuple[Ladder, float, float]], paired: bool
     ) -> dict[int, tuple[Ladder, float, float]]:
@@ -341,6 +367,19 @@ def _outer_node(axis: Axis) -> float | None:
 def _verifiable(ladder: Ladder) -> bool:
     k = ladder.best()
     return k is not None and k - VERIFY_DEPTH >= LOWEST
+
+
+def _descend(ladder: Ladder, residual: float) -> Request:
+    """Go down until the second difference falls away, and settle there; stay where it never does."""
+    k = ladder.best()
+    assert k is not None
+    for low in range(k - 2 * VERIFY_DEPTH, LOWEST, -VERIFY_DEPTH):
+        h = ladder.step(low)
+        yield from ladder.axis.ask([h, -h])
+        if abs(ladder.axis.second_difference(h)) * h * h < FALLEN * residual:
+            ladder.forget_above(low)
+            yield from ladder.settle(low)
+            return
 
 
 def _ask_below(ladder: Ladder) -> Request:

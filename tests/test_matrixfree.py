@@ -477,3 +477,16 @@ def test_bad_input_is_named(arguments, error, message):
     call = {"fun": lambda x: x @ x, "x0": [1.0, 2.0], "v": [1.0, 0.0]} | arguments
     with pytest.raises(error, match=message):
         curvature(call.pop("fun"), call.pop("x0"), call.pop("v"), **call)
+
+
+@pytest.mark.parametrize("options", [{}, {"jac": np.exp}, {"jac": np.exp, "order": 2, "rel_step": 2.0**-12}])
+def test_directions_of_any_length(options):
+    x = np.array([0.5, 1.0, 2.0])
+    v = np.array([1.0, 2.0, 3.0])
+    exact = float(v @ (np.exp(x) * v))
+    for exponent in (-500, -450, 450, 500):
+        result = curvature(lambda x: np.exp(x).sum(), x, np.ldexp(v, exponent), **options)
+        assert result.value == pytest.approx(np.ldexp(exact, 2 * exponent), rel=1e-6)
+    with pytest.warns(RuntimeWarning, match="not finite"):
+        assert curvature(lambda x: np.exp(x).sum(), x, np.ldexp(v, 660), **options).value == np.inf
+    assert curvature(lambda x: np.exp(x).sum(), x, np.ldexp(v, -660), **options).value == 0.0

@@ -165,7 +165,7 @@ class ValueCurvatures(Differences[float]):
         t = self.step(wide)
         there = self.around.at(self.v, t)
         level = self._table(t, there)
-        return NoiseModel(self.f0, self.floor, ROUNDING, level * level / max(abs(there - self.f0), TINY))
+        return NoiseModel(self.f0, self.floor, ROUNDING, growth=level / math.sqrt(max(abs(there - self.f0), TINY)))
 
     def _table(self, t: float, value: float) -> float:
         """Noise of f at x + t v by a difference table along the line, as `noise.measure` has it in all coordinates."""

@@ -22,6 +22,9 @@ __all__ = ["curvature"]
 _ROUNDING_BAR = 16.0
 """Noise levels in the condition part where a step was given: the noise is then not measured but taken as rounding."""
 
+_SMALLEST_UNIT = 2.0**-400
+"""Units of the line below this, or above its inverse, are brought near 1 by scaling the direction."""
+
 
 def curvature(
     fun: Fun | None,
@@ -140,6 +143,8 @@ def _along(
     if unit == 0.0:
         return 0.0, 0.0, 0.0
     step, relative = given
+    if not _SMALLEST_UNIT < unit < 1.0 / _SMALLEST_UNIT:  # its square would leave the range of numbers
+        return _along_scaled(around, v, math.frexp(unit)[1], order, given, noise, f0)
     if step is not None:
         unit = step * unit if relative else step
     if order == 1:
@@ -158,6 +163,26 @@ def _along(
     # From values one level more pays: it costs 2 evaluations of 19 and gains a factor of 3.
     found = search(differences, order if around.evaluator.gradient else order + 2)
     return found.value, found.error, differences.step(found.level)
+
+
+def _along_scaled(
+    around: Neighbourhood,
+    v: Vector,
+    exponent: int,
+    order: int,
+    given: tuple[float | None, bool],
+    noise: float | None,
+    f0: float | None,
+) -> tuple[float, float, float]:
+    """Look along v 2^exponent instead; what vᵀHv itself cannot be in float64 comes out as inf or 0."""
+    step, relative = given
+    if step is not None and not relative:
+        given = float(np.ldexp(step, -exponent)), False
+    scaled: Vector = np.ldexp(v, exponent)
+    value, error, t = _along(around, scaled, order, given, noise, f0)
+    with np.errstate(over="ignore", under="ignore"):
+        value, error = (float(number) for number in np.ldexp([value, error], -2 * exponent))
+    return value, error, float(np.ldexp(t, exponent))
 
 
 def _forward(around: Neighbourhood, v: Vector, t: float) -> float:

@@ -51,6 +51,9 @@ ALL_OF_IT = 0.01
 FALLEN = 0.03
 """Share of an aliased residual below which the second difference is that of one period."""
 
+DESCENTS = 4
+"""Descents from aliased steps at most: one may end early, where a second difference happens to be small."""
+
 RESTART = 5
 """Rungs below a disproved one where its axis is searched again."""
 
@@ -159,7 +162,9 @@ class StepSearch:
             advance(self.team, confined, [leave(axis, derivative, order, start, weight) for axis in confined])
             self._rise(paired)
         checks = self._verify()
-        if self._unalias(checks):
+        for _ in range(DESCENTS):
+            if not self._unalias(checks):
+                break
             self._rise(paired)
             checks = self._verify()
         if not self.noise_given:

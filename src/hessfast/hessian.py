@@ -11,11 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import _quadform
-from hessfast.complexlanes import complex_twin
-from hessfast.complexstep import ComplexSearch, from_gradient, room_inside
 from hessfast.differences import Found, given_one_sided, one_sided_steps, value_at, with_search, with_steps
-from hessfast.gradientsearch import GradientSearch
-from hessfast.jacobian import Gradient, jacobian
 from hessfast.plan import Plan
 from hessfast.problem import (
     Fun,
@@ -259,6 +255,10 @@ def _from_gradients(
     problem: Problem, order: Order, step: Array | None, noise: float | None, lower: Array, upper: Array
 ) -> HessianResult:
     """Difference gradients along each coordinate, with the steps given or those that a search finds."""
+    # Imported where gradients are at hand: the import of the library itself is to stay short.
+    from hessfast.gradientsearch import GradientSearch
+    from hessfast.jacobian import Gradient, jacobian
+
     team, axes = problem.jac, problem.axes
     assert team is not None
     check_room(problem.x, axes, lower, upper, 6 if order == "auto" else int(order))
@@ -295,6 +295,9 @@ def _from_gradients(
 
 def _from_complex(problem: Problem, step: Array | None, lower: Array, upper: Array) -> HessianResult:
     """Take imaginary steps from the gradient where there is one, else from the values of f."""
+    from hessfast.complexlanes import complex_twin
+    from hessfast.complexstep import ComplexSearch, from_gradient, room_inside
+
     axes = problem.axes
     room = room_inside(problem.x[axes], lower[axes], upper[axes])
     if problem.jac:

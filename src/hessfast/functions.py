@@ -6,7 +6,6 @@ takes points as columns; a Python function takes one point.
 
 from __future__ import annotations
 
-import ctypes
 import math
 import re
 import sys
@@ -19,8 +18,6 @@ import numpy as np
 from hessfast import njit
 
 Form = Literal["with_data", "plain", "gradient"]
-
-_CTYPES_FUNCTION: Any = ctypes.CFUNCTYPE(None).__mro__[1]
 
 _SIGNATURES: dict[str, Form] = {
     "double(int,double*,void*)": "with_data",
@@ -206,7 +203,7 @@ def _native(obj: Any, signature: str | None) -> NativeFunction | None:
         if signature is None:
             raise TypeError("signature: an address alone does not say how it is called")
         return _checked(obj, signature, None, obj)
-    if isinstance(obj, _CTYPES_FUNCTION):
+    if _is_ctypes_function(obj):
         return _from_ctypes(obj, signature)
     kind = type(obj).__name__
     if kind == "PyCapsule":
@@ -243,6 +240,8 @@ def _normal(signature: str) -> str:
 
 
 def _from_capsule(capsule: object, signature: str | None) -> NativeFunction:
+    import ctypes
+
     api = ctypes.pythonapi
     get_name = _prototype(api.PyCapsule_GetName, ctypes.c_char_p)
     name = get_name(ctypes.py_object(capsule))
@@ -254,10 +253,20 @@ def _from_capsule(capsule: object, signature: str | None) -> NativeFunction:
 
 
 def _prototype(function: Any, result: Any) -> Any:
+    import ctypes
+
     return ctypes.PYFUNCTYPE(result, ctypes.py_object)((function.__name__, ctypes.pythonapi))
 
 
+def _is_ctypes_function(obj: object) -> bool:
+    """Whether obj is a ctypes function; where nobody imported ctypes there is none."""
+    ctypes = sys.modules.get("_ctypes")
+    return ctypes is not None and isinstance(obj, ctypes.CFuncPtr)
+
+
 def _from_ctypes(function: Any, signature: str | None) -> NativeFunction:
+    import ctypes
+
     if function._flags_ & 0x4:  # FUNCFLAG_PYTHONAPI
         raise TypeError("fun: a PYFUNCTYPE function needs the GIL; pass the Python function it wraps")
     if _wraps_python(function):
@@ -277,6 +286,8 @@ def _wraps_python(function: Any) -> bool:
 
 
 def _ctypes_name(kind: Any) -> str:
+    import ctypes
+
     if kind is None:
         return "void"
     if kind is ctypes.c_void_p:
@@ -293,7 +304,7 @@ def _ctypes_name(kind: Any) -> str:
 
 def _from_low_level_callable(callable_: Any, signature: str | None) -> NativeFunction:
     """A LowLevelCallable is (capsule, function, user_data); the capsule's name is the signature."""
-    if isinstance(callable_.function, _CTYPES_FUNCTION):
+    if _is_ctypes_function(callable_.function):
         _from_ctypes(callable_.function, None)  # refuses functions that call Python
     found = _from_capsule(tuple.__getitem__(callable_, 0), signature)
     return replace(found, keepalive=callable_)
@@ -318,6 +329,8 @@ def _from_cffi(backend: Any, obj: Any, signature: str | None) -> NativeFunction:
 
 def data_address(data: Any) -> tuple[int, object]:
     """Return the address that a data argument means, and the object that keeps it alive."""
+    import ctypes
+
     if callable(data):
         data = data()
     if data is None:
@@ -339,6 +352,8 @@ def data_address(data: Any) -> tuple[int, object]:
 
 
 def _capsule_pointer(capsule: object) -> int:
+    import ctypes
+
     name = _prototype(ctypes.pythonapi.PyCapsule_GetName, ctypes.c_char_p)(ctypes.py_object(capsule))
     get_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
         ("PyCapsule_GetPointer", ctypes.pythonapi)

@@ -119,13 +119,6 @@ def _blocks() -> Any:
 
         return array.copy(readonly=True)(array), codegen
 
-    @intrinsic
-    def mutable(typingctx, array):
-        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return impl_ret_borrowed(context, builder, signature.return_type, values[0])
-
-        return array(array), codegen
-
     @njit
     def size_of(args):
         return size(args)
@@ -138,7 +131,7 @@ def _blocks() -> Any:
     def unpack(address, args):
         release(address, args)
 
-    return size_of, pack, unpack, load, readonly, mutable
+    return size_of, pack, unpack, load, readonly
 
 
 def block(callback: Callback, args: tuple[Any, ...]) -> Block:
@@ -224,8 +217,8 @@ def _reason(error: Exception) -> str:
 def _compile_for(dispatcher: Any, args_type: Any, gradient: bool, part: int | None, *, readonly: bool) -> Callback:
     from numba import carray, cfunc, njit, types
 
-    *_, load, as_readonly, as_mutable = _blocks()
-    guard = as_readonly if readonly else as_mutable
+    *_, load, as_readonly = _blocks()
+    guard = as_readonly if readonly else njit(lambda x: x)
     if args_type is None:
 
         @njit

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -216,35 +217,40 @@ class NativeEvaluator(Evaluator):
         return values
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
-        values = self._empty(len(index))
+        def call(part: slice, out: NDArray[np.float64]) -> tuple[int, bool]:
+            return self._call.displaced(self.x, index[part], value[part], self._work, out)
+
+        return self._in_slices(len(index), call, lambda p: self._point(index[p], value[p]), refilled=False)
+
+    def _dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        def call(part: slice, out: NDArray[np.float64]) -> tuple[int, bool]:
+            return self._call.rows(X[part], self._work, out)
+
+        return self._in_slices(len(X), call, lambda p: X[p], refilled=True)
+
+    def _in_slices(
+        self,
+        points: int,
+        call: Callable[[slice, NDArray[np.float64]], tuple[int, bool]],
+        point: Callable[[int], NDArray[np.float64]],
+        *,
+        refilled: bool,
+    ) -> NDArray[np.float64]:
+        """Call slice by slice; `refilled` says that each point was a fresh copy, which no write spoils."""
+        values = self._empty(points)
         done = 0
-        while done < len(index) and not self.stop:
-            stop = min(len(index), done + self._slice)
-            out = values[done:stop].reshape(-1)
+        while done < points and not self.stop:
+            stop = min(points, done + self._slice)
             start = time.perf_counter()
-            got, wrote = self._call.displaced(self.x, index[done:stop], value[done:stop], self._work, out)
-            if wrote:  # the values are void
-                self.nfev += got
+            got, wrote = call(slice(done, stop), values[done:stop].reshape(-1))
+            if wrote:
                 self._bind(refill=True)
+            if wrote and not refilled:  # the values are void
+                self.nfev += got
                 continue
             done = self._account(done, stop, got, start)
             if done < stop:
-                values[done] = self._again(self._point(index[done], value[done]))
-                done += 1
-        return values
-
-    def _dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        values = self._empty(len(X))
-        done = 0
-        while done < len(X) and not self.stop:
-            stop = min(len(X), done + self._slice)
-            start = time.perf_counter()
-            got, wrote = self._call.rows(X[done:stop], self._work, values[done:stop].reshape(-1))
-            done = self._account(done, stop, got, start)
-            if wrote:
-                self._bind(refill=True)
-            if done < stop:
-                values[done] = self._again(X[done])
+                values[done] = self._again(point(done))
                 done += 1
         return values
 

@@ -17,7 +17,7 @@
 
 enum {
     PANEL = 8, /* rows of a panel */
-    AHEAD = 32 /* columns between the tile at work and the one being fetched: 4 lines in each of 8 rows */
+    AHEAD = 16 /* columns between the tile at work and the one being fetched: 2 lines in each of 8 rows */
 };
 
 /* `single`, `rows` and `sized` are constants where these functions are inlined. */

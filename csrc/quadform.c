@@ -29,7 +29,8 @@ enum {
 
 /* ---- Memory holds the triangle by rows: entries 0 .. i of row i ------------------------------------------------- */
 
-HF_INLINE hf_sums panel_by_rows(int single, int sized, size_t rows, const hf_triangle *H, const double *g, size_t i)
+HF_INLINE hf_sums panel_by_rows(int single, int sized, int fetch, size_t rows, const hf_triangle *H, const double *g,
+                                size_t i)
 {
     const void *h[PANEL];
     v4 gi[PANEL];
@@ -42,7 +43,7 @@ HF_INLINE hf_sums panel_by_rows(int single, int sized, size_t rows, const hf_tri
     }
     const size_t next = to_next_panel(H, i);
     for (size_t j = 0; j < i; j += 8) {
-        fetch_ahead(single, H, h, j, i, 0, next);
+        if (fetch) fetch_ahead(single, H, h, j, i, 0, next);
         add_tile_by_rows(single, sized, PANEL, h, gi, g, j, &sum);
         add_tile_by_rows(single, sized, PANEL, h, gi, g, j + 4, &sum);
     }
@@ -51,13 +52,13 @@ HF_INLINE hf_sums panel_by_rows(int single, int sized, size_t rows, const hf_tri
     return close_full(single, sized, h, g, i, sum);
 }
 
-HF_INLINE hf_sums block_by_rows(int single, int sized, const hf_triangle *H, const double *g, size_t i)
+HF_INLINE hf_sums block_by_rows(int single, int sized, int fetch, const hf_triangle *H, const double *g, size_t i)
 {
     const size_t end = i + HF_BLOCK < H->n ? i + HF_BLOCK : H->n;
     hf_sums block = {0.0, 0.0};
     for (; i < end; i += PANEL) {
-        add_sums(sized, &block, i + PANEL <= end ? panel_by_rows(single, sized, PANEL, H, g, i)
-                                                 : panel_by_rows(single, sized, end - i, H, g, i));
+        add_sums(sized, &block, i + PANEL <= end ? panel_by_rows(single, sized, fetch, PANEL, H, g, i)
+                                                 : panel_by_rows(single, sized, 0, end - i, H, g, i));
     }
     return block;
 }
@@ -104,7 +105,7 @@ HF_INLINE void blocks(int single, int sized, const hf_triangle *H, const double 
         for (size_t i = first * HF_BLOCK; i < end; i += STRIP, block += STRIP / HF_BLOCK)
             strip_by_columns(single, sized, H, g, i, i + STRIP < end ? i + STRIP : end, block);
     else
-        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK) *block++ = block_by_rows(single, sized, H, g, i);
+        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK) *block++ = block_by_rows(single, sized, 1, H, g, i);
 }
 
 static void blocks_of_double(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
@@ -132,35 +133,56 @@ void HF_SIMD(hf_quadform_sized)(const hf_triangle *H, const double *g, size_t fi
 
 /* ---- Stacks ------------------------------------------------------------------------------------------------------ */
 
-HF_INLINE void stack(int single, size_t n, hf_triangle H, size_t count, ptrdiff_t stride, const double *G, double *out)
+HF_INLINE double form_below_panel(int single, const hf_triangle *H, const double *g)
 {
     const lanes none = {v4_all(0.0), v4_all(0.0)};
+    const void *h[PANEL];
+    find_rows(single, H->n, H, 0, h);
+    return close_short(single, 0, H->upper, H->n, h, g, 0, none).value;
+}
+
+HF_INLINE double form_of_block(int single, const hf_triangle *H, const double *g)
+{
+    hf_sums block;
+    if (H->upper)
+        (single ? blocks_of_single : blocks_of_double)(H, g, 0, 1, &block);
+    else
+        block = block_by_rows(single, 0, 0, H, g, 0);
+    return block.value;
+}
+
+HF_INLINE void stack(int single, int below_panel, size_t n, hf_triangle H, size_t count, ptrdiff_t stride,
+                     const double *G, double *out)
+{
     H.n = n;
     for (size_t m = 0; m < count; m++, G += n) {
-        const void *h[PANEL];
-        hf_sums block;
-        if (n < PANEL) {
-            find_rows(single, n, &H, 0, h);
-            block = close_short(single, 0, H.upper, n, h, G, 0, none);
-        } else {
-            (single ? blocks_of_single : blocks_of_double)(&H, G, 0, 1, &block);
-        }
-        out[m] = block.value;
+        out[m] = below_panel ? form_below_panel(single, &H, G) : form_of_block(single, &H, G);
         H.data = (const char *)H.data + stride * (ptrdiff_t)(single ? sizeof(float) : sizeof(double));
     }
 }
 
 /* With a constant order the smallest matrices become straight lines of code. */
-HF_INLINE void stack_by_order(int single, const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G,
-                              double *out)
+HF_INLINE void stack_below_panel(int single, const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G,
+                                 double *out)
 {
     switch (H->n) {
-    case 1: stack(single, 1, *H, count, stride, G, out); break;
-    case 2: stack(single, 2, *H, count, stride, G, out); break;
-    case 3: stack(single, 3, *H, count, stride, G, out); break;
-    case 4: stack(single, 4, *H, count, stride, G, out); break;
-    default: stack(single, H->n, *H, count, stride, G, out);
+    case 1: stack(single, 1, 1, *H, count, stride, G, out); break;
+    case 2: stack(single, 1, 2, *H, count, stride, G, out); break;
+    case 3: stack(single, 1, 3, *H, count, stride, G, out); break;
+    case 4: stack(single, 1, 4, *H, count, stride, G, out); break;
+    default: stack(single, 1, H->n, *H, count, stride, G, out);
     }
+}
+
+/* Functions of their own, so that the smallest matrices do not pay for the others' room on the stack. */
+static void stack_of_double(const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G, double *out)
+{
+    stack(0, 0, H->n, *H, count, stride, G, out);
+}
+
+static void stack_of_single(const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G, double *out)
+{
+    stack(1, 0, H->n, *H, count, stride, G, out);
 }
 
 /* The triangles of small matrices leave lines out here and there, and the processor foresees only unbroken streams: from
@@ -179,10 +201,12 @@ void HF_SIMD(hf_quadform_stack)(const hf_triangle *H, size_t count, ptrdiff_t st
     for (size_t m = 0; m < count; m += batch) {
         const size_t some = count - m < batch ? count - m : batch;
         if (stream) fetch(from.data, some * size);
-        if (H->single)
-            stack_by_order(1, &from, some, stride, G + m * n, out + m);
+        if (n < PANEL && H->single)
+            stack_below_panel(1, &from, some, stride, G + m * n, out + m);
+        else if (n < PANEL)
+            stack_below_panel(0, &from, some, stride, G + m * n, out + m);
         else
-            stack_by_order(0, &from, some, stride, G + m * n, out + m);
+            (H->single ? stack_of_single : stack_of_double)(&from, some, stride, G + m * n, out + m);
         from.data = (const char *)from.data + (ptrdiff_t)(some * width) * stride;
     }
 }

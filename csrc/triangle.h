@@ -111,13 +111,13 @@ HF_INLINE void add_column(int sized, lanes *to, v4 column, v4 size, v4 g)
 /* Close a panel of eight rows, its lanes full: Σ H_ii g_i² by the tree of a tile's rows. */
 HF_INLINE hf_sums close_full(int single, int sized, const void *const h[PANEL], const double *g, size_t i, lanes sofar)
 {
-    double d[PANEL], s[PANEL];
-    for (size_t r = 0; r < PANEL; r++) d[r] = at(single, h[r], i + r) * g[i + r] * g[i + r];
-    for (size_t r = 0; r < PANEL; r++) s[r] = fabs(d[r]);
-    hf_sums sum = {((d[0] + d[4]) + (d[1] + d[5])) + ((d[2] + d[6]) + (d[3] + d[7])), 0.0};
-    sum.value += 2.0 * v4_sum(sofar.value);
-    if (sized) sum.size = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
-    if (sized) sum.size += 2.0 * v4_sum(sofar.size);
+    double on[PANEL];
+    for (size_t r = 0; r < PANEL; r++) on[r] = at(single, address(single, h[r], i), r);
+    const v4 g_top = v4_load(g + i), g_bottom = v4_load(g + i + 4);
+    const v4 top = v4_mul(v4_mul(v4_set(on[0], on[1], on[2], on[3]), g_top), g_top);
+    const v4 bottom = v4_mul(v4_mul(v4_set(on[4], on[5], on[6], on[7]), g_bottom), g_bottom);
+    hf_sums sum = {v4_sum(v4_add(top, bottom)) + 2.0 * v4_sum(sofar.value), 0.0};
+    if (sized) sum.size = v4_sum(v4_add(v4_abs(top), v4_abs(bottom))) + 2.0 * v4_sum(sofar.size);
     return sum;
 }
 

@@ -59,7 +59,7 @@ cdef enum:
     ALONE_TO = 16           # orders up to which the vectors of one H are as well taken one by one
 
 # Vectors and order from which BLAS's matrix product, on half of H, overtakes one vector after the other.
-BLAS_VECTORS, BLAS_ORDER = 32, 512
+BLAS_VECTORS, BLAS_ORDER = 16, 512
 cdef np.npy_intp blas_vectors = BLAS_VECTORS, blas_order = BLAS_ORDER
 
 BLOCK = HF_BLOCK

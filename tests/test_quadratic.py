@@ -250,6 +250,25 @@ def test_form_and_bound(n, k):
             assert abs(Fraction(float(mine)) - reference.quadratic_form_exact(H, row)) <= Fraction(float(its))
 
 
+@pytest.mark.parametrize("zero_on_the_diagonal", [False, True])
+@pytest.mark.parametrize("lower", [True, False])
+def test_bound_of_many_vectors_holds_in_any_units(lower, zero_on_the_diagonal):
+    n, k = 515, 20
+    H, _ = symmetric(n)
+    units = 10.0 ** np.random.default_rng(3).uniform(-8, 8, n)
+    G = np.random.default_rng(4).standard_normal((k, n)) / units
+    H *= units * units[:, None]
+    if zero_on_the_diagonal:
+        H[5, 5] = 0.0
+    size = np.einsum("ki,ij,kj->k", abs(G), abs(H), abs(G), optimize=True)
+    value, bound = form_and_bound(one_triangle(H, lower), G, lower=lower)
+    for g, mine, its, most in zip(G, value, bound, size, strict=True):
+        assert abs(mine - quadratic_form(H, g, compensated=True)) <= its
+        assert its >= (n + 24) * EPS * most * (1.0 - 1e-12)
+    if not zero_on_the_diagonal:
+        assert (bound <= 10.0 * (n + 24) * EPS * size).all()
+
+
 def test_form_and_bound_of_a_stack():
     H = np.stack([symmetric(9, seed)[0] for seed in range(4)])
     G = np.stack([symmetric(9, seed)[1] for seed in range(4)])

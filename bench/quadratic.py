@@ -1,7 +1,8 @@
 """Print how fast the kernels of quadratic forms are beside their best rivals: medians of interleaved runs, quartiles.
 
-    OPENBLAS_NUM_THREADS=1 python bench/quadratic.py [sizes grid storage vectors symmetrize threads] [--plot FILE]
+    OPENBLAS_NUM_THREADS=1 python bench/quadratic.py [SECTION ...] [--plot FILE]
 
+The sections are sizes, grid, stacks, storage, vectors, symmetrize and threads; the grid takes minutes.
 HESSFAST_SIMD=baseline does it on that level. Each answer is compared before it is timed. Single-threaded runs are timed
 by the thread's own processor time, so that other programs on the machine count only for the memory they keep busy.
 """
@@ -11,6 +12,7 @@ import itertools
 import os
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy.linalg.blas import dsymv
@@ -19,10 +21,14 @@ from threadpoolctl import threadpool_limits
 from hessfast import _quadform, quadratic_form, show_config
 
 SLICE = 4e-4  # seconds of one measurement, at least: a hundred times what reading the clock costs
+LONG = 0.1  # seconds of a run that is repeated five times only
+SPINNING = 0.2  # seconds that BLAS's own threads go on looking for work after a product, in the way of ours
+STACK_BYTES = 1 << 32  # of the largest stack; the rivals need some of it once more
+ORDERS = (1, 2, 3, 4, 7, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 SIZES = (16, 32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 
 
-def race(ours, rivals, *, rounds=15, clock=time.thread_time):
+def race(ours, rivals, *, rounds=15, clock=time.thread_time, pause=0.0):
     """Time each callable in turn; return the median and the quartiles of rival / ours for each rival."""
     runs = [ours, *rivals]
     repeats = []
@@ -31,10 +37,12 @@ def race(ours, rivals, *, rounds=15, clock=time.thread_time):
         run()
         once = max(time.perf_counter() - start, 1e-7)
         repeats.append(max(1, round(SLICE / once)))
+        rounds = min(rounds, 5 if once > LONG else rounds)
     times = [[] for _ in runs]
     for shift in range(rounds):
         for at in range(len(runs)):
             lane = (at + shift) % len(runs)
+            time.sleep(pause)
             start = clock()
             for _ in range(repeats[lane]):
                 runs[lane]()
@@ -81,12 +89,9 @@ def sizes(rng):
 
 def grid(rng):
     print("\nNever slower than NumPy: fastest rival / ours, call included; cells below 0.97 are marked")
-    orders = (1, 2, 3, 4, 7, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-    for n in orders:
+    for n in ORDERS:
         H, _ = symmetric(n, rng)
         for k in (1, 2, 4, 8, 16, 32, 64, 128, 256):
-            if n * n * k > 3e8:
-                continue
             G = rng.standard_normal((k, n))
             rivals = [lambda H=H, G=G: ((G @ H) * G).sum(1)]
             if n * n * k < 1e6:
@@ -95,8 +100,14 @@ def grid(rng):
                 g = G[0]
                 rivals.append(lambda H=H, g=g: g @ H @ g)
             cell("k", n, k, lambda H=H, G=G: quadratic_form(H, G), rivals)
-    for n, b in itertools.product(orders[:10], (1, 16, 4096)):
-        if n * n * b > 3e7:
+    del H, rivals
+    stacks(rng, ORDERS, (1, 16, 4096))
+
+
+def stacks(rng, orders=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64), counts=(16, 256, 4096)):
+    print("\nb matrices, one vector each: the best of einsum and matmul / ours")
+    for n, b in itertools.product(orders, counts):
+        if 8 * n * n * b > STACK_BYTES:
             continue
         H = rng.standard_normal((b, n, n))
         H += H.transpose(0, 2, 1)
@@ -162,16 +173,26 @@ def symmetrize(rng):
 
 
 def threads(rng):
-    print("\nTwo threads: g @ H @ g with two / ours with two; ours with one / ours with two")
-    for n in (2048, 4096, 8192):
+    print("\nTwo threads, after a pause for BLAS's own to fall asleep: g @ H @ g with two / ours with two;")
+    print("ours with one / ours with two; ours as a share of what two threads read")
+    for n in (4096, 6144, 8192, 16384):
         H, g = symmetric(n, rng)
+        half = np.ones(n * (n + 1) // 4)
+        both = half, half.copy()
+
+        def read(both=both):
+            with ThreadPoolExecutor(1) as other:
+                other.submit(_quadform.read, both[1])
+                _quadform.read(both[0])
+
         with threadpool_limits(2, "blas"):
             _, quotients = race(
                 lambda H=H, g=g: quadratic_form(H, g, workers=2),
-                [lambda H=H, g=g: g @ H @ g, lambda H=H, g=g: quadratic_form(H, g)],
+                [lambda H=H, g=g: g @ H @ g, lambda H=H, g=g: quadratic_form(H, g), read],
                 clock=time.perf_counter,
+                pause=SPINNING,
             )
-        print(f"n = {n:5} {said(quotients[0])} {said(quotients[1])}", flush=True)
+        print(f"n = {n:5} " + " ".join(said(each) for each in quotients), flush=True)
 
 
 def plot(points, path):
@@ -193,7 +214,7 @@ def plot(points, path):
     plt.savefig(path, dpi=150, bbox_inches="tight")
 
 
-SECTIONS = {each.__name__: each for each in (sizes, grid, storage, vectors, symmetrize, threads)}
+SECTIONS = {each.__name__: each for each in (sizes, grid, stacks, storage, vectors, symmetrize, threads)}
 
 
 def main():

@@ -24,7 +24,7 @@ enum {
     STRIP = 2048,          /* columns crossed together by columns: long enough to stream, their lanes fit the stack */
     BATCH = 1 << 17,       /* bytes of a stack fetched together: they stay in the second-level cache */
     STREAM_FROM = 1 << 24, /* bytes of a stack beyond what the last-level cache will keep for us */
-    STREAM_ORDER = 24      /* smaller matrices leave few lines out */
+    STREAM_ORDER = 16      /* smaller matrices leave few lines out */
 };
 
 /* ---- Memory holds the triangle by rows: entries 0 .. i of row i ------------------------------------------------- */

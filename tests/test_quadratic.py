@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -82,6 +83,18 @@ def test_same_bits_for_any_number_of_threads(n, lower):
         assert quadratic_form(H, g, lower=lower, workers=workers) == value
         assert quadratic_form(H, g, lower=lower, workers=workers, compensated=True) == summed
         assert quadratic_form(H, G, lower=lower, workers=workers).tolist() == [value, 4 * value, value]
+
+
+def test_error_in_a_helping_thread_comes_out():
+    both = threading.Barrier(2)
+
+    def task(first, last):
+        both.wait(10)
+        if threading.current_thread() is not threading.main_thread():
+            raise MemoryError("no room")
+
+    with pytest.raises(MemoryError, match="no room"):
+        quadratic._run([(0, 1), (1, 2)], task, 2, quadratic.THREADED_FROM)
 
 
 def packed(H, lower):

@@ -114,8 +114,9 @@ def quadratic_form(
     triangular product where SciPy is installed and n² k >= 2²⁸, else NumPy's matrix product of half of H.
 
     float64 and float32 matrices with contiguous rows or columns are read in place, slices and `numpy.memmap` too;
-    others are copied once. float32 entries are widened one by one: sums are always float64. A stack of float64 in
-    C order, with g in C order, is read in place as well.
+    others are copied once. A triangle that memory holds by rows is read a fifth to a third faster: the lower one in C
+    order, the upper one in Fortran order. float32 entries are widened one by one: sums are always float64. A stack of
+    float64 in C order, with g in C order, is read in place as well.
 
     `compensated` is dot2 of [1]_ on every product and sum: about five times the arithmetic, which hides behind
     memory from n about 2000 on where the processor has fused multiply-add.

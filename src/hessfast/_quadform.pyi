@@ -7,13 +7,12 @@ Floats = NDArray[np.float64]
 
 BLOCK: int
 VECTORS: int
-BLAS_VECTORS: int
-BLAS_ORDER: int
 SIMD_LEVEL: str
 SIMD_LEVELS: tuple[str, ...]
 COMPILER: str
 COMPILER_OPTIONS: str
 
+def better_by_blas(k: int, n: int) -> bool: ...
 def form(H: Any, g: Any, lower: bool, compensated: bool = False) -> Any: ...
 def blocks(H: NDArray[Any], G: Floats, lower: bool, first: int, last: int, block: Floats) -> None: ...
 def with_size(H: NDArray[Any], G: Floats, lower: bool, sums: Floats) -> None: ...

@@ -58,12 +58,13 @@ cdef enum:
     RELEASE_FROM = 1 << 18  # multiplications; below, the sum is done before another thread could use the GIL
     ALONE_TO = 16           # orders up to which the vectors of one H are as well taken one by one
 
-# Vectors and order from which BLAS's matrix product, on half of H, overtakes one vector after the other.
-BLAS_VECTORS, BLAS_ORDER = 16, 512
-cdef np.npy_intp blas_vectors = BLAS_VECTORS, blas_order = BLAS_ORDER
-
 BLOCK = HF_BLOCK
 VECTORS = HF_VECTORS
+
+
+cpdef bint better_by_blas(Py_ssize_t k, Py_ssize_t n) noexcept:
+    """Whether BLAS's matrix product, on half of H, overtakes k vectors one after the other: as measured."""
+    return k >= 16 and n >= 512 and k * n >= 1 << 14
 
 
 cdef str choose_simd(str request):
@@ -212,7 +213,7 @@ def form(H, g, bint lower, bint compensated=False):
     k = np.PyArray_DIM(g, 0)
     if axes == 3 and np.PyArray_DIM(H, 0) != k:
         return None
-    if axes == 2 and k >= blas_vectors and triangle.n >= <size_t>blas_order:
+    if axes == 2 and better_by_blas(k, <Py_ssize_t>triangle.n):
         return None
     values = np.PyArray_EMPTY(1, &k, np.NPY_DOUBLE, 0)
     out = <double *>np.PyArray_DATA(values)

@@ -25,8 +25,8 @@ EPS = float(np.finfo(np.float64).eps)
 
 # Below this many multiplications, starting threads costs more than they save.
 THREADED_FROM = 1 << 24
-# Vectors of one large H whose |g|ᵀ|H||g| are bounded by one pass over H, instead of summed in a pass for each.
-SIZED_TOGETHER = 4
+# Several vectors of one large H: their |g|ᵀ|H||g| are bounded by one pass over H, instead of summed in a pass for each.
+SEVERAL, LARGE = 4, 512
 # Tiles a thread, so that the slower one does not make the other wait.
 TILES_PER_THREAD = 4
 # Order below which a triangle is not cut further, and rows of a square multiplied at once.
@@ -110,8 +110,8 @@ def quadratic_form(
     The sum is ``2 Σ_{j<i} g_i H_ij g_j + Σ_i H_ii g_i²``: half of H is read, n²/2 multiplications. Its order is
     fixed by n alone: the same bits for any number of threads, any SIMD level, C and Fortran order, full or packed,
     and either triangle of an exactly symmetric H. The rounding error is at most (n/8 + 24) eps |g|ᵀ|H||g|. Many
-    vectors of one large H (k >= 16, n >= 512) go through BLAS, with an error of that size but no such promise: its
-    triangular product where SciPy is installed and n² k >= 2²⁸, else NumPy's matrix product of half of H.
+    vectors of one large H (k >= 16, n >= 512, k n >= 2¹⁴) go through BLAS, with an error of that size but no such
+    promise: its triangular product where SciPy is installed and n² k >= 2²⁸, else NumPy's product of half of H.
 
     float64 and float32 matrices with contiguous rows or columns are read in place, slices and `numpy.memmap` too;
     others are copied once. A triangle that memory holds by rows is read a fifth to a third faster: the lower one in C
@@ -183,7 +183,7 @@ def form_and_bound(H: ArrayLike, g: ArrayLike, *, lower: bool = True) -> tuple[F
     matrix, G = _arguments(H, g)
     n = G.shape[-1]
     rows = np.atleast_2d(G)
-    if matrix.ndim == 2 and len(rows) >= SIZED_TOGETHER and n >= _quadform.BLAS_ORDER:
+    if matrix.ndim == 2 and len(rows) >= SEVERAL and n >= LARGE:
         return _plain(matrix, rows, lower, 1), (n + 24) * EPS * _sizes_at_most(matrix, rows, lower)
     sums = np.zeros((len(rows), 2))
     if n:
@@ -323,7 +323,7 @@ def _plain(H: Matrix, G: Floats, lower: bool, threads: int) -> Floats:
         tiles = [pair for pair in pairwise(edges) if pair[0] < pair[1]]
         _run(tiles, lambda first, last: _quadform.stack(H, G, lower, first, last, values), threads, k * n * n)
         return values
-    if H.ndim == 2 and k >= _quadform.BLAS_VECTORS and n >= _quadform.BLAS_ORDER:
+    if H.ndim == 2 and _quadform.better_by_blas(k, n):
         return _by_blas(H, G, lower)
     for first in range(0, k, _quadform.VECTORS):
         some = G[first : first + _quadform.VECTORS]

@@ -64,7 +64,7 @@ VECTORS = HF_VECTORS
 
 cpdef bint better_by_blas(Py_ssize_t k, Py_ssize_t n) noexcept:
     """Whether BLAS's matrix product, on half of H, overtakes k vectors one after the other: as measured."""
-    return k >= 16 and n >= 512 and k * n >= 1 << 14
+    return k >= 16 and n >= 512 and k * n >= 12_000
 
 
 cdef str choose_simd(str request):

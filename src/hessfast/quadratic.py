@@ -110,7 +110,7 @@ def quadratic_form(
     The sum is ``2 Σ_{j<i} g_i H_ij g_j + Σ_i H_ii g_i²``: half of H is read, n²/2 multiplications. Its order is
     fixed by n alone: the same bits for any number of threads, any SIMD level, C and Fortran order, full or packed,
     and either triangle of an exactly symmetric H. The rounding error is at most (n/8 + 24) eps |g|ᵀ|H||g|. Many
-    vectors of one large H (k >= 16, n >= 512, k n >= 2¹⁴) go through BLAS, with an error of that size but no such
+    vectors of one large H (k >= 16, n >= 512, k n >= 12 000) go through BLAS, with an error of that size but no such
     promise: its triangular product where SciPy is installed and n² k >= 2²⁸, else NumPy's product of half of H.
 
     float64 and float32 matrices with contiguous rows or columns are read in place, slices and `numpy.memmap` too;

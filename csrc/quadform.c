@@ -29,8 +29,8 @@ enum {
 
 /* ---- Memory holds the triangle by rows: entries 0 .. i of row i ------------------------------------------------- */
 
-HF_INLINE hf_sums panel_by_rows(int single, int sized, int fetch, size_t rows, const hf_triangle *H, const double *g,
-                                size_t i)
+HF_INLINE hf_sums panel_by_rows(int single, int sized, fetch_mode fetch, size_t rows, const hf_triangle *H,
+                                const double *g, size_t i)
 {
     const void *h[PANEL];
     v4 gi[PANEL];
@@ -43,7 +43,7 @@ HF_INLINE hf_sums panel_by_rows(int single, int sized, int fetch, size_t rows, c
     }
     const size_t next = to_next_panel(H, i);
     for (size_t j = 0; j < i; j += 8) {
-        if (fetch) fetch_ahead(single, H, h, j, i, 0, next);
+        fetch_ahead(single, H, h, j, i, 0, next, fetch);
         add_tile_by_rows(single, sized, PANEL, h, gi, g, j, &sum);
         add_tile_by_rows(single, sized, PANEL, h, gi, g, j + 4, &sum);
     }
@@ -52,13 +52,14 @@ HF_INLINE hf_sums panel_by_rows(int single, int sized, int fetch, size_t rows, c
     return close_full(single, sized, h, g, i, sum);
 }
 
-HF_INLINE hf_sums block_by_rows(int single, int sized, int fetch, const hf_triangle *H, const double *g, size_t i)
+HF_INLINE hf_sums block_by_rows(int single, int sized, fetch_mode fetch, const hf_triangle *H, const double *g,
+                                size_t i)
 {
     const size_t end = i + HF_BLOCK < H->n ? i + HF_BLOCK : H->n;
     hf_sums block = {0.0, 0.0};
     for (; i < end; i += PANEL) {
         add_sums(sized, &block, i + PANEL <= end ? panel_by_rows(single, sized, fetch, PANEL, H, g, i)
-                                                 : panel_by_rows(single, sized, 0, end - i, H, g, i));
+                                                 : panel_by_rows(single, sized, fetch, end - i, H, g, i));
     }
     return block;
 }
@@ -71,6 +72,7 @@ HF_INLINE void strip_by_columns(int single, int sized, const hf_triangle *H, con
 {
     v4 value[STRIP / PANEL], size[STRIP / PANEL];
     const size_t full = end - (end - start) % PANEL;
+    const fetch_mode fetch = fetch_mode_of(single, H);
     for (size_t p = 0; p * PANEL < end - start; p++) value[p] = size[p] = v4_all(0.0);
     for (size_t j = 0; j < full; j += PANEL) {
         const void *h[PANEL];
@@ -79,7 +81,7 @@ HF_INLINE void strip_by_columns(int single, int sized, const hf_triangle *H, con
         find_rows(single, PANEL, H, j, h);
         if (i == j) add_pair_by_columns(single, sized, PANEL, h, g, i, j, 1, &value[p], &size[p]), i += PANEL, p++;
         for (; i < full; i += PANEL, p++) {
-            fetch_ahead(single, H, h, i, full, next_start, next);
+            fetch_ahead(single, H, h, i, full, next_start, next, fetch);
             add_pair_by_columns(single, sized, PANEL, h, g, i, j, 0, &value[p], &size[p]);
         }
         if (i < end) add_pair_by_columns(single, sized, end - i, h, g, i, j, 0, &value[p], &size[p]);
@@ -105,7 +107,8 @@ HF_INLINE void blocks(int single, int sized, const hf_triangle *H, const double 
         for (size_t i = first * HF_BLOCK; i < end; i += STRIP, block += STRIP / HF_BLOCK)
             strip_by_columns(single, sized, H, g, i, i + STRIP < end ? i + STRIP : end, block);
     else
-        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK) *block++ = block_by_rows(single, sized, 1, H, g, i);
+        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK)
+            *block++ = block_by_rows(single, sized, fetch_mode_of(single, H), H, g, i);
 }
 
 static void blocks_of_double(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
@@ -147,7 +150,7 @@ HF_INLINE double form_of_block(int single, const hf_triangle *H, const double *g
     if (H->upper)
         (single ? blocks_of_single : blocks_of_double)(H, g, 0, 1, &block);
     else
-        block = block_by_rows(single, 0, 0, H, g, 0);
+        block = block_by_rows(single, 0, FETCH_NOTHING, H, g, 0);
     return block.value;
 }
 
@@ -187,7 +190,7 @@ static void stack_of_single(const hf_triangle *H, size_t count, ptrdiff_t stride
 
 /* The triangles of small matrices leave lines out here and there, and the processor foresees only unbroken streams: from
  * memory a stack is therefore fetched whole, one number a line, before a batch of it is summed. */
-static void fetch(const void *data, size_t bytes)
+static void fetch_stack(const void *data, size_t bytes)
 {
     for (size_t b = 0; b < bytes; b += 64) (void)((const volatile char *)data)[b];
 }
@@ -200,7 +203,7 @@ void HF_SIMD(hf_quadform_stack)(const hf_triangle *H, size_t count, ptrdiff_t st
     hf_triangle from = *H;
     for (size_t m = 0; m < count; m += batch) {
         const size_t some = count - m < batch ? count - m : batch;
-        if (stream) fetch(from.data, some * size);
+        if (stream) fetch_stack(from.data, some * size);
         if (n < PANEL && H->single)
             stack_below_panel(1, &from, some, stride, G + m * n, out + m);
         else if (n < PANEL)

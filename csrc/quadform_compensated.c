@@ -164,8 +164,9 @@ HF_INLINE hf_twofold panel_by_rows(int single, size_t rows, const hf_triangle *H
     find_rows(single, rows, H, i, h);
     for (size_t r = 0; r < PANEL; r++) gi[r] = v4_all(r < rows ? g[i + r] : 0.0);
     const size_t next = to_next_panel(H, i);
+    const fetch_mode fetch = fetch_mode_of(single, H);
     for (size_t j = 0; j < i; j += 8) {
-        fetch_ahead(single, H, h, j, i, 0, next);
+        fetch_ahead(single, H, h, j, i, 0, next, fetch);
         sum = tile_by_rows(single, rows, h, gi, g, j, sum);
         sum = tile_by_rows(single, rows, h, gi, g, j + 4, sum);
     }

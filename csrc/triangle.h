@@ -17,7 +17,9 @@
 
 enum {
     PANEL = 8, /* rows of a panel */
-    AHEAD = 16 /* columns between the tile at work and the one being fetched: 2 lines in each of 8 rows */
+    AHEAD = 16,          /* columns between the tile at work and the one being fetched: 2 lines in each of 8 rows */
+    FAR_AHEAD = 192,     /* the same where the triangle comes from memory, into the second-level cache */
+    FAR_FROM = 1 << 24   /* bytes of such a triangle: most of a last-level cache */
 };
 
 /* `single`, `rows` and `sized` are constants where these functions are inlined. */
@@ -66,14 +68,29 @@ HF_INLINE void find_rows(int single, size_t rows, const hf_triangle *H, size_t i
     }
 }
 
-/* Ask for what eight rows of memory hold AHEAD of j. They are crossed up to `end`, the next eight from `start`, which is
- * not where the streams were going: their first entries are asked for while these end. `next` is how far down they are. */
-HF_INLINE void fetch_ahead(int single, const hf_triangle *H, const void *const h[PANEL], size_t j, size_t end,
-                           size_t start, size_t next)
+/* What to ask for before it is read: the lines next in turn, and where memory is far, those to come as well. */
+typedef enum { FETCH_NOTHING, FETCH_NEAR, FETCH_FAR } fetch_mode;
+
+HF_INLINE fetch_mode fetch_mode_of(int single, const hf_triangle *H)
 {
-    const size_t ahead = j + AHEAD < end ? j + AHEAD : next + start + (j + AHEAD - end);
+    return H->n * H->n / 2 * (single ? sizeof(float) : sizeof(double)) < FAR_FROM ? FETCH_NEAR : FETCH_FAR;
+}
+
+/* Ask for what eight rows of memory hold AHEAD of j. They are crossed up to `end`, the next eight from `start`, which is
+ * not where the streams were going: their first entries are asked for while these end. `next` is how far down they are.
+ *
+ * The processor's own prefetchers stop at every 4 KiB: where memory is far, 24 lines ahead of us saves a tenth of the
+ * time at n = 4096; in cache the same would cost a tenth. */
+HF_INLINE void fetch_ahead(int single, const hf_triangle *H, const void *const h[PANEL], size_t j, size_t end,
+                           size_t start, size_t next, fetch_mode fetch)
+{
+    if (fetch == FETCH_NOTHING) return;
     const size_t drift = !H->packed ? 0 : H->upper ? (size_t)0 - PANEL : PANEL; /* rows change their length */
+    const size_t ahead = j + AHEAD < end ? j + AHEAD : next + start + (j + AHEAD - end);
     for (size_t r = 0; r < PANEL; r++) HF_PREFETCH(address(single, h[r], ahead + r * drift));
+    if (fetch == FETCH_NEAR) return;
+    const size_t further = j + FAR_AHEAD < end ? j + FAR_AHEAD : next + start + (j + FAR_AHEAD - end);
+    for (size_t r = 0; r < PANEL; r++) HF_PREFETCH_FAR(address(single, h[r], further + r * drift));
 }
 
 HF_INLINE size_t to_next_panel(const hf_triangle *H, size_t i) { return row_start(H, i + PANEL) - row_start(H, i); }

@@ -14,9 +14,11 @@
 #if defined(__GNUC__) && !defined(HF_PLAIN)
 #define HF_INLINE static inline __attribute__((always_inline))
 #define HF_PREFETCH(address) __builtin_prefetch(address)
+#define HF_PREFETCH_FAR(address) __builtin_prefetch(address, 0, 2)
 #else
 #define HF_INLINE static inline
 #define HF_PREFETCH(address) ((void)(address))
+#define HF_PREFETCH_FAR(address) ((void)(address))
 #endif
 
 #ifdef __clang__

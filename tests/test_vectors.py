@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -99,3 +102,22 @@ def test_other_storage_is_refused_by_the_kernel_and_converted_before():
     with pytest.raises(ValueError, match="contiguous"):
         _vectors.dot(np.ones(6)[::2], np.ones(3), np.empty(1), 0, 1)
     assert vectors.dot(vectors.as_vector([1, 2, 3]), vectors.as_vector(np.ones(6)[::2])) == 6.0
+
+
+FORKED = """
+import os, signal
+import numpy as np
+from hessfast.vectors import dot
+x = np.ones(200_000)
+assert dot(x, x, 2) == x.size
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    os._exit(0 if dot(x, x, 2) == x.size else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_threads_are_made_anew_in_a_forked_child():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True, timeout=60)

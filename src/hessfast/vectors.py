@@ -8,6 +8,7 @@ of panels added by a fixed tree: its bits depend neither on the number of thread
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -35,6 +36,10 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(threads, thread_name_prefix="hessfast")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads
 
 
 def _over_panels(n: int, threads: int, task: Callable[[int, int], None]) -> None:

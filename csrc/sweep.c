@@ -96,7 +96,7 @@ static inline point of_a_pair(source *from)
     return next;
 }
 
-enum { TWO_COPIES_UP_TO = 400 };
+enum { TWO_COPIES_UP_TO = 1000 };
 
 /* Inlined into both kinds of sweep, so that next_of is no call. */
 HF_INLINE size_t sweep(const hf_function *f, size_t n, const double *x, size_t points, source *from,

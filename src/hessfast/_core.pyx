@@ -106,41 +106,49 @@ def mirror_lower(double[:, ::1] H):
 cdef class NativeCall:
     """A native callback with its data pointer and its flag: what one worker calls.
 
-    form: "with_data", "plain" or "gradient". flag: int64 array of one element that the callback sets where it caught
-    an exception, or None. keepalive: whatever the pointers depend on.
+    form: "with_data", "plain" or "gradient". data: an address, or an int64 array that lies there, whose first element
+    the callback sets where it caught an exception. keepalive: whatever the pointers depend on.
     """
     cdef hf_function function
     cdef object keepalive
     cdef int64_t[::1] flag
 
-    def __init__(self, uintptr_t address, str form, uintptr_t data, flag, bint refill, keepalive):
+    cdef size_t width(self, Py_ssize_t n) noexcept:
+        return <size_t>n if self.function.gradient != NULL else 1
+
+    def __init__(self, uintptr_t address, str form, data, bint refill, keepalive):
         if form == "with_data":
             self.function.with_data = <double (*)(int, double *, void *) noexcept nogil>address
         elif form == "plain":
             self.function.plain = <double (*)(int, double *) noexcept nogil>address
         else:
             self.function.gradient = <void (*)(int, double *, double *, void *) noexcept nogil>address
-        self.function.data = <void *>data
         self.function.refill = refill
         self.keepalive = keepalive
-        if flag is not None:
-            self.flag = flag
+        if isinstance(data, int):
+            self.function.data = <void *><uintptr_t>data
+        else:
+            self.flag = data
+            self.function.data = &self.flag[0]
             self.function.flag = &self.flag[0]
 
-    def displaced(self, const double[::1] x, const int32_t[:, ::1] index, const double[:, ::1] value,
-                  double[::1] work, double[::1] out):
-        """Return how many calls were made, and whether the callback wrote into x and made the values void."""
-        cdef size_t done = 0
+    def displaced(self, const double[::1] x, const int32_t[:, ::1] index, const double[:, ::1] value, size_t first,
+                  size_t last, double[::1] work, double[::1] out):
+        """Write f at points first .. last-1 to their places in out.
+
+        Return how many calls were made, and whether the callback wrote into x and made the values void.
+        """
+        cdef size_t done = 0, width = self.width(x.shape[0])
         cdef int wrote = 0
-        if index.shape[0] > 0:
+        if last > first:
             with nogil:
-                done = hf_sweep(&self.function, <size_t>x.shape[0], &x[0], <size_t>index.shape[0],
-                                &index[0, 0], &value[0, 0], &work[0], &out[0], &wrote)
+                done = hf_sweep(&self.function, <size_t>x.shape[0], &x[0], last - first, &index[first, 0],
+                                &value[first, 0], &work[0], &out[first * width], &wrote)
         return done, wrote != 0
 
     def pairs(self, const double[::1] x, const int32_t[::1] axis, const double[:, ::1] nodes, size_t first,
               size_t last, double[::1] work, double[::1] values):
-        """As `displaced`, at the points of pairs first .. last-1."""
+        """As `displaced`, at the points of pairs first .. last-1, whose values are all of `values`."""
         cdef size_t done = 0
         cdef int wrote = 0
         if last > first:
@@ -149,14 +157,14 @@ cdef class NativeCall:
                                       &nodes[0, 0], first, last, &work[0], &values[0], &wrote)
         return done, wrote != 0
 
-    def rows(self, const double[:, ::1] X, double[::1] work, double[::1] out):
-        """Return how many calls were made, and whether the callback wrote into x; the values stand."""
-        cdef size_t done = 0
+    def rows(self, const double[:, ::1] X, size_t first, size_t last, double[::1] work, double[::1] out):
+        """As `displaced`, at rows first .. last-1 of X; the values stand whatever the callback wrote."""
+        cdef size_t done = 0, width = self.width(X.shape[1])
         cdef int wrote = 0
-        if X.shape[0] > 0:
+        if last > first:
             with nogil:
-                done = hf_sweep_rows(&self.function, <size_t>X.shape[1], <size_t>X.shape[0], &X[0, 0], &work[0],
-                                     &out[0], &wrote)
+                done = hf_sweep_rows(&self.function, <size_t>X.shape[1], last - first, &X[first, 0], &work[0],
+                                     &out[first * width], &wrote)
         return done, wrote != 0
 
     def at(self, double[::1] x, double[::1] out):

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.lanes import BatchedEvaluator, Evaluator, NativeEvaluator
+from hessfast.lanes import Evaluator, NativeEvaluator
 
 if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the library's own import time
     from concurrent.futures import Future, ThreadPoolExecutor
 
 _TILE_SECONDS = 1e-3  # measured: 0.985 of the ideal speed-up at 1 ms tiles, 0.976 at 0.1 ms
-_TILE_POINTS = 8_192  # where f is very cheap: 32 bytes a point stay in the L2 cache
+_LONE_TILE_SECONDS = 4e-3  # nobody waits for a lone worker; within the slice in which a native sweep sees no signals
 _SPLIT_SECONDS = 2e-4  # less work than this is not worth waking a thread
 
 
@@ -75,24 +75,30 @@ class Team:
 
     def displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate points with at most two coordinates displaced, as `Evaluator.displaced`."""
+        if self._is_alone(len(index)):
+            return self.evaluator.displaced(index, value)
         return self._shared(len(index), lambda worker, part: worker.displaced(index[part], value[part]))
 
     def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate the rows of X, as `Evaluator.dense`."""
+        if self._is_alone(len(X)):
+            return self.evaluator.dense(X)
         return self._shared(len(X), lambda worker, part: worker.dense(X[part]))
 
     def each_tile(self, total: int, points_each: int, task: Callable[[Evaluator, int, int], None]) -> None:
         """Run task(evaluator, first, last) for tiles that cut 0 .. total, each item of points_each points."""
-        tiles = _Tiles(total, points_each)
+        if self._pool is None:
+            tiles = _Tiles(total, points_each, _LONE_TILE_SECONDS)
+            while tile := tiles.take(self.evaluator):
+                task(self.evaluator, *tile)
+            return
+        tiles = _Tiles(total, points_each, _TILE_SECONDS)
         stop = threading.Event()
 
         def pull(worker: Evaluator) -> None:
             while not stop.is_set() and (tile := tiles.take(worker)):
                 task(worker, *tile)
 
-        if self._pool is None:
-            pull(self.evaluator)
-            return
         self._finish([self._pool.submit(pull, worker) for worker in self._workers()], stop)
 
     def _workers(self) -> list[Evaluator]:
@@ -101,10 +107,12 @@ class Team:
             self._others.append(self.evaluator.fork())
         return [self.evaluator, *self._others]
 
+    def _is_alone(self, points: int) -> bool:
+        """Whether the calling thread evaluates so many points faster than several would."""
+        return self._pool is None or points * self.evaluator.seconds < _SPLIT_SECONDS or points < 2
+
     def _shared(self, points: int, run: Callable[[Evaluator, slice], NDArray[np.float64]]) -> NDArray[np.float64]:
-        whole = slice(0, points)
-        if self._pool is None or points * self.evaluator.seconds < _SPLIT_SECONDS or points < 2:
-            return run(self.evaluator, whole)
+        assert self._pool is not None
         workers = self._workers()
         cuts = [points * k // len(workers) for k in range(len(workers) + 1)]
         parts = [slice(first, last) for first, last in pairwise(cuts)]
@@ -136,19 +144,17 @@ class _Tiles:
     handful of points and be mostly the price of asking for them.
     """
 
-    def __init__(self, total: int, points_each: int) -> None:
+    def __init__(self, total: int, points_each: int, seconds: float) -> None:
         self._next = 0
         self._total = total
         self._points_each = points_each
+        self._seconds = seconds
         self._lock = threading.Lock()
 
     def take(self, worker: Evaluator) -> tuple[int, int] | None:
         """Return (first, last) of the next tile, None where all are taken."""
-        if isinstance(worker, BatchedEvaluator):
-            points = worker.block
-        else:
-            points = min(_TILE_POINTS, int(_TILE_SECONDS / max(worker.seconds, 1e-9)))
+        items = max(1, worker.points_within(self._seconds) // self._points_each)
         with self._lock:
             first = self._next
-            self._next = last = min(self._total, first + max(1, points // self._points_each))
+            self._next = last = min(self._total, first + items)
         return (first, last) if first < last else None

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -232,6 +233,7 @@ def _checked(address: int, given: str | None, declared: str | None, keepalive: o
     return NativeFunction(address, form, keepalive=keepalive)
 
 
+@cache
 def _normal(signature: str) -> str:
     """Spell a C signature without blanks, qualifiers and the names of arguments."""
     text = re.sub(r"\b(const|volatile|restrict|noexcept|nogil)\b", " ", signature)

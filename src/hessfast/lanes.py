@@ -27,6 +27,8 @@ from hessfast.functions import (
 )
 
 _SLICE_SECONDS = 5e-3  # between two looks at the signals in a native sweep
+_TILE_POINTS = 8_192  # where f is very cheap: 32 bytes a point stay in the L2 cache
+_NATIVE_TILE_POINTS = 4 * _TILE_POINTS  # in C the points are not written down: 8 bytes each
 _BLOCK_BYTES = 262_144  # a batched block; f's own temporaries of that size still fit the L2 cache
 
 
@@ -43,11 +45,14 @@ class Evaluator(ABC):
         Calls so far (for gradients: of the gradient); a batched call counts once a column.
     seconds : float
         Time of one evaluation as last measured.
+    tile_points : int
+        Points of a tile at most.
     stop : bool
         Set from another thread, ends a native run at its next slice; the values are then void.
     """
 
     lane = ""
+    tile_points = _TILE_POINTS
 
     def __init__(self, x: NDArray[np.float64], wall: tuple[type[BaseException], ...], gradient: bool) -> None:
         self.x = x
@@ -87,6 +92,10 @@ class Evaluator(ABC):
         values = self._dense(np.ascontiguousarray(X))
         self.seconds = (time.perf_counter() - start) / max(1, len(X))
         return values
+
+    def points_within(self, seconds: float) -> int:
+        """How many points make a tile of so many seconds, by the last measurement; at most what the caches hold."""
+        return min(self.tile_points, int(seconds / max(self.seconds, 1e-9)))
 
     def buffers(self, points: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return (index, value) for that many points, in memory reused from call to call."""
@@ -160,6 +169,7 @@ class NativeEvaluator(Evaluator):
     """Machine code called in a C loop without the GIL, in slices short enough for Ctrl-C to be answered."""
 
     lane = "native"
+    tile_points = _NATIVE_TILE_POINTS
 
     def __init__(
         self,
@@ -177,13 +187,14 @@ class NativeEvaluator(Evaluator):
     def _bind(self, refill: bool) -> None:
         function = self.function
         self._flag: NDArray[np.int64] | None = None
+        data: int | NDArray[np.int64]
+        kept: object
         if function.callback is not None:
-            block = njit.block(function.callback, function.args)
-            address, kept, self._flag = block.address, block, block.flag
+            kept = block = njit.block(function.callback, function.args)
+            data = self._flag = block.memory
         else:
-            address, kept = data_address(function.data)  # type: ignore[assignment]
-        keepalive = (function.keepalive, kept)
-        self._call = _core.NativeCall(function.address, function.form, address, self._flag, refill, keepalive)
+            data, kept = data_address(function.data)
+        self._call = _core.NativeCall(function.address, function.form, data, refill, (function.keepalive, kept))
         self._refill = refill
 
     def fork(self) -> NativeEvaluator:
@@ -217,32 +228,33 @@ class NativeEvaluator(Evaluator):
         return values
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
-        def call(part: slice, out: NDArray[np.float64]) -> tuple[int, bool]:
-            return self._call.displaced(self.x, index[part], value[part], self._work, out)
+        def call(first: int, last: int, out: NDArray[np.float64]) -> tuple[int, bool]:
+            return self._call.displaced(self.x, index, value, first, last, self._work, out)
 
         return self._in_slices(len(index), call, lambda p: self._point(index[p], value[p]), refilled=False)
 
     def _dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        def call(part: slice, out: NDArray[np.float64]) -> tuple[int, bool]:
-            return self._call.rows(X[part], self._work, out)
+        def call(first: int, last: int, out: NDArray[np.float64]) -> tuple[int, bool]:
+            return self._call.rows(X, first, last, self._work, out)
 
         return self._in_slices(len(X), call, lambda p: X[p], refilled=True)
 
     def _in_slices(
         self,
         points: int,
-        call: Callable[[slice, NDArray[np.float64]], tuple[int, bool]],
+        call: Callable[[int, int, NDArray[np.float64]], tuple[int, bool]],
         point: Callable[[int], NDArray[np.float64]],
         *,
         refilled: bool,
     ) -> NDArray[np.float64]:
         """Call slice by slice; `refilled` says that each point was a fresh copy, which no write spoils."""
         values = self._empty(points)
+        flat = values.reshape(-1)
         done = 0
         while done < points and not self.stop:
             stop = min(points, done + self._slice)
             start = time.perf_counter()
-            got, wrote = call(slice(done, stop), values[done:stop].reshape(-1))
+            got, wrote = call(done, stop, flat)
             if wrote:
                 self._bind(refill=True)
             if wrote and not refilled:  # the values are void
@@ -381,6 +393,9 @@ class BatchedEvaluator(Evaluator):
         # Measured: blocks beyond the L2 cache cost 3-7 times as much in f itself, tiny ones the price of a call.
         self.block = max(16, _BLOCK_BYTES // (8 * self.n))
         self._memory = np.empty(0)
+
+    def points_within(self, seconds: float) -> int:
+        return self.block
 
     def fork(self) -> BatchedEvaluator:
         made = BatchedEvaluator(self.function, self.x, self.wall, self.gradient)

@@ -42,10 +42,6 @@ class Block:
     def address(self) -> int:
         return int(self.memory.ctypes.data)
 
-    @property
-    def flag(self) -> NDArray[np.int64]:
-        return self.memory[:1]
-
 
 def is_dispatcher(obj: object) -> bool:
     """Whether obj is what `numba.njit` returns."""
@@ -170,17 +166,21 @@ def callback(dispatcher: Any, args: tuple[Any, ...], *, gradient: bool, part: in
     TypeError
         Numba cannot compile f for these arguments, or what f returns is not one real number (a gradient).
     """
-    from numba import typeof
-
     known = _CALLBACKS.setdefault(dispatcher, {})
-    try:
-        args_type = typeof(tuple(args)) if args else None
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"args: numba has no type for them: {error}") from error
+    args_type = _type_of(args) if args else None
     key = (args_type, gradient, part)
     if key not in known:
         known[key] = _compile(dispatcher, args_type, gradient, part)
     return known[key]
+
+
+def _type_of(args: tuple[Any, ...]) -> Any:
+    from numba import typeof
+
+    try:
+        return typeof(tuple(args))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"args: numba has no type for them: {error}") from error
 
 
 def _compile(dispatcher: Any, args_type: Any, gradient: bool, part: int | None) -> Callback:

@@ -18,6 +18,45 @@ void hf_assemble_pairs(size_t m, const double *weights, double f0, const double 
     }
 }
 
+/* An empty sum: 0.0 would turn a first term of -0.0 into 0.0. */
+static const double NO_TERM = -0.0;
+
+/* A level of the symmetric family is the divided difference 2 (s_+ - s_-) / (a_+ - a_-) of the slopes s = (f - f0) / a:
+ * with steps that rounding made unequal the gradient still cancels exactly, where (f_+ - 2 f0 + f_-) / h^2 would keep
+ * g (a_+ + a_-) / h^2. */
+static void along_symmetric(size_t m, const double *slope_weights, const double *curvature_weights, double f0,
+                            const double *f, const double *a, double *slope, double *curvature)
+{
+    *slope = *curvature = NO_TERM;
+    for (size_t k = 0; k < m; k += 2) {
+        const double apart = a[k] - a[k + 1];
+        const double bend = 2.0 * ((f[k] - f0) / a[k] - (f[k + 1] - f0) / a[k + 1]) / apart;
+        *slope += slope_weights[k / 2] * ((f[k] - f[k + 1]) / apart);
+        *curvature += curvature_weights[k / 2] * bend;
+    }
+}
+
+static void along_one_side(size_t m, const double *slope_weights, const double *curvature_weights, double f0,
+                           const double *f, const double *a, double *slope, double *curvature)
+{
+    double bend = NO_TERM;
+    *slope = NO_TERM;
+    for (size_t k = 0; k < m; k++) {
+        const double s = (f[k] - f0) / a[k];
+        *slope += slope_weights[k] * s;
+        bend += curvature_weights[k] * s;
+    }
+    *curvature = 2.0 * bend / a[0];
+}
+
+void hf_assemble_axes(int one_sided, size_t m, const double *slope_weights, const double *curvature_weights, double f0,
+                      size_t n, const double *axis_values, const double *steps, double *slope, double *curvature)
+{
+    for (size_t i = 0; i < n; i++, axis_values += m, steps += m)
+        (one_sided ? along_one_side : along_symmetric)(m, slope_weights, curvature_weights, f0, axis_values, steps,
+                                                       slope + i, curvature + i);
+}
+
 /* By square tiles: row-wise alone, the writes would walk down columns and miss the cache on each. */
 void hf_mirror_lower(size_t n, double *H, size_t ldh)
 {

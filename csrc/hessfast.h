@@ -16,6 +16,15 @@
  * Point p is x with x[index[2p]] = value[2p] and x[index[2p+1]] = value[2p+1]; index -1 displaces nothing.
  */
 
+/* Nodes x_i + t_k h_i of n axes as they are rounded, and the steps really taken, (x_i + t_k h_i) - x_i. Return the first
+ * axis of which a step vanishes or a node overflows; n where there is none.
+ *   x; axis (n) coordinate of x that each axis is, step (n), t (m);  nodes (n, m), steps (n, m)  out */
+size_t hf_axis_nodes(size_t n, const double *x, const int32_t *axis, const double *step, size_t m, const double *t,
+                     double *nodes, double *steps);
+
+/* The points at those nodes, node fastest. index (n, m, 2), value (n, m, 2)  out */
+void hf_axis_points(size_t n, size_t m, const int32_t *axis, const double *nodes, int32_t *index, double *value);
+
 /* The points of pairs first .. last-1 of the strict lower triangle; pair number i(i-1)/2 + j is (i, j), i > j.
  * A pair has m points, one a node, node fastest: axis i at nodes[i*m + k] and axis j at nodes[j*m + k].
  *   axis   (n)     coordinate of x that each axis is; NULL: axis i is coordinate i
@@ -70,6 +79,13 @@ size_t hf_evaluate(const hf_function *f, size_t n, double *x, double *out);
 void hf_assemble_pairs(size_t m, const double *weights, double f0, const double *axis_values,
                        const double *inverse_steps, size_t first, size_t last, const double *values, double *H,
                        size_t ldh);
+
+/* First and second derivatives along n axes from f at m nodes of each. One-sided: weights (m) of the slopes
+ * s_k = (f_k - f0) / a_k, the second derivative being 2 / a_0 times their sum. Symmetric: weights (m / 2) of the levels,
+ * nodes 2l and 2l + 1 being +-t_l; sums run over the nodes or levels in their order.
+ *   axis_values (n, m), steps (n, m) really taken; slope (n), curvature (n)  out */
+void hf_assemble_axes(int one_sided, size_t m, const double *slope_weights, const double *curvature_weights, double f0,
+                      size_t n, const double *axis_values, const double *steps, double *slope, double *curvature);
 
 /* Copy the strict lower triangle into the upper one. H (n, ldh) */
 void hf_mirror_lower(size_t n, double *H, size_t ldh);

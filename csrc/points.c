@@ -1,4 +1,6 @@
 /* Points of the stencils, written tile by tile so that a sweep of n^2 points needs memory for one tile only. */
+#include <math.h>
+
 #include "hessfast.h"
 #include "pairs.h"
 
@@ -15,6 +17,33 @@ void hf_pair_points(size_t m, const int32_t *axis, const double *nodes, size_t f
             *value++ = nodes[pair.j * m + k];
         }
     }
+}
+
+size_t hf_axis_nodes(size_t n, const double *x, const int32_t *axis, const double *step, size_t m, const double *t,
+                     double *nodes, double *steps)
+{
+    size_t first_bad = n;
+    for (size_t i = n; i-- > 0;) {
+        const double origin = x[axis[i]];
+        for (size_t k = 0; k < m; k++) {
+            const double node = origin + step[i] * t[k], taken = node - origin;
+            if (!isfinite(node) || taken == 0.0) first_bad = i;
+            nodes[i * m + k] = node;
+            steps[i * m + k] = taken;
+        }
+    }
+    return first_bad;
+}
+
+void hf_axis_points(size_t n, size_t m, const int32_t *axis, const double *nodes, int32_t *index, double *value)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < m; k++) {
+            *index++ = axis[i];
+            *index++ = -1;
+            *value++ = *nodes++;
+            *value++ = 0.0;
+        }
 }
 
 void hf_fill_block(size_t n, const double *x, size_t points, const int32_t *index, const double *value,

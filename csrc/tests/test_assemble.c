@@ -1,4 +1,4 @@
-/* Assembly: exact on a quadratic for every cut into tiles; mirrored at every remainder of the tile. */
+/* Assembly: exact on a quadratic for every cut into tiles, and along its axes by either family; mirrored at every remainder of the tile. */
 #include "check.h"
 #include "hessfast.h"
 
@@ -29,6 +29,20 @@ static void exact_on_a_quadratic(size_t tile)
         for (size_t j = 0; j < i; j++) CHECK(H[i * (N + 1) + j] == entry(i, j));
 }
 
+/* f(t) = 3 + 2 t + 5 t^2: slope 2, second derivative 10. */
+static void axes(int one_sided, size_t m, const double *t, const double *slope_weights, const double *curvature_weights)
+{
+    double values[6], steps[6], slope[2], curvature[2];
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < m; k++) {
+            const double a = t[k] * (double)(i + 1);
+            steps[i * m + k] = a;
+            values[i * m + k] = 3.0 + 2.0 * a + 5.0 * a * a;
+        }
+    hf_assemble_axes(one_sided, m, slope_weights, curvature_weights, 3.0, 2, values, steps, slope, curvature);
+    for (size_t i = 0; i < 2; i++) CHECK(slope[i] == 2.0 && curvature[i] == 10.0);
+}
+
 static void mirrored(size_t n)
 {
     double *H = malloc((n * n + 1) * sizeof *H);
@@ -41,6 +55,8 @@ static void mirrored(size_t n)
 
 int main(void)
 {
+    axes(0, 2, (double[]){1.0, -1.0}, (double[]){1.0}, (double[]){1.0});
+    axes(1, 3, (double[]){1.0, 2.0, 3.0}, (double[]){3.0, -3.0, 1.0}, (double[]){-2.5, 4.0, -1.5});
     for (size_t tile = 1; tile <= PAIRS; tile++) exact_on_a_quadratic(tile);
     for (size_t n = 0; n <= 70; n++) mirrored(n);
     return 0;

@@ -1,4 +1,7 @@
-/* Pair points: every pair once, whatever the cuts between tiles; displaced coordinates from the right axis. */
+/* Pair points: every pair once, whatever the cuts between tiles; displaced coordinates from the right axis. Axes: nodes
+ * and points of each, and the first whose step is of no use. */
+#include <math.h>
+
 #include "check.h"
 #include "hessfast.h"
 
@@ -33,8 +36,35 @@ static void every_pair_once(size_t tile)
         for (size_t j = 0; j < i; j++) CHECK(seen[i][j] == 1);
 }
 
+static void axes(void)
+{
+    static const double x[3] = {1.0, -2.0, 4.0}, t[2] = {1.0, -1.0}, step[2] = {0.5, 0.25};
+    static const int32_t axis[2] = {2, 0};
+    double nodes[4], steps[4], value[8];
+    int32_t index[8];
+    CHECK(hf_axis_nodes(2, x, axis, step, 2, t, nodes, steps) == 2);
+    CHECK(nodes[0] == 4.5 && nodes[1] == 3.5 && nodes[2] == 1.25 && nodes[3] == 0.75);
+    CHECK(steps[0] == 0.5 && steps[1] == -0.5 && steps[2] == 0.25 && steps[3] == -0.25);
+    hf_axis_points(2, 2, axis, nodes, index, value);
+    for (size_t p = 0; p < 4; p++)
+        CHECK(index[2 * p] == axis[p / 2] && index[2 * p + 1] == -1 && value[2 * p] == nodes[p]);
+}
+
+static void steps_of_no_use(void)
+{
+    static const double x[3] = {1.0, 1.0, 1.0}, t[1] = {1.0};
+    static const int32_t axis[3] = {0, 1, 2};
+    const double vanish[3] = {1.0, 1e-30, 1e-30}, overflow[3] = {1.0, 1.0, (double)INFINITY};
+    double nodes[3], steps[3];
+    CHECK(hf_axis_nodes(3, x, axis, vanish, 1, t, nodes, steps) == 1);
+    CHECK(hf_axis_nodes(3, x, axis, overflow, 1, t, nodes, steps) == 2);
+    CHECK(hf_axis_nodes(0, x, axis, vanish, 1, t, nodes, steps) == 0);
+}
+
 int main(void)
 {
+    axes();
+    steps_of_no_use();
     for (size_t tile = 1; tile <= PAIRS; tile++) every_pair_once(tile);
     hf_pair_points(M, NULL, NULL, 3, 3, NULL, NULL);
     return 0;

@@ -219,8 +219,9 @@ def _slope_test(
     steps = np.exp2(np.arange(-3.0, 6.0))
     signs = np.random.default_rng(0 if rng is None else rng).choice([-1.0, 1.0], result.x.size)
     v = signs * np.abs(result.step)
-    lower, upper = box(options["bounds"], result.x)
-    v[(result.x - steps[-1] * np.abs(v) < lower) | (result.x + steps[-1] * np.abs(v) > upper)] = 0.0
+    within = box(options["bounds"], result.x)
+    farthest = steps[-1] * np.abs(v)
+    v[(result.x - farthest < within.lower) | (result.x + farthest > within.upper)] = 0.0
     points = result.x + np.concatenate([steps, -steps])[:, None] * v
     part = True if options["jac"] is True else None
     with bind(fun, result.x, jac=part, **{k: options[k] for k in ("args", "kwargs", "vectorized")}) as problem:
@@ -285,5 +286,6 @@ def estimate_noise(
     with bind(fun, x0, args=args, kwargs=kwargs, vectorized=vectorized) as problem:
         team = problem.fun
         assert team is not None
-        axes = make_axes(team, problem.axes, *box(None, problem.x))
+        everywhere = box(None, problem.x)
+        axes = make_axes(team, problem.axes, everywhere.lower, everywhere.upper)
         return noise_level.measure(team, team.x, value_at(team), axes, rng=rng).level

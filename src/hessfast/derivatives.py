@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
-from hessfast.differences import Differences, Layout, chosen_steps, drifted, given_one_sided, value_at
-from hessfast.noise import NoiseModel
+from hessfast.differences import Differences, Layout, along_given, chosen_steps, drifted, given_one_sided, value_at
 from hessfast.problem import (
+    Box,
     Fun,
     Order,
     Problem,
@@ -25,7 +25,7 @@ from hessfast.problem import (
 )
 from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus
 from hessfast.stencils import ORDERS
-from hessfast.steps import make_axes, start_search
+from hessfast.steps import start_search
 
 Array = NDArray[np.float64]
 
@@ -244,34 +244,29 @@ def _along_axes(
     with bind(
         fun, x0, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
     ) as problem:
-        lower, upper = box(bounds, problem.x)
-        check_room(problem.x, problem.axes, lower, upper, 6 if order == "auto" else int(order))
+        within = box(bounds, problem.x)
+        check_room(problem.x, problem.axes, within, 6 if order == "auto" else int(order))
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
         if step is not None:
             chosen = 4 if order == "auto" else int(order)
-            return _given(problem, derivative, chosen, step, lower, upper)
-        return _searched(problem, derivative, order, noise, lower, upper)
+            return _given(problem, derivative, chosen, step, within)
+        return _searched(problem, derivative, order, noise, within)
 
 
-def _given(problem: Problem, derivative: int, order: int, step: Array, lower: Array, upper: Array) -> AxisDerivatives:
+def _given(problem: Problem, derivative: int, order: int, step: Array, within: Box) -> AxisDerivatives:
     team = problem.fun
     assert team is not None
-    one_sided = given_one_sided(problem, step, order, lower, upper)
+    one_sided = given_one_sided(problem, step, order, within)
     f0 = value_at(team)
-    axes = make_axes(team, problem.axes, lower, upper)
-    work = Differences.along(team, axes, order, NoiseModel(f0, 0.0, 0.0), step, one_sided)
-    with np.errstate(all="ignore"):
-        values = work.along_axes(Layout.of_axes(team.x, axes, step, one_sided, order))
+    values = along_given(team, problem.axes, f0, order, step, one_sided)
     return _result(problem, f0, values[derivative - 1], None, step, one_sided, order, np.nan, None, False)
 
 
-def _searched(
-    problem: Problem, derivative: int, order: Order, noise: float | None, lower: Array, upper: Array
-) -> AxisDerivatives:
+def _searched(problem: Problem, derivative: int, order: Order, noise: float | None, within: Box) -> AxisDerivatives:
     team = problem.fun
     assert team is not None
     f0 = value_at(team)
-    search = start_search(team, problem.axes, f0, lower, upper, noise)
+    search = start_search(team, problem.axes, f0, within.lower, within.upper, noise)
     chosen = search.automatic_order() if order == "auto" else int(order)
     search.run(chosen, derivative, paired=False)
     axes = search.axes
@@ -279,7 +274,7 @@ def _searched(
     bars = axis_bars([axis.ladder for axis in axes])
     work = Differences.along(team, axes, chosen, search.noise, step, one_sided)
     with np.errstate(all="ignore"):
-        values = work.along_axes(Layout.of_axes(team.x, axes, step, one_sided, chosen))
+        values = work.along_axes(Layout.of_axes(team.x, problem.axes, step, one_sided, chosen))
     value = values[derivative - 1]
     parts = (bars.slope_truncation, bars.slope_condition) if derivative == 1 else (bars.truncation, bars.condition)
     spent = team.nfev - search.noise_nfev - 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,16 @@ from hessfast.execution import Team
 from hessfast.ladder import Axis
 from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
-from hessfast.problem import Problem
+from hessfast.problem import Box, Problem
 from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
 from hessfast.results import EvaluationCounts
 from hessfast.stencils import stencil
-from hessfast.steps import StepSearch, advance
+from hessfast.steps import StepSearch, advance, make_axes
 
 Array = NDArray[np.float64]
+Coordinates = NDArray[np.int32]
+
+_NOTHING = np.empty((0, 0))
 
 BLOCK = 1 << 18
 """Entries of a matrix worked on at once."""
@@ -52,18 +56,20 @@ class Layout:
     edge: Plan | None
 
     @classmethod
-    def make(cls, x: Array, axes: list[Axis], step: Array, one_sided: NDArray[np.bool_], order: int) -> Layout:
+    def make(
+        cls, x: Array, coordinates: Coordinates, axes: list[Axis], step: Array, one_sided: NDArray[np.bool_], order: int
+    ) -> Layout:
         """Lay the stencils; in one-sided pairs a symmetric axis goes to the side that has room, else by half its step.
 
         A symmetric stencil of reach r has room for nodes up to m/2 ≤ r on either side, one-sided ones go up to m.
         """
-        rank = np.argsort(one_sided, kind="stable")
-        symmetric = int(np.count_nonzero(~one_sided))
-        coordinates = np.array([axis.index for axis in axes], dtype=np.int32)[rank]
+        rank = one_sided.argsort(kind="stable")
+        symmetric = step.size - int(np.count_nonzero(one_sided))
+        coordinates = coordinates[rank]
         inner = edge = None
         if symmetric:
             inner = Plan.make(x, coordinates[:symmetric], step[rank[:symmetric]], stencil(order))
-        if symmetric < len(axes):
+        if symmetric < step.size:
             inward = step.copy()
             for number in rank[:symmetric]:
                 inward[number] = _one_way(axes[number], float(step[number]), order)
@@ -71,11 +77,13 @@ class Layout:
         return cls(rank, symmetric, inner, edge)
 
     @classmethod
-    def of_axes(cls, x: Array, axes: list[Axis], step: Array, one_sided: NDArray[np.bool_], order: int) -> Layout:
+    def of_axes(
+        cls, x: Array, coordinates: Coordinates, step: Array, one_sided: NDArray[np.bool_], order: int
+    ) -> Layout:
         """Lay the stencils of the axes alone, none for pairs."""
-        rank = np.argsort(one_sided, kind="stable")
-        symmetric = int(np.count_nonzero(~one_sided))
-        coordinates = np.array([axis.index for axis in axes], dtype=np.int32)[rank]
+        rank = one_sided.argsort(kind="stable")
+        symmetric = step.size - int(np.count_nonzero(one_sided))
+        coordinates = coordinates[rank]
         plans = [
             Plan.make(x, coordinates[group], step[rank[group]], stencil(order, edge)) if rank[group].size else None
             for group, edge in ((slice(0, symmetric), False), (slice(symmetric, None), True))
@@ -113,7 +121,7 @@ class Differences:
     ----------
     team : Team
     axes : list of Axis
-        With the values of f that are known along them.
+        With the values of f that are known along them; empty where none are and no two stencils share any.
     order : int
     noise : NoiseModel
     step : ndarray, shape (m,)
@@ -122,8 +130,8 @@ class Differences:
         The latter two are empty where no error bars are wanted.
     refined : int
         Pairs with smaller steps than their axes.
-    swept : ndarray or None
-        Values at the axis nodes of the only plan, where the axes themselves keep none.
+    swept : dict
+        Values at the axis nodes of each plan, where there are no axes to keep them.
     """
 
     team: Team
@@ -136,34 +144,43 @@ class Differences:
     truncation: Array
     condition: Array
     refined: int = 0
-    swept: Array | None = None
+    swept: dict[Plan, Array] = field(default_factory=dict)
 
     @classmethod
     def along(
         cls, team: Team, axes: list[Axis], order: int, noise: NoiseModel, step: Array, one_sided: NDArray[np.bool_]
     ) -> Differences:
         """Return one that looks along the axes alone."""
-        return cls(team, axes, order, noise, step, one_sided, *np.empty((3, 0, 0)))
+        return cls(team, axes, order, noise, step, one_sided, _NOTHING, _NOTHING, _NOTHING)
 
     def along_axes(self, layout: Layout) -> tuple[Array, Array]:
         """Evaluate what is missing at the axis nodes; return first and second derivatives along the axes."""
-        jac = np.full(self.step.size, np.nan)
         self._ask(layout)
-        numbers = [(layout.inner, layout.rank[: layout.symmetric]), (layout.edge, layout.rank[layout.symmetric :])]
-        diagonal = jac.copy()
-        for plan, group in numbers:
-            if plan is None or group.size == 0:
-                continue
-            rows = slice(plan.step.size - group.size, None)
-            values, taken = self._values(plan)[rows], plan.steps_taken[rows]
-            diagonal[group] = plan.stencil.diagonal(self.noise.f0, values, taken)
-            jac[group] = plan.stencil.gradient(self.noise.f0, values, taken)
+        ranked = np.empty((2, self.step.size))
+        for plan, first, last in (
+            (layout.inner, 0, layout.symmetric),
+            (layout.edge, layout.symmetric, self.step.size),
+        ):
+            if plan is not None and last > first:
+                values = self._values(plan)
+                rows = slice(len(values) - (last - first), None)  # an edge plan may hold the symmetric axes too
+                _core.assemble_axes(
+                    plan.stencil.one_sided,
+                    plan.stencil.gradient_weights,
+                    plan.stencil.diagonal_weights,
+                    self.noise.f0,
+                    values[rows],
+                    plan.steps_taken[rows],
+                    *ranked[:, first:last],
+                )
+        jac, diagonal = np.empty(self.step.size), np.empty(self.step.size)
+        jac[layout.rank], diagonal[layout.rank] = ranked
         return jac, diagonal
 
     def _ask(self, layout: Layout) -> None:
         plans = [plan for plan in (layout.inner, layout.edge) if plan is not None]
-        if len(plans) == 1 and not any(axis.values for axis in self.axes):  # nothing is known, nothing is shared
-            self.swept = plans[0].axis_values(self.team)
+        if not self.axes:
+            self.swept = {plan: plan.axis_values(self.team) for plan in plans}
             return
         by_coordinate = {axis.index: axis for axis in self.axes}
         for plan in plans:
@@ -180,8 +197,8 @@ class Differences:
 
     def _values(self, plan: Plan) -> Array:
         """Known values at a plan's axis nodes."""
-        if self.swept is not None:
-            return self.swept
+        if plan in self.swept:
+            return self.swept[plan]
         by_coordinate = {axis.index: axis for axis in self.axes}
         t = plan.stencil.axis_nodes
         return np.array(
@@ -279,8 +296,7 @@ class Differences:
         return calibrate(self.team, self.axes, self.noise, plan.stencil, pairs)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class Found(NamedTuple):
     """What differences of f say about its Hessian; the error parts are None where steps were given."""
 
     jac: Array
@@ -297,17 +313,30 @@ class Found:
     drifted: bool = False
 
 
-def with_steps(team: Team, axes: list[Axis], f0: float, order: int, step: Array, one_sided: NDArray[np.bool_]) -> Found:
+def with_steps(
+    team: Team, coordinates: Coordinates, within: Box, f0: float, order: int, step: Array, one_sided: NDArray[np.bool_]
+) -> Found:
     """Difference f with given steps: no probing, no refinement, no error bars."""
     m = step.size
     noise = NoiseModel(f0, 0.0, 0.0)
-    layout = Layout.make(team.x, axes, step, one_sided, order)
-    work = Differences(team, axes, order, noise, step, one_sided, np.zeros((m, m)), *np.empty((2, 0, 0)))
+    both_kinds = 0 < np.count_nonzero(one_sided) < m
+    axes = make_axes(team, coordinates, within.lower, within.upper) if both_kinds else []
+    layout = Layout.make(team.x, coordinates, axes, step, one_sided, order)
+    work = Differences(team, axes, order, noise, step, one_sided, np.zeros((m, m)), _NOTHING, _NOTHING)
     with np.errstate(all="ignore"):
         jac, diagonal = work.along_axes(layout)
         work.sweep(layout, None)
     np.fill_diagonal(work.hess, diagonal)
     return Found(jac, work.hess, step, one_sided, order, np.nan)
+
+
+def along_given(
+    team: Team, coordinates: Coordinates, f0: float, order: int, step: Array, one_sided: NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """Return first and second derivatives along the axes with given steps."""
+    work = Differences.along(team, [], order, NoiseModel(f0, 0.0, 0.0), step, one_sided)
+    with np.errstate(all="ignore"):
+        return work.along_axes(Layout.of_axes(team.x, coordinates, step, one_sided, order))
 
 
 def with_search(search: StepSearch, order: int) -> Found:
@@ -317,7 +346,7 @@ def with_search(search: StepSearch, order: int) -> Found:
     m = len(axes)
     step, one_sided = chosen_steps(axes)
     noise = search.noise
-    layout = Layout.make(team.x, axes, step, one_sided, order)
+    layout = Layout.make(team.x, search.coordinates, axes, step, one_sided, order)
     work = Differences(team, axes, order, noise, step, one_sided, *np.zeros((3, m, m)))
     bars = axis_bars([axis.ladder for axis in axes])
     with np.errstate(all="ignore"):
@@ -380,7 +409,7 @@ def drifted(team: Team, noise: NoiseModel) -> bool:
     return not abs(again - noise.f0) <= DRIFT * noise.level
 
 
-def given_one_sided(problem: Problem, step: Array, order: int, lower: Array, upper: Array) -> NDArray[np.bool_]:
+def given_one_sided(problem: Problem, step: Array, order: int, within: Box) -> NDArray[np.bool_]:
     """Which given steps make a one-sided stencil: negative ones, and those whose symmetric stencil leaves the box.
 
     Raises
@@ -389,11 +418,11 @@ def given_one_sided(problem: Problem, step: Array, order: int, lower: Array, upp
         The one-sided stencil leaves it too.
     """
     nodes = stencil(order).axis_nodes, stencil(order, True).axis_nodes
-    return one_sided_steps(problem, step, nodes, lower, upper)
+    return one_sided_steps(problem, step, nodes, within)
 
 
 def one_sided_steps(
-    problem: Problem, step: Array, nodes: tuple[tuple[int, ...], tuple[int, ...]], lower: Array, upper: Array
+    problem: Problem, step: Array, nodes: tuple[tuple[int, ...], tuple[int, ...]], within: Box
 ) -> NDArray[np.bool_]:
     """Which given steps make a one-sided stencil: negative ones, and those whose symmetric stencil leaves the box.
 
@@ -404,7 +433,13 @@ def one_sided_steps(
     ValueError
         The one-sided stencil leaves it too.
     """
-    x, low, high = problem.x[problem.axes], lower[problem.axes], upper[problem.axes]
+    both, one = nodes
+    one_sided: NDArray[np.bool_] = step < 0.0
+    if both == one:
+        one_sided[:] = True
+    if within.is_everything:
+        return one_sided
+    x, low, high = (array[problem.axes] for array in (problem.x, within.lower, within.upper))
 
     def leaves(nodes: tuple[int, ...]) -> NDArray[np.bool_]:
         with np.errstate(over="ignore"):  # refused by name later
@@ -413,10 +448,7 @@ def one_sided_steps(
             ((points < low[:, None]) | (points > high[:, None])).any(axis=1) & np.isfinite(points).all(axis=1)
         )
 
-    both, one = nodes
-    one_sided: NDArray[np.bool_] = (step < 0.0) | leaves(both)
-    if both == one:
-        one_sided[:] = True
+    one_sided |= leaves(both)
     out = one_sided & leaves(one)
     if out.any():
         i = int(np.argmax(out))

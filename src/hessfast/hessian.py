@@ -14,6 +14,7 @@ from hessfast import _quadform
 from hessfast.differences import Found, given_one_sided, one_sided_steps, value_at, with_search, with_steps
 from hessfast.plan import Plan
 from hessfast.problem import (
+    Box,
     Fun,
     Jac,
     Order,
@@ -27,7 +28,7 @@ from hessfast.problem import (
 )
 from hessfast.results import EvaluationCounts, HessianResult, HessianStatus
 from hessfast.stencils import ORDERS, stencil
-from hessfast.steps import make_axes, start_search
+from hessfast.steps import start_search
 
 Array = NDArray[np.float64]
 Method = Literal["fd", "cs"]
@@ -186,15 +187,15 @@ def hessian(
         fun, x0, jac=jac, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
     ) as problem:
         _check_out(out, problem.axes.size)
-        lower, upper = box(bounds, problem.x)
+        within = box(bounds, problem.x)
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
         if method == "cs":
             _check_complex(problem, order, step, noise, workers)
-            result = _from_complex(problem, step, lower, upper)
+            result = _from_complex(problem, step, within)
         elif problem.jac:
-            result = _from_gradients(problem, order, step, noise, lower, upper)
+            result = _from_gradients(problem, order, step, noise, within)
         else:
-            result = _from_values(problem, order, step, noise, lower, upper)
+            result = _from_values(problem, order, step, noise, within)
     _warn(result)
     if out is not None:
         out[...] = result.hess
@@ -227,32 +228,25 @@ def _check_out(out: NDArray[np.float64] | None, m: int) -> None:
         raise ValueError(f"out: must be writeable, C-contiguous and of shape {(m, m)}, got {out.shape}")
 
 
-def _from_values(
-    problem: Problem,
-    order: Order,
-    step: Array | None,
-    noise: float | None,
-    lower: Array,
-    upper: Array,
-) -> HessianResult:
+def _from_values(problem: Problem, order: Order, step: Array | None, noise: float | None, within: Box) -> HessianResult:
     team = problem.fun
     assert team is not None
-    check_room(problem.x, problem.axes, lower, upper, 6 if order == "auto" else int(order))
+    check_room(problem.x, problem.axes, within, 6 if order == "auto" else int(order))
     if step is None:
         f0 = value_at(team)
-        search = start_search(team, problem.axes, f0, lower, upper, noise)
+        search = start_search(team, problem.axes, f0, within.lower, within.upper, noise)
         chosen = search.automatic_order() if order == "auto" else int(order)
         found = with_search(search, chosen)
     else:
         chosen = 4 if order == "auto" else int(order)
-        one_sided = given_one_sided(problem, step, chosen, lower, upper)
+        one_sided = given_one_sided(problem, step, chosen, within)
         f0 = value_at(team)
-        found = with_steps(team, make_axes(team, problem.axes, lower, upper), f0, chosen, step, one_sided)
+        found = with_steps(team, problem.axes, within, f0, chosen, step, one_sided)
     return _result(problem, f0, found, team.lane)
 
 
 def _from_gradients(
-    problem: Problem, order: Order, step: Array | None, noise: float | None, lower: Array, upper: Array
+    problem: Problem, order: Order, step: Array | None, noise: float | None, within: Box
 ) -> HessianResult:
     """Difference gradients along each coordinate, with the steps given or those that a search finds."""
     # Imported where gradients are at hand: the import of the library itself is to stay short.
@@ -261,11 +255,12 @@ def _from_gradients(
 
     team, axes = problem.jac, problem.axes
     assert team is not None
-    check_room(problem.x, axes, lower, upper, 6 if order == "auto" else int(order))
+    check_room(problem.x, axes, within, 6 if order == "auto" else int(order))
     gradient = Gradient(team, axes)
     if step is None:
         f0 = value_at(problem.fun) if problem.fun else np.nan
-        columns = GradientSearch(gradient, order, lower=lower[axes], upper=upper[axes], noise=noise).run()
+        lower, upper = within.lower[axes], within.upper[axes]
+        columns = GradientSearch(gradient, order, lower=lower, upper=upper, noise=noise).run()
         found = Found(
             columns.jac,
             columns.hess,
@@ -282,7 +277,7 @@ def _from_gradients(
         return _result(problem, f0, found, "gradient")
     chosen = 4 if order == "auto" else int(order)
     nodes = stencil(chosen).axis_nodes, tuple(range(1, chosen + 1))
-    one_sided = one_sided_steps(problem, step, nodes if chosen > 1 else (nodes[1], nodes[1]), lower, upper)
+    one_sided = one_sided_steps(problem, step, nodes if chosen > 1 else (nodes[1], nodes[1]), within)
     Plan.make(problem.x, axes, step, stencil(chosen))  # refuses steps that vanish or overflow
     f0 = value_at(problem.fun) if problem.fun else np.nan
     g0 = gradient.dense(gradient.x[None, :])[0]
@@ -293,13 +288,13 @@ def _from_gradients(
     return _result(problem, f0, Found(g0, G, step, one_sided, chosen, np.nan), "gradient")
 
 
-def _from_complex(problem: Problem, step: Array | None, lower: Array, upper: Array) -> HessianResult:
+def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianResult:
     """Take imaginary steps from the gradient where there is one, else from the values of f."""
     from hessfast.complexlanes import complex_twin
     from hessfast.complexstep import ComplexSearch, from_gradient, room_inside
 
     axes = problem.axes
-    room = room_inside(problem.x[axes], lower[axes], upper[axes])
+    room = room_inside(problem.x[axes], within.lower[axes], within.upper[axes])
     if problem.jac:
         evaluator = complex_twin(problem.jac.evaluator, "jac")
         f0 = value_at(problem.fun) if problem.fun else np.nan
@@ -333,8 +328,10 @@ def _from_complex(problem: Problem, step: Array | None, lower: Array, upper: Arr
 
 def _result(problem: Problem, f0: float, found: Found, lane: str) -> HessianResult:
     H = found.hess
-    missing = int(np.count_nonzero(~np.isfinite(H)))
-    H[~np.isfinite(H)] = np.nan
+    finite = np.isfinite(H)
+    missing = H.size - int(np.count_nonzero(finite))
+    if missing:
+        H[~finite] = np.nan
     error = None
     if found.truncation_error is not None and found.condition_error is not None:
         error = found.truncation_error + found.condition_error

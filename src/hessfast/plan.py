@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast import _core
 from hessfast.execution import Team
 from hessfast.lanes import Evaluator
 from hessfast.stencils import Stencil
@@ -51,15 +52,11 @@ class Plan:
         ValueError
             A step so small that x_i + t h_i rounds to x_i, or so large that it overflows.
         """
-        origin = x[axes][:, None]
-        with np.errstate(over="ignore"):
-            nodes = origin + np.multiply.outer(step, np.array(stencil.axis_nodes, dtype=np.float64))
-        steps_taken = nodes - origin
-        bad = ~np.isfinite(nodes).all(axis=1) | (steps_taken == 0.0).any(axis=1)
-        if bad.any():
-            i = int(np.flatnonzero(bad)[0])
+        nodes, steps_taken = np.empty((2, step.size, stencil.t.size))
+        i = _core.axis_nodes(x, axes, step, stencil.t, nodes, steps_taken)
+        if i < step.size:
             what = "overflows" if not np.isfinite(nodes[i]).all() else "vanishes against"
-            raise ValueError(f"step: {step[i]} {what} x[{axes[i]}] = {origin[i, 0]}")
+            raise ValueError(f"step: {step[i]} {what} x[{axes[i]}] = {x[axes[i]]}")
         return cls(x, axes, step, stencil, nodes, steps_taken)
 
     @property
@@ -74,10 +71,8 @@ class Plan:
 
     def axis_values(self, team: Team) -> Array:
         """Evaluate f at all axis nodes: shape (m, len(stencil.axis_nodes))."""
-        index = np.full((self.nodes.size, 2), -1, dtype=np.int32)
-        index[:, 0] = np.repeat(self.axes, self.nodes.shape[1])
-        value = np.zeros(index.shape)
-        value[:, 0] = self.nodes.reshape(-1)
+        index, value = np.empty((self.nodes.size, 2), dtype=np.int32), np.empty((self.nodes.size, 2))
+        _core.axis_points(self.axes, self.nodes, index, value)
         return team.displaced(index, value).reshape(self.nodes.shape)
 
     def each_tile(self, team: Team, write: Callable[[int, int, Array], None], first: int, last: int) -> None:

@@ -21,6 +21,23 @@ Order = int | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Box:
+    """Where f may be evaluated.
+
+    Attributes
+    ----------
+    lower, upper : ndarray, shape (n,)
+        Bounds of every coordinate, infinite where there are none.
+    is_everything : bool
+        Whether no bounds were given.
+    """
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    is_everything: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Problem:
     """A function, its gradient where there is one, and where.
 
@@ -147,11 +164,10 @@ def given_steps(
         raise TypeError(f"{name}: must be real numbers, got dtype {steps.dtype}")
     if steps.shape not in ((), (x.size,), (axes.size,)):
         raise ValueError(f"{name}: a scalar or shape {(x.size,)} expected, got {steps.shape}")
-    steps = steps.astype(np.float64)
-    if steps.shape == (x.size,):
-        steps = steps[axes]
-    steps = np.broadcast_to(steps, axes.shape).copy()
-    if not np.isfinite(steps).all() or (steps == 0.0).any():
+    given = steps[axes] if steps.shape == (x.size,) else steps
+    steps = np.empty(axes.size)
+    steps[...] = given
+    if np.count_nonzero(np.isfinite(steps) & (steps != 0.0)) < steps.size:
         raise ValueError(f"{name}: must be finite and not zero")
     if abs_step is None:
         scale = np.abs(x[axes])
@@ -159,8 +175,8 @@ def given_steps(
     return steps
 
 
-def box(bounds: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the bounds of every coordinate, infinite where there are none.
+def box(bounds: Any, x: NDArray[np.float64]) -> Box:
+    """Return where f may be evaluated.
 
     Parameters
     ----------
@@ -172,7 +188,8 @@ def box(bounds: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
         Bounds that could be read in two ways, or that x violates.
     """
     if bounds is None:
-        return np.full(x.size, -np.inf), np.full(x.size, np.inf)
+        infinite = np.full(x.size, np.inf)
+        return Box(-infinite, infinite, True)
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         pair = bounds.lb, bounds.ub
     elif not isinstance(bounds, tuple):
@@ -199,16 +216,10 @@ def box(bounds: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     if outside.any():
         i = int(np.argmax(outside))
         raise ValueError(f"bounds: x0[{i}] = {x[i]} is not within [{lower[i]}, {upper[i]}]")
-    return lower, upper
+    return Box(lower, upper, False)
 
 
-def check_room(
-    x: NDArray[np.float64],
-    axes: NDArray[np.int32],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    order: int,
-) -> None:
+def check_room(x: NDArray[np.float64], axes: NDArray[np.int32], within: Box, order: int) -> None:
     """Refuse a coordinate whose bounds leave room for no stencil.
 
     Raises
@@ -216,6 +227,9 @@ def check_room(
     ValueError
         Naming the coordinate.
     """
+    if within.is_everything:
+        return
+    lower, upper = within.lower, within.upper
     size = np.maximum(np.abs(x), np.finfo(np.float64).tiny)
     tight = (np.maximum(upper - x, x - lower) < 64 * (order + 1) * np.finfo(np.float64).eps * size)[axes]
     if tight.any():

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from fractions import Fraction
 
 ORDERS = (1, 2, 4, 6, 8)
@@ -60,8 +61,8 @@ def _lagrange_slope_at_zero(nodes: tuple[int, ...]) -> list[Fraction]:
     return weights
 
 
-def _floats(weights: list[Fraction]) -> NDArray[np.float64]:
-    array = np.array([float(weight) for weight in weights])
+def _floats(numbers: Sequence[Fraction | int]) -> NDArray[np.float64]:
+    array = np.array([float(number) for number in numbers])
     array.setflags(write=False)
     return array
 
@@ -78,18 +79,21 @@ class Stencil:
         Whether all nodes lie on the side to which the step points.
     axis_nodes : tuple of int
         Nodes t of the axis values f(x + t h e_i); the first `len(pair_nodes)` are the pairs' own.
+    t : ndarray
+        The same as floats.
     pair_nodes : tuple of int
         Nodes of the pair values.
     pair_weights : ndarray, shape (m,)
         L_k(0): multiplies psi(t_k) / (t_k h_i t_k h_j).
     gradient_weights, diagonal_weights : ndarray
-        One-sided: multiply the slopes (f(x + t_k h) - f0) / (t_k h) of all axis nodes, the diagonal's also 1/h.
+        One-sided: multiply the slopes (f(x + t_k h) - f0) / (t_k h) of all axis nodes, the diagonal's also 2/h.
         Symmetric: multiply the central differences of each level (pair of nodes +-t).
     """
 
     order: int
     one_sided: bool
     axis_nodes: tuple[int, ...]
+    t: NDArray[np.float64]
     pair_nodes: tuple[int, ...]
     pair_weights: NDArray[np.float64]
     gradient_weights: NDArray[np.float64]
@@ -99,47 +103,6 @@ class Stencil:
     def reach(self) -> tuple[int, int]:
         """Return the smallest and the largest node, 0 included."""
         return min(0, *self.axis_nodes), max(self.axis_nodes)
-
-    def diagonal(self, f0: float, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Second derivative along each axis.
-
-        Parameters
-        ----------
-        f0 : float
-            f(x).
-        values, steps : ndarray, shape (n, len(axis_nodes))
-            f at the axis nodes, and the displacements really taken, (x + t h) - x.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-
-        Notes
-        -----
-        Each level of the symmetric family is the divided difference 2 (s_+ - s_-) / (a_+ - a_-) of the slopes
-        s = (f - f0)/a: with steps that rounding made unequal the gradient still cancels exactly, where
-        (f_+ - 2 f0 + f_-)/h^2 would keep g (a_+ + a_-)/h^2.
-        """
-        slopes = (values - f0) / steps
-        if self.one_sided:
-            return 2.0 * _weighted(slopes, self.diagonal_weights) / steps[:, 0]
-        levels = 2.0 * (slopes[:, ::2] - slopes[:, 1::2]) / (steps[:, ::2] - steps[:, 1::2])
-        return _weighted(levels, self.diagonal_weights)
-
-    def gradient(self, f0: float, values: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
-        """First derivative along each axis; parameters as in `diagonal`."""
-        if self.one_sided:
-            return _weighted((values - f0) / steps, self.gradient_weights)
-        levels = (values[:, ::2] - values[:, 1::2]) / (steps[:, ::2] - steps[:, 1::2])
-        return _weighted(levels, self.gradient_weights)
-
-
-def _weighted(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum columns by weights, left to right: BLAS would choose its own order of summation."""
-    total: NDArray[np.float64] = columns[:, 0] * weights[0]
-    for k in range(1, len(weights)):
-        total += columns[:, k] * weights[k]
-    return total
 
 
 @cache
@@ -154,9 +117,11 @@ def stencil(order: int, one_sided: bool = False) -> Stencil:
         gradient = _floats(_lagrange_at_zero(axis_nodes))
         diagonal = _floats(_lagrange_slope_at_zero(axis_nodes))
         weights = _floats(_lagrange_at_zero(pair_nodes))
-        return Stencil(order, True, axis_nodes, pair_nodes, weights, gradient, diagonal)
+        return Stencil(order, True, axis_nodes, _floats(axis_nodes), pair_nodes, weights, gradient, diagonal)
     levels = tuple(2**k for k in range(order // 2))
     nodes = tuple(sign * level for level in levels for sign in (1, -1))
     # Central differences are polynomials in t^2: extrapolate through the squared levels.
     richardson = _floats(_lagrange_at_zero(tuple(level * level for level in levels)))
-    return Stencil(order, False, nodes, nodes, _floats(_lagrange_at_zero(nodes)), richardson, richardson)
+    return Stencil(
+        order, False, nodes, _floats(nodes), nodes, _floats(_lagrange_at_zero(nodes)), richardson, richardson
+    )

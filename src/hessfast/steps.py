@@ -105,8 +105,10 @@ class StepSearch:
     ----------
     team : Team
         Evaluates f.
+    coordinates : ndarray of int32, shape (m,)
+        Those that are differentiated.
     axes : list of Axis
-        The coordinates that are differentiated.
+        One for each of them.
     noise : NoiseModel
         Noise of f as it is known so far.
     noise_given : bool
@@ -116,6 +118,7 @@ class StepSearch:
     """
 
     team: Team
+    coordinates: NDArray[np.int32]
     axes: list[Axis]
     noise: NoiseModel
     noise_given: bool
@@ -328,7 +331,7 @@ def start_search(
     model = NoiseModel(f0, noise, ROUNDING) if noise is not None else noise_level.measure(team, team.x, f0, axes)
     for axis in axes:
         axis.noise = model
-    return StepSearch(team, axes, model, noise is not None, team.nfev - before)
+    return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before)
 
 
 def unit_of(x: Array) -> Array:

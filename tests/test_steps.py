@@ -247,9 +247,9 @@ def test_rounds_ask_each_axis_for_what_it_lacks():
     class Team:
         x = np.array([1.0, 10.0])
 
-        def displaced(self, index, value):
-            asked.append(value[:, 0].tolist())
-            return value[:, 0] ** 2
+        def at_nodes(self, axes, nodes):
+            asked.append(nodes[:, 0].tolist())
+            return nodes**2
 
     asked = []
     axes = [Axis(i, x, 1.0, -np.inf, np.inf, NoiseModel(0.0, 0.0, 0.0)) for i, x in enumerate([1.0, 10.0])]

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic
 
-from hessfast.directional import EPS, TINY, Differences, T, richardson
+from hessfast.directional import EPS, TINY, Differences, T, extension, richardson
 
 _CLEAR = 8.0
 """Noise levels by which the values at the wide and the deep level must differ to disprove the wide one."""
@@ -220,6 +220,4 @@ def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T
 
 def change(differences: Differences[T], level: int, q: int) -> float:
     """Size of the extrapolation over q + 1 levels minus that over q."""
-    shorter = (*richardson(q), 0.0)
-    weights = [a - b for a, b in zip(richardson(q + 1), shorter, strict=True)]
-    return differences.combined_size(level, weights)
+    return differences.combined_size(level, extension(q))

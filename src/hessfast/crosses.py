@@ -62,10 +62,7 @@ class CrossProducts:
 
     def _displaced(self, team: Team, row: Floats) -> Floats:
         """Values of f with each coordinate in turn at its entry of row."""
-        n = self._x.size
-        index = np.full((n, 2), -1, dtype=np.int32)
-        index[:, 0] = np.arange(n)
-        return team.displaced(index, np.stack([row, row], axis=1))
+        return team.at_nodes(np.arange(row.size, dtype=np.int32), row[:, None])[:, 0]
 
     def product(self, v: Vector) -> Floats:
         """Return Hv."""

@@ -45,6 +45,26 @@ def richardson(q: int) -> tuple[float, ...]:
     return tuple(math.prod(other / (other - node) for other in nodes if other != node) for node in nodes)
 
 
+@cache
+def extension(q: int) -> tuple[float, ...]:
+    """Weights of D(k), …, D(k + q) in the extrapolation over q + 1 levels minus that over q."""
+    return tuple(a - b for a, b in zip(richardson(q + 1), (*richardson(q), 0.0), strict=True))
+
+
+@cache
+def _value_noise(q: int) -> float:
+    """Standard deviation of h² times the second difference extrapolated over q levels, for unit noise in f."""
+    weights = [w / 4.0**offset for offset, w in enumerate(richardson(q))]
+    # f(x) is shared by all levels, hence the squared sum.
+    return math.sqrt(2.0 * sum(w * w for w in weights) + 4.0 * sum(weights) ** 2)
+
+
+@cache
+def _slope_noise(q: int) -> float:
+    """Standard deviation of h times the difference of gradients extrapolated over q levels, for unit noise in g."""
+    return math.sqrt(0.5 * sum((w / 2.0**offset) ** 2 for offset, w in enumerate(richardson(q))))
+
+
 class Differences(ABC, Generic[T]):
     """Central differences along one line by level; each point is evaluated once.
 
@@ -181,12 +201,9 @@ class ValueCurvatures(Differences[float]):
         return max(level, ROUNDING * abs(value))
 
     def condition(self, level: int, q: int, noise: float) -> float:
-        weights = [w / 4.0**offset for offset, w in enumerate(richardson(q))]
-        # f(x) is shared by all levels, hence the squared sum.
-        factor = math.sqrt(2.0 * sum(w * w for w in weights) + 4.0 * sum(weights) ** 2)
         model = NoiseModel(self.f0, noise, ROUNDING) if self._model is None else self._model
         here = model.at(max(self._largest[k] for k in range(level, level + q)))
-        return factor * here * (noise / self._deep if self._deep > 0.0 else 1.0) / self.step(level) ** 2
+        return _value_noise(q) * here * (noise / self._deep if self._deep > 0.0 else 1.0) / self.step(level) ** 2
 
 
 class _Slopes(Differences[T]):
@@ -197,9 +214,8 @@ class _Slopes(Differences[T]):
     convergence, slack = 0.005, 1.5
 
     def condition(self, level: int, q: int, noise: float) -> float:
-        factor = math.sqrt(0.5 * sum((w / 2.0**offset) ** 2 for offset, w in enumerate(richardson(q))))
         displaced = _DISPLACED * self.unit * self.size(self.D[level])
-        return factor * max(noise, displaced) / self.step(level)
+        return _slope_noise(q) * max(noise, displaced) / self.step(level)
 
     def _odd_noise(self, deep: int) -> float:
         """Noise seen in the difference between two neighbouring levels."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast import _core
 from hessfast.lanes import Evaluator, NativeEvaluator
 
 if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the library's own import time
@@ -78,6 +79,12 @@ class Team:
         if self._is_alone(len(index)):
             return self.evaluator.displaced(index, value)
         return self._shared(len(index), lambda worker, part: worker.displaced(index[part], value[part]))
+
+    def at_nodes(self, axes: NDArray[np.int32], nodes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate x with one coordinate displaced: each of axes (m,) in turn at its nodes (m, k)."""
+        index, value = self.evaluator.buffers(nodes.size)
+        _core.axis_points(axes, nodes, index, value)
+        return self.displaced(index, value).reshape(nodes.shape)
 
     def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate the rows of X, as `Evaluator.dense`."""

@@ -71,9 +71,7 @@ class Plan:
 
     def axis_values(self, team: Team) -> Array:
         """Evaluate f at all axis nodes: shape (m, len(stencil.axis_nodes))."""
-        index, value = np.empty((self.nodes.size, 2), dtype=np.int32), np.empty((self.nodes.size, 2))
-        _core.axis_points(self.axes, self.nodes, index, value)
-        return team.displaced(index, value).reshape(self.nodes.shape)
+        return team.at_nodes(self.axes, self.nodes)
 
     def each_tile(self, team: Team, write: Callable[[int, int, Array], None], first: int, last: int) -> None:
         """Evaluate pairs first .. last-1 tile by tile and hand their values over: write(start, stop, values)."""

@@ -88,11 +88,10 @@ def advance(team: Team, axes: Iterable[Axis], requests: Iterable[Request]) -> No
                 asked += displacements
                 askers += [axis] * len(displacements)
         if asked:
-            index = np.full((len(asked), 2), -1, dtype=np.int32)
-            index[:, 0] = [axis.index for axis in askers]
-            value = np.zeros((len(asked), 2))
-            value[:, 0] = team.x[index[:, 0]] + np.array(asked)
-            for axis, displacement, found in zip(askers, asked, team.displaced(index, value).tolist(), strict=True):
+            coordinates = np.array([axis.index for axis in askers], dtype=np.int32)
+            nodes = team.x[coordinates] + np.array(asked)
+            values = team.at_nodes(coordinates, nodes[:, None])[:, 0].tolist()
+            for axis, displacement, found in zip(askers, asked, values, strict=True):
                 axis.values[displacement] = found
         live = waiting
 

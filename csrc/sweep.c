@@ -98,35 +98,44 @@ static inline point of_a_pair(source *from)
 
 enum { TWO_COPIES_UP_TO = 1000 };
 
-/* Inlined into both kinds of sweep, so that next_of is no call. */
-HF_INLINE size_t sweep(const hf_function *f, size_t n, const double *x, size_t points, source *from,
-                       point (*next_of)(source *), double *work, double *out, int *wrote)
+/* Inlined into each kind of sweep, so that next_of is no call and in_turn no question. */
+HF_INLINE size_t walk(const hf_function *f, size_t n, const double *x, size_t points, source *from,
+                      point (*next_of)(source *), int in_turn, double *work, double *out, int *wrote)
 {
     const size_t stride = values_a_point(f, n);
-    const int in_turn = n <= TWO_COPIES_UP_TO && !f->refill;
     double *now = work, *next = in_turn ? work + n : work;
     point here = next_of(from), ahead = here;
     memcpy(now, x, n * sizeof *x);
     memcpy(next, x, n * sizeof *x);
     displace(now, here.index, here.value);
-    for (size_t p = 0; p < points; p++) {
-        if (p + 1 < points) ahead = next_of(from);
-        if (in_turn && p + 1 < points) displace(next, ahead.index, ahead.value);
-        call(f, n, now, out + p * stride);
-        if (raised(f)) return p;
-        if (!f->refill && p + 2 >= points && !holds(now, n, x, here.index, here.value)) {
-            *wrote = 1;
-            return p + 1;
+    for (size_t left = points; left-- > 0; out += stride) {
+        if (left > 0) {
+            ahead = next_of(from);
+            if (in_turn) displace(next, ahead.index, ahead.value);
         }
-        if (f->refill)
+        call(f, n, now, out);
+        if (raised(f)) return points - left - 1;
+        if (!in_turn && f->refill)
             memcpy(now, x, n * sizeof *x);
-        else
+        else {
+            if (left < 2 && !holds(now, n, x, here.index, here.value)) {
+                *wrote = 1;
+                return points - left;
+            }
             restore(now, x, here.index);
-        if (!in_turn && p + 1 < points) displace(now, ahead.index, ahead.value);
+        }
+        if (!in_turn && left > 0) displace(now, ahead.index, ahead.value);
         double *swap = now; now = next; next = swap;
         here = ahead;
     }
     return points;
+}
+
+HF_INLINE size_t sweep(const hf_function *f, size_t n, const double *x, size_t points, source *from,
+                       point (*next_of)(source *), double *work, double *out, int *wrote)
+{
+    if (n <= TWO_COPIES_UP_TO && !f->refill) return walk(f, n, x, points, from, next_of, 1, work, out, wrote);
+    return walk(f, n, x, points, from, next_of, 0, work, out, wrote);
 }
 
 size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,

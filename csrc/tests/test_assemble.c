@@ -1,4 +1,5 @@
-/* Assembly: exact on a quadratic for every cut into tiles, and along its axes by either family; mirrored at every remainder of the tile. */
+/* Assembly: exact on a quadratic for every cut into tiles, and along its axes by either family; mirrored at every
+ * remainder of the tile. */
 #include "check.h"
 #include "hessfast.h"
 

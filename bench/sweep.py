@@ -2,11 +2,13 @@
 
     OPENBLAS_NUM_THREADS=1 python bench/sweep.py
 
-The native lane against a numba double loop (same f object, step and evaluations; answers compared first) and against
-the bare cost of f; two threads against one; the Python lane against bare calls. Single-threaded runs are timed by the
-thread's own processor time, so that other programs on the machine do not count.
+The native lane against a numba double loop (same f object, step and evaluations; answers compared first), against the
+bare cost of f, which numba may inline, and against f called as the callback that it must be here; two threads against
+one; the Python lane against bare calls. Single-threaded runs are timed by the thread's own processor time, so that
+other programs on the machine do not count.
 """
 
+import ctypes
 import statistics
 import subprocess
 import sys
@@ -38,6 +40,23 @@ def bare(f, x, evaluations):
     return total
 
 
+@njit
+def bare_callback(callback, n, x, data, evaluations):
+    """The cost of f as machine code that is called, as the sweep calls it, and not inlined into the loop."""
+    total = 0.0
+    for _ in range(evaluations):
+        total += callback(n, x, data)
+    return total
+
+
+def as_callback(f, x):
+    """Return callback, n, x, data: what the sweep calls for a numba function."""
+    compiled = hessfast.njit.callback(f, (), gradient=False)
+    block = hessfast.njit.block(compiled, ())
+    form = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    return (form(compiled.address), x.size, x.ctypes.data, block.address), (compiled, block)
+
+
 def interleaved(rounds, clock, *runs):
     """Time the runs in turn; return one list of times for each."""
     times = [[] for _ in runs]
@@ -63,7 +82,9 @@ def native(f, name, n, order, rounds):
     def ours(workers=None):
         hessfast.hessian(f, x, order=order, abs_step=step, workers=workers)
 
-    runs = [ours, lambda: bare(f, x, result.nfev)]
+    call, _alive = as_callback(f, x)
+    assert bare_callback(*call, 1) == f(x)
+    runs = [ours, lambda: bare(f, x, result.nfev), lambda: bare_callback(*call, result.nfev)]
     if order == 2:
         rival = numba_loop(f, x, step)
         assert np.max(np.abs(rival - result.hess)) <= 1e-6 * np.max(np.abs(rival))
@@ -73,8 +94,9 @@ def native(f, name, n, order, rounds):
     times = interleaved(rounds, time.thread_time, *runs)
     cost = statistics.median(times[1]) / result.nfev * 1e9
     print(f"{name}, n = {n}, order {order}, f of {cost:.0f} ns: over nfev x bare f {ratio(times[0], times[1])}")
+    print(f"    over nfev calls of it as a callback {ratio(times[0], times[2])}")
     if order == 2:
-        print(f"    over the numba loop {ratio(times[0], times[2])}")
+        print(f"    over the numba loop {ratio(times[0], times[3])}")
     if n >= 1000:
         two, one = interleaved(rounds, time.perf_counter, lambda: ours(2), ours)
         print(f"    two threads over one {ratio(two, one)}")

@@ -81,9 +81,6 @@ HF_INLINE twofold scale(twofold a, v4 g)
     return product;
 }
 
-HF_INLINE twofold below(twofold a, int lane) { return (twofold){v4_below(a.high, lane), v4_below(a.low, lane)}; }
-HF_INLINE twofold above(twofold a, int lane) { return (twofold){v4_above(a.high, lane), v4_above(a.low, lane)}; }
-
 HF_INLINE twofold add_neighbours(twofold a, twofold b)
 {
     return add((twofold){v4_evens(a.high, b.high), v4_evens(a.low, b.low)},

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,20 @@ def test_bandwidth_on_request(capsys, monkeypatch):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_read_bandwidth_is_a_rate(threads):
     assert 1e6 < read_bandwidth(threads, size=1 << 20, passes=2) < 1e13
+
+
+def test_interrupted_measurement_leaves_no_thread(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hessfast.config.time.perf_counter", interrupt)
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        read_bandwidth(2, size=1 << 16)
+    monkeypatch.undo()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("n", [0, 1, 31, 32, 33, 1000])

@@ -228,3 +228,81 @@ def test_curvature_that_was_measured_brings_its_bar():
 def test_single_precision_gradient_is_summed_in_double():
     g = np.full(10**5, 1e-3, dtype=np.float32)
     assert float(optimal_step(g, gHg=1.0)) == pytest.approx(1e5 * float(np.float32(1e-3)) ** 2, rel=1e-14)
+
+
+@pytest.mark.parametrize("size", [1e-35, 1e-20, 1.0, 1e20, 1e37])
+def test_batch_in_single_precision_is_what_each_gradient_gives(size):
+    g = (np.array([[1.0, 0.3], [0.7, -2.0]]) * size).astype(np.float32)
+    H = np.diag([1.0, 2.0])
+    batch = optimal_step(g, H)
+    for row, step, interval in zip(g, batch.step_length, batch.interval, strict=True):
+        one = optimal_step(row, H)
+        exact = float(Fraction.__truediv__(*exact_form(H, [float(v) for v in row])))
+        assert step == pytest.approx(float(one), rel=4 * EPS)
+        assert step == pytest.approx(exact, rel=4 * EPS)
+        assert interval[0] <= exact <= interval[1]
+
+
+@pytest.mark.parametrize(("g", "H"), [(1e-70, 1e-200), (1e-74, 1e-180), (1e76, 1e160), (1e-160, 1e200)])
+def test_curvature_out_of_range_of_the_gradient_unscaled(g, H):
+    for step in (optimal_step([g], [[H]]), optimal_step([[g]], [[H]])):
+        assert np.all(np.asarray(step.status) == StepStatus.DESCENT)
+        assert np.ravel(step.step_length) == pytest.approx(1.0 / H, rel=1e-13)
+
+
+def test_minimum_beyond_the_range_of_numbers():
+    for step in (optimal_step([1.0], [[1e-310]]), optimal_step([[1.0]], [[1e-310]])):
+        assert np.all(np.asarray(step.step_length) == np.inf)
+        assert np.all(np.asarray(step.predicted_decrease) == np.inf)
+
+
+def test_gauge_where_the_minimum_is_infinitely_far():
+    step = optimal_step([1.0], [[-1.0]])
+    assert step.gauge(step.step_length) == step.gauge(0.0) == step.gauge(1e300) == -1.0
+
+
+def test_masked_gradient_is_refused():
+    masked = np.ma.array([1.0, 1e6], mask=[0, 1])
+    with pytest.raises(TypeError, match="g is a masked array"):
+        optimal_step(masked, np.eye(2))
+    with pytest.raises(TypeError, match="gHg is a masked array"):
+        optimal_step(np.ones((2, 2)), gHg=masked)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_matrix_objects_are_arrays():
+    assert float(optimal_step([1.0, 2.0], np.matrix([[2.0, 1.0], [1.0, 3.0]]))) == 5.0 / 18.0
+    with pytest.raises(ValueError, match="H must have shape"):
+        optimal_step(np.matrix([1.0, -1.0, 2.0]), np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("error", "x", TypeError),
+        ("error", 1j, TypeError),
+        ("g_error", 1j, TypeError),
+        ("max_step", "1 m", TypeError),
+        ("max_step", [1.0, 2.0], TypeError),
+        ("max_step", 0.0, ValueError),
+    ],
+)
+def test_misused_options_are_named(name, value, error):
+    with pytest.raises(error, match=name):
+        optimal_step([1.0, 2.0], np.eye(2), **{name: value})
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_products_may_share_an_array_and_spoil_their_argument(k):
+    A = np.diag([1.0, 2.0, 3.0, 4.0])
+    G = np.eye(4)[:k] + 0.1
+    shared = np.empty(4)
+
+    def product(v):
+        np.dot(A, v, out=shared)
+        v[:] = np.nan
+        return shared
+
+    kept = G.copy()
+    np.testing.assert_allclose(optimal_step(G, product).step_length, optimal_step(G, A).step_length, rtol=1e-14)
+    assert (kept == G).all()

@@ -298,3 +298,66 @@ def test_fit_of_many_variables_says_that_it_forms_no_matrix(monkeypatch):
 def test_fit_without_a_matrix_needs_the_gradient():
     with pytest.raises(ValueError, match="dense=False needs jac"):
         TaylorModel.fit(rosenbrock, [1.0, 2.0], dense=False)
+
+
+def test_columns_of_a_callable_that_returns_one_array():
+    x, g, H = quadratic(4)
+    shared = np.empty(4)
+    model = TaylorModel(x, 1.0, g, lambda v: np.dot(H, v, out=shared))
+    X = np.random.default_rng(0).standard_normal((4, 3))
+    np.testing.assert_allclose(model.model(X), TaylorModel(x, 1.0, g, H).model(X), rtol=1e-13)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_matrix_object_is_an_array():
+    assert TaylorModel([0, 0], 0.0, [0, 0], np.matrix([[2.0, 1.0], [1.0, 3.0]])).model([1, 2]) == 9.0
+
+
+def test_hessian_in_single_precision_with_its_rounding():
+    J = np.random.default_rng(0).standard_normal((80, 5)).astype(np.float32)
+    H = (J * np.float32(0.7)).T @ J
+    H[1, 0] = np.nextafter(H[0, 1], np.float32(np.inf))
+    assert TaylorModel(np.zeros(5), 0.0, np.ones(5), H).step().status is StepStatus.DESCENT
+
+
+@pytest.mark.parametrize("where", ["packed", "sparse", "callable"])
+def test_hessian_that_is_not_finite(where):
+    sparse = pytest.importorskip("scipy.sparse")
+    bad = np.array([[1.0, np.nan], [np.nan, 1.0]])
+    H = {"packed": bad[np.tril_indices(2)], "sparse": sparse.csr_array(bad), "callable": lambda v: bad @ v}[where]
+    with pytest.raises(ValueError, match=r"H must .*finite"):
+        TaylorModel([0, 0], 1.0, [1, -1], H).model([1, 1])
+
+
+def test_sparse_hessian_that_is_not_symmetric():
+    sparse = pytest.importorskip("scipy.sparse")
+    x, g, H = quadratic(6)
+    off = H.copy()
+    off[4, 2] *= 1.0 + 1e-12
+    assert TaylorModel(x, 0.0, g, sparse.csr_array(off)).model(x + g) == pytest.approx(
+        TaylorModel(x, 0.0, g, H).model(x + g), rel=1e-9
+    )
+    off[4, 2] += 0.25
+    for kind in (sparse.csr_array, sparse.csc_matrix, sparse.coo_matrix):
+        with pytest.raises(ValueError, match=r"H\[\d, \d\] and H\[\d, \d\] differ by 0\.25"):
+            TaylorModel(x, 0.0, g, kind(off))
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-200, 1.0, 1e300])
+@pytest.mark.parametrize("curvature", [1.0, 0.0, -1.0])
+def test_cauchy_step_ends_at_a_short_radius(size, curvature):
+    model = TaylorModel([0, 0], 0.0, [3 * size, 4 * size], curvature * np.eye(2))
+    radius = size * 1e-3
+    np.testing.assert_allclose(model.cauchy_step(radius), [-0.6 * radius, -0.8 * radius], rtol=1e-10)
+
+
+def test_along_a_line_without_curvature():
+    assert TaylorModel([0.0], 1.0, [2.0], [[0.0]]).along(np.inf) == -np.inf
+
+
+def test_complex_points_are_refused():
+    model = TaylorModel([0.0], 1.0, [2.0], [[1.0]])
+    with pytest.raises(TypeError, match="x must be real"):
+        model.model([1j])
+    with pytest.raises(TypeError, match="step_length must be real"):
+        model.terms(1j)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import time
-from threading import Barrier, Thread
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError, Thread
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -92,22 +93,24 @@ def read_bandwidth(threads: int = 1, size: int = _BANDWIDTH_BYTES, passes: int =
     together = Barrier(threads + 1)
 
     def work(array: Any) -> None:
-        for _ in range(passes):
-            together.wait()
-            _quadform.read(array)
-            together.wait()
+        with suppress(BrokenBarrierError):  # the measurement was interrupted
+            for _ in range(passes):
+                together.wait()
+                _quadform.read(array)
+                together.wait()
 
     workers = [Thread(target=work, args=(array,), daemon=True) for array in arrays]
-    for worker in workers:
-        worker.start()
     fastest = np.inf
-    for _ in range(passes):
-        together.wait()
-        start = time.perf_counter()
-        together.wait()
-        fastest = min(fastest, time.perf_counter() - start)
-    for worker in workers:
-        worker.join()
+    try:
+        for worker in workers:
+            worker.start()
+        for _ in range(passes):
+            together.wait()
+            start = time.perf_counter()
+            together.wait()
+            fastest = min(fastest, time.perf_counter() - start)
+    finally:
+        together.abort()
     return threads * (size // 8) * 8 / fastest
 
 

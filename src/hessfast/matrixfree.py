@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
+from hessfast.arrays import plain
 from hessfast.balance import search
 from hessfast.directional import EPS, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
@@ -111,7 +112,7 @@ def curvature(
     if noise is not None and not (math.isfinite(noise) and noise >= 0.0):
         raise ValueError(f"noise: must be finite and not negative, got {noise!r}")
     around = surround(fun, x0, jac=jac, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers)
-    rows = np.asanyarray(v)
+    rows = plain("v", v)
     n = around.x.size
     if rows.ndim != 2:
         found = [_along(around, real_vector(rows, "v", n), order, given, noise)]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
+from hessfast.arrays import plain
 from hessfast.functions import Function, NativeFunction, make_function
 from hessfast.lanes import Evaluator, make_evaluator
 from hessfast.vectors import Vector
@@ -151,7 +152,7 @@ def surround(
 
 def real_vector(x: npt.ArrayLike, name: str, n: int | None = None) -> Vector:
     """Return a real, non-empty 1-D array in float64 or float32, itself where it is one; it may hold nan and inf."""
-    array = np.asanyarray(x)
+    array = plain(name, x)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: must be real numbers, got dtype {array.dtype}")
     if array.ndim != 1 or array.size == 0:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
+from hessfast.arrays import plain
 from hessfast.balance import change, first_look, search_from
 from hessfast.crosses import CrossProducts
 from hessfast.directional import EPS, Products, richardson
@@ -215,7 +216,7 @@ class HessianOperator:
 
     def matvec(self, v: npt.ArrayLike) -> Floats:
         """Return H v; v of shape (n,) or (n, 1)."""
-        array = np.asanyarray(v)
+        array = plain("v", v)
         column = array.ndim == 2 and array.shape[1] == 1
         product = self._product(real_vector(array[:, 0] if column else array, "v", self.shape[0]))
         if not math.isfinite(vectors.norm(product)):
@@ -229,7 +230,7 @@ class HessianOperator:
 
     def matmat(self, V: npt.ArrayLike) -> Floats:
         """Return H V, V of shape (n, k)."""
-        V = np.asanyarray(V)
+        V = plain("V", V)
         n = self.shape[0]
         if V.ndim != 2 or V.shape[0] != n:
             raise ValueError(f"V: shape ({n}, k) expected, got {V.shape}")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import _quadform
+from hessfast.arrays import plain
 
 __all__ = ["form_and_bound", "quadratic_form", "require_symmetric"]
 
@@ -36,7 +37,6 @@ BLAS_LEAF, BLAS_ROWS = 128, 1024
 TRIANGULAR_FROM = 1 << 28
 # Rows and columns of H compared with their mirror at once.
 TILE = 128
-INFINITE = "H must be finite, but it holds NaN or inf"
 
 
 @overload
@@ -119,7 +119,8 @@ def quadratic_form(
     float64 in C order, with g in C order, is read in place as well.
 
     `compensated` is dot2 of [1]_ on every product and sum: about five times the arithmetic, which hides behind
-    memory from n about 2000 on where the processor has fused multiply-add.
+    memory from n about 2000 on where the processor has fused multiply-add. Elsewhere its products must stay within
+    2⁻⁹⁶⁹ and 2⁹⁹⁵ to be exact: beyond, the sum is as good as the plain one.
 
     References
     ----------
@@ -146,8 +147,12 @@ def quadratic_form(
     if out is not None:
         _check_out(out, G.shape[:-1])
     if check_symmetric and matrix.ndim > 1:
-        for one in matrix if matrix.ndim == 3 else (matrix,):
-            require_symmetric(one)
+        eps = storage_eps(np.asarray(H))
+        if matrix.ndim == 2:
+            require_symmetric(matrix, eps=eps)
+        else:
+            for m, one in enumerate(matrix):
+                require_symmetric(one, eps=eps, name=f"H[{m}]")
     rows = np.atleast_2d(G)
     form = _compensated if compensated else _plain
     values = form(matrix, rows, lower, threads) if G.shape[-1] else np.zeros(len(rows))
@@ -196,23 +201,30 @@ def _sizes_at_most(H: Matrix, G: Floats, lower: bool) -> Floats:
     """
     Bound |g|ᵀ|H||g| for every row of G by one pass over H.
 
-    2 |g_i g_j| <= g_i² d_i / d_j + g_j² d_j / d_i for any d > 0, hence |g|ᵀ|H||g| <= Σ_i g_i² d_i Σ_j |H_ij| / d_j.
-    With d_i = sqrt(|H_ii|) the bound does not depend on the units of the variables.
+    2 |g_i g_j| <= g_i² c_j / c_i + g_j² c_i / c_j for any c > 0, hence |g|ᵀ|H||g| <= Σ_i g_i² / c_i Σ_j |H_ij| c_j.
+    With c_i the largest |g_i| of all rows the bound does not depend on the units of the variables, and no square
+    underflows.
     """
-    n, triangle = len(H), H if lower else H.T
-    on = np.abs(np.diagonal(H)).astype(np.float64)
-    d = np.sqrt(on) if on.all() else np.ones(n)
-    weights, sums = 1.0 / d, -on / d  # the diagonal is met in its row and in its column
-    for first in range(0, n, BLAS_LEAF):
+    sizes = np.abs(G)
+    largest = sizes.max(axis=0)
+    triangle = H if lower else H.T
+    sums = -np.abs(np.diagonal(H)) * largest  # the diagonal is met in its row and in its column
+    for first in range(0, len(H), BLAS_LEAF):
         rows = slice(first, first + BLAS_LEAF)
         left, corner = np.abs(triangle[rows, :first]), np.tril(np.abs(triangle[rows, rows]))
-        sums[rows] += left @ weights[:first] + corner @ weights[rows] + weights[rows] @ corner
-        sums[:first] += weights[rows] @ left
-    bound: Floats = (G * G) @ (sums * d)
+        sums[rows] += left @ largest[:first] + corner @ largest[rows] + largest[rows] @ corner
+        sums[:first] += largest[rows] @ left
+    shares = np.divide(sizes, largest, out=np.zeros_like(sizes), where=largest > 0.0)
+    bound: Floats = (sizes * shares) @ sums
     return bound
 
 
-def require_symmetric(H: Matrix) -> None:
+def storage_eps(H: NDArray[Any]) -> float:
+    """Return the rounding unit of the numbers that H was stored in, at least that of float64."""
+    return max(EPS, float(np.finfo(H.dtype).eps)) if H.dtype.kind == "f" else EPS
+
+
+def require_symmetric(H: Matrix, *, eps: float = EPS, name: str = "H") -> None:
     """
     Raise ValueError where an entry of H differs from its mirror by more than sqrt(eps) of its own scale.
 
@@ -220,31 +232,39 @@ def require_symmetric(H: Matrix) -> None:
     variables, and what a difference of gradients leaves behind passes. What is rounding beside the largest entry
     passes too. The message says the largest asymmetry. Tiles that mirror each other exactly, the rule, cost one
     comparison. NaN and inf are refused as well.
+
+    Parameters
+    ----------
+    eps
+        Rounding unit of the entries.
+    name
+        What the message calls H.
     """
     n = len(H)
     if not (np.isfinite(quadratic_form(H, np.ones(n))) or np.isfinite(H).all()):
-        raise ValueError(INFINITE)
+        raise ValueError(f"{name} must be finite, but it holds NaN or inf")
     scale = np.sqrt(np.abs(np.diagonal(H)).astype(np.float64))
     worst, where, rounding = 0.0, (0, 0), -1.0
     for first, left in ((down, across) for down in range(0, n, TILE) for across in range(0, down + 1, TILE)):
         rows, columns = slice(first, first + TILE), slice(left, left + TILE)
-        lower, upper = H[rows, columns].astype(np.float64), H[columns, rows].T
+        lower, upper = H[rows, columns].astype(np.float64), H[columns, rows].T.astype(np.float64)
         if np.array_equal(lower, upper):
             continue
+        if not np.isfinite(upper).all():
+            raise ValueError(f"{name} must be finite, but it holds NaN or inf")
         if rounding < 0.0:
-            rounding = 4.0 * EPS * max(float(H.max()), -float(H.min()))
-        difference = np.abs(lower - upper)
-        size = np.maximum(np.maximum(np.abs(lower), np.abs(upper)), scale[rows, None] * scale[columns])
-        if not np.isfinite(difference).all():
-            raise ValueError(INFINITE)
-        difference[difference <= np.maximum(np.sqrt(EPS) * size, rounding)] = 0.0
+            rounding = 4.0 * eps * max(float(H.max()), -float(H.min()))
+        with np.errstate(over="ignore"):
+            difference = np.abs(lower - upper)
+            size = np.maximum(np.maximum(np.abs(lower), np.abs(upper)), scale[rows, None] * scale[columns])
+        difference[difference <= np.maximum(np.sqrt(eps) * size, rounding)] = 0.0
         i, j = divmod(int(np.argmax(difference)), difference.shape[1])
         if difference[i, j] > worst:
             worst, where = float(difference[i, j]), (max(first + i, left + j), min(first + i, left + j))
     if worst > 0.0:
         i, j = where
         raise ValueError(
-            f"H must be symmetric, but H[{i}, {j}] = {H[i, j]:.6g} and H[{j}, {i}] = {H[j, i]:.6g} "
+            f"{name} must be symmetric, but {name}[{i}, {j}] = {H[i, j]:.9g} and {name}[{j}, {i}] = {H[j, i]:.9g} "
             f"differ by {worst:.3g}"
         )
 
@@ -270,12 +290,7 @@ def _arguments(H: ArrayLike, g: ArrayLike) -> tuple[Matrix, Floats]:
 
 def _real(name: str, value: Any) -> NDArray[Any]:
     """Return value as a plain array of real numbers."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; give it with its gaps filled")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} is not a rectangular array: {error}") from None
+    array = plain(name, value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return array
@@ -319,7 +334,7 @@ def _plain(H: Matrix, G: Floats, lower: bool, threads: int) -> Floats:
     k, n = G.shape
     values = np.empty(k)
     if H.ndim == 3:
-        edges = np.linspace(0, k, TILES_PER_THREAD * threads + 1).astype(int).tolist()
+        edges = np.linspace(0, k, min(TILES_PER_THREAD * threads, k) + 1).astype(int).tolist()
         tiles = [pair for pair in pairwise(edges) if pair[0] < pair[1]]
         _run(tiles, lambda first, last: _quadform.stack(H, G, lower, first, last, values), threads, k * n * n)
         return values
@@ -357,11 +372,12 @@ def _compensated(H: Matrix, G: Floats, lower: bool, threads: int) -> Floats:
 def _by_blas(H: Matrix, G: Floats, lower: bool) -> Floats:
     """Multiply one triangle of H by all vectors at once."""
     whole = H.dtype == np.float64 and (H.flags.c_contiguous or H.flags.f_contiguous)
-    if whole and G.size * len(H) >= TRIANGULAR_FROM:
-        values = _by_triangular_product(H, G, lower)
-        if values is not None and np.isfinite(values).all():
-            return values
-    return _by_halves(H, G, lower)
+    with np.errstate(all="ignore"):  # as silent as the kernels: the values themselves say what became of them
+        if whole and G.size * len(H) >= TRIANGULAR_FROM:
+            values = _by_triangular_product(H, G, lower)
+            if values is not None and np.isfinite(values).all():
+                return values
+        return _by_halves(H, G, lower)
 
 
 def _by_triangular_product(H: Matrix, G: Floats, lower: bool) -> Floats | None:
@@ -371,9 +387,8 @@ def _by_triangular_product(H: Matrix, G: Floats, lower: bool) -> Floats | None:
     except ImportError:
         return None
     triangle, below = (H.T, not lower) if H.flags.c_contiguous else (H, lower)
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for what is not finite
-        TG = dtrmm(1.0, triangle, G.T, lower=below)
-        values: Floats = 2.0 * np.einsum("ki,ki->k", TG.T, G) - (G * G) @ np.diagonal(H)
+    TG = dtrmm(1.0, triangle, G.T, lower=below)
+    values: Floats = 2.0 * np.einsum("ki,ki->k", TG.T, G) - (G * G) @ np.diagonal(H)
     return values
 
 
@@ -394,7 +409,8 @@ def _by_halves(H: Matrix, G: Floats, lower: bool) -> Floats:
 
 def _triangle_tiles(n: int, threads: int) -> list[tuple[int, int]]:
     """Cut the blocks of rows of a triangle into ranges of about equal area, the last rows first."""
-    blocks, count = _block_count(n), TILES_PER_THREAD * threads if threads > 1 else 1
+    blocks = _block_count(n)
+    count = min(TILES_PER_THREAD * threads, blocks) if threads > 1 else 1
     edges = sorted({round(blocks * (part / count) ** 0.5) for part in range(count + 1)})
     return list(pairwise(edges))[::-1]
 
@@ -426,7 +442,10 @@ def _run(tiles: list[tuple[int, int]], task: Tile, threads: int, multiplications
         for _ in range(count - 1):
             busy = allocate_lock()
             busy.acquire()
-            start_new_thread(help_out, (busy,))  # threading.Thread would wait for it: 0.1 ms of 1 ms at n = 4096
+            try:
+                start_new_thread(help_out, (busy,))  # threading.Thread would wait for it: 0.1 ms of 1 ms at n = 4096
+            except RuntimeError:  # no more threads to be had: those that are there do it all
+                break
             others.append(busy)
         work()
     finally:

@@ -407,6 +407,7 @@ class StepResult(Listed):
         given = np.asarray(step_length, dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             gauge = np.where(minimiser == 0.0, 0.0, given / minimiser - 1.0)
+            gauge = np.where(np.isinf(minimiser) & ~np.isnan(given), -1.0, gauge)
         return gauge if gauge.ndim else float(gauge)
 
     def __float__(self) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.arrays import plain
 from hessfast.results import CurvatureResult, StepResult, StepStatus
 from hessfast.symmetric import SymmetricMatrix, as_symmetric
 from hessfast.vectors import Vector, as_vector, dot
@@ -120,7 +121,7 @@ class ScaledGradient:
         """Scale g where it must be; the sum of squares says so, and finds NaN and inf, in one pass."""
         vector = as_vector(g)
         square = dot(vector, vector)
-        if 1e-150 < square < 1e150:
+        if 1e-30 < square < 1e30:  # gᵀHg too stays in range, unless H itself nears its end
             return cls(vector, 0, square)
         largest = float(max(vector.max(), -vector.min()))
         if not math.isfinite(largest):
@@ -185,12 +186,13 @@ def certify(
         if max_step is None:
             _warn_unresolved(1, 1)
     correction = 0.5 * step * D if D else 0.0
+    decrease = 0.5 * step * gg if step == minimiser and D > 0.0 else step * (gg - correction)
     return StepResult(
         step_length=step,
         status=status,
         interval=(min(lowest, limit), min(highest, limit)),
         curvature=gradient.unscaled(D),
-        predicted_decrease=gradient.unscaled(step * (gg - correction)),
+        predicted_decrease=gradient.unscaled(decrease),
         uphill_beyond=2.0 * minimiser,
     )
 
@@ -200,9 +202,9 @@ def _optimal_steps(g: Vector, H: object, gHg: Any, error: Any, g_error: Any, max
     if not np.isfinite(g).all():
         raise ValueError("g must be finite, but it holds NaN or inf")
     k, n = g.shape
-    exponent = np.frexp(np.abs(g).max(axis=1))[1].astype(np.int64)
-    exponent[np.abs(exponent) <= 256] = 0
-    G = np.ldexp(g, -exponent[:, None])
+    G = g.astype(np.float64)
+    exponent = np.frexp(np.abs(G).max(axis=1))[1].astype(np.int64)
+    G = np.ldexp(G, -exponent[:, None])
     gg = np.asarray((G * G).sum(axis=1))
     if H is not None:
         D, bar = as_symmetric(H, n, batch=k).quadratic_form(G)
@@ -227,7 +229,8 @@ def _optimal_steps(g: Vector, H: object, gHg: Any, error: Any, g_error: Any, max
         limit = np.inf if max_step is None else max_step
         step = np.minimum(minimiser, limit) if max_step is None else np.fmin(minimiser, limit)
         correction = np.where(D == 0.0, 0.0, 0.5 * step * D)
-        decrease = np.ldexp(step * (gg - correction), 2 * exponent)
+        decrease = np.where((step == minimiser) & (D > 0.0), 0.5 * step * gg, step * (gg - correction))
+        decrease = np.ldexp(decrease, 2 * exponent)
         curvature = np.ldexp(D, 2 * exponent)
     status = np.full(k, StepStatus.DESCENT, dtype=object)
     status[flat] = StepStatus.FLAT
@@ -249,7 +252,7 @@ def _warn_unresolved(count: int, k: int) -> None:
 
 def checked_real(value: Any, name: str, *, finite: bool = True) -> Vector:
     """Return value as an array of float64, or float32 where it is one."""
-    array: npt.NDArray[Any] = np.asanyarray(value)
+    array = plain(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must be real, but its dtype is {array.dtype}")
     if array.dtype not in (np.float64, np.float32):
@@ -261,7 +264,7 @@ def checked_real(value: Any, name: str, *, finite: bool = True) -> Vector:
 
 def checked_bar(value: Any, name: str, shape: tuple[int, ...]) -> Any:
     """Return an error bar: a number, or an array of `shape`."""
-    bar = np.asarray(value, dtype=np.float64)
+    bar = checked_real(value, name, finite=False).astype(np.float64)
     if bar.shape not in ((), shape):
         raise ValueError(f"{name} must be a number or have shape {shape}, but it has {bar.shape}")
     if not (bar >= 0.0).all():
@@ -271,9 +274,15 @@ def checked_bar(value: Any, name: str, shape: tuple[int, ...]) -> Any:
 
 def checked_length(value: float | None, name: str) -> float | None:
     """Return a length that is positive, or None."""
-    if value is not None and not value > 0.0:
+    if value is None:
+        return None
+    try:
+        length = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, but it is {value!r}") from None
+    if not length > 0.0:
         raise ValueError(f"{name} must be positive, but it is {value}")
-    return None if value is None else float(value)
+    return length
 
 
 def norm_bar(g_error: Any, shape: tuple[int, ...]) -> Any:

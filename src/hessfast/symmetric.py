@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.quadratic import form_and_bound, require_symmetric
+from hessfast.arrays import plain
+from hessfast.quadratic import form_and_bound, require_symmetric, storage_eps
 
 __all__ = ["SymmetricMatrix", "as_symmetric"]
 
@@ -46,22 +47,28 @@ def as_symmetric(H: object, n: int, *, batch: int | None = None, check: bool = F
     n
         Number of variables.
     check
-        Refuse a dense H that is not symmetric. Otherwise its lower triangle alone counts.
+        Refuse entries that are not finite, and a dense or sparse H that is not symmetric. Otherwise the lower triangle
+        of a dense H alone counts.
     """
     if hasattr(H, "matvec") or hasattr(H, "matmat"):
         _require_shape(H, n)
         return _Product(_operator_product(H), n)
     if hasattr(H, "tocsr"):
         _require_shape(H, n)
+        if check:
+            _require_symmetric_sparse(H)
         return _Product(lambda V: H @ V, n)  # type: ignore[operator]
     if callable(H):
         return _Product(_columnwise(H), n)
-    dense = np.asanyarray(H)
+    dense = plain("H", H)
     if dense.dtype.kind not in "fiub":
         raise TypeError(f"H must be real, but its dtype is {dense.dtype}")
+    eps = storage_eps(dense)
     if dense.dtype not in (np.float64, np.float32):
         dense = dense.astype(np.float64)
     if dense.ndim == 1 and dense.size == n * (n + 1) // 2:
+        if check and not np.isfinite(dense).all():
+            raise ValueError("H must be finite, but it holds NaN or inf")
         return _Packed(dense, n)
     if batch is not None and dense.shape == (batch, n, n):
         return _Stack(dense, n)
@@ -70,7 +77,7 @@ def as_symmetric(H: object, n: int, *, batch: int | None = None, check: bool = F
             f"H must have shape ({n}, {n}) to go with g, or be its packed triangle, but it has {dense.shape}"
         )
     if check:
-        require_symmetric(dense)
+        require_symmetric(dense, eps=eps)
     return _Dense(dense, n)
 
 
@@ -122,7 +129,7 @@ class _Packed:
     def product(self, V: Floats) -> Floats:
         out = np.zeros(V.shape)
         for i in range(self.n):
-            row = self._row(i)
+            row = self._row(i).astype(np.float64, copy=False)
             out[i] += row @ V[: i + 1]
             out[:i] += np.multiply.outer(row[:i], V[i])
         return out
@@ -144,6 +151,8 @@ class _Product:
         out = np.asarray(self._product(V))
         if out.shape != V.shape or out.dtype.kind not in "fiu":
             raise ValueError(f"H must map real {V.shape} to real {V.shape}, but gave {out.dtype} {out.shape}")
+        if not np.isfinite(out).all():
+            raise ValueError("H must give finite products, but H v holds NaN or inf")
         return out.astype(np.float64, copy=False)
 
     def quadratic_form(self, G: Floats) -> tuple[Floats, Floats]:
@@ -165,14 +174,36 @@ def _operator_product(H: Any) -> Callable[[Floats], Any]:
 
 
 def _columnwise(product: Any) -> Callable[[Floats], Any]:
-    """Serve columns by a product of single vectors."""
+    """Serve columns by a product of single vectors; it may write into its argument and return one array each time."""
 
     def columns(V: Floats) -> Any:
         if V.ndim == 1:
-            return product(V)
-        return np.stack([product(np.ascontiguousarray(v)) for v in V.T], axis=1)
+            return product(V.copy())
+        return np.stack([np.array(product(v.copy())) for v in V.T], axis=1)
 
     return columns
+
+
+def _require_symmetric_sparse(H: Any) -> None:
+    """Raise ValueError as `require_symmetric` does; what is compared are the entries that differ from their mirror."""
+    values = H.tocsr().data
+    if not np.isfinite(values).all():
+        raise ValueError("H must be finite, but it holds NaN or inf")
+    difference = (H - H.T).tocoo()
+    if not difference.nnz:
+        return
+    i, j = difference.coords if hasattr(difference, "coords") else (difference.row, difference.col)
+    eps, scale = storage_eps(values), np.sqrt(np.abs(H.diagonal()).astype(np.float64))
+    own = np.asarray((abs(H) + abs(H.T)).tocsr()[i, j]).ravel()
+    far = np.abs(difference.data) > np.maximum(
+        np.sqrt(eps) * np.maximum(own, scale[i] * scale[j]), 4.0 * eps * float(np.abs(values).max())
+    )
+    if far.any():
+        at = int(np.argmax(np.where(far, np.abs(difference.data), -1.0)))
+        raise ValueError(
+            f"H must be symmetric, but H[{i[at]}, {j[at]}] and H[{j[at]}, {i[at]}] differ by "
+            f"{abs(difference.data[at]):.3g}"
+        )
 
 
 def _require_shape(H: Any, n: int) -> None:

@@ -55,7 +55,7 @@ class TaylorModel:
     Attributes
     ----------
     x0, f0, g, H
-        As given.
+        As given, arrays not copied: to change one afterwards spoils the model.
 
     Raises
     ------
@@ -211,7 +211,7 @@ class TaylorModel:
         -------
         float or ndarray, shape (m,)
         """
-        x = np.asarray(x, dtype=np.float64)
+        x = checked_real(x, "x", finite=False)
         if x.ndim not in (1, 2) or len(x) != self.g.size:
             n = self.g.size
             raise ValueError(f"x must have shape ({n},) or ({n}, m), but it has {x.shape}")
@@ -237,13 +237,13 @@ class TaylorModel:
         TaylorTerms
             position f0, direction -step_length gᵀg, curvature step_length² gᵀHg / 2, shaped as `step_length`.
         """
-        given = np.asarray(step_length, dtype=np.float64)
+        given = checked_real(step_length, "step_length", finite=False).astype(np.float64)
         D, _ = self._form()
         exponent = self._gradient.exponent
         with np.errstate(over="ignore", under="ignore"):
             scaled = np.ldexp(given, exponent)
             direction = -np.ldexp(scaled * self._gradient.square, exponent)
-            curvature = 0.5 * (scaled * D) * scaled
+            curvature = 0.5 * (scaled * D) * scaled if D else np.zeros(given.shape)
         if given.ndim:
             return TaylorTerms(np.full(given.shape, self.f0), direction, curvature)
         return TaylorTerms(self.f0, float(direction), float(curvature))
@@ -278,15 +278,16 @@ class TaylorModel:
             Without a radius where the curvature along -g is not positive, or not resolved.
         """
         limit = checked_length(radius, "radius")
-        if limit is not None and self._gradient.norm > 0.0:
-            limit = limit / self._gradient.norm
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            result = self.step(max_step=limit)
-        if not math.isfinite(float(result)):
+            result = self.step()
+        certain = math.isfinite(float(result))
+        if limit is None and not certain:
             assert isinstance(result.status, StepStatus)
             raise np.linalg.LinAlgError(f"no Cauchy step without a radius: {result.status.message}")
-        return np.multiply(-float(result), self.g, dtype=np.float64)
+        if limit is None or (certain and float(result) * self._gradient.norm <= limit):
+            return np.multiply(-float(result), self.g, dtype=np.float64)
+        return np.multiply(-limit / math.sqrt(self._gradient.square), self._gradient.vector, dtype=np.float64)
 
     def newton_step(self) -> Floats:
         """

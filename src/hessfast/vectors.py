@@ -56,7 +56,7 @@ def _over_panels(n: int, threads: int, task: Callable[[int, int], None]) -> None
 
 def as_vector(x: npt.ArrayLike) -> Vector:
     """Return x as a contiguous float64 or float32 array, itself where it is one already (memmap included)."""
-    array = np.asanyarray(x)
+    array = np.asarray(x)
     if array.dtype not in (np.float64, np.float32):
         array = np.asarray(array, dtype=np.float64)
     return np.ascontiguousarray(array)

@@ -1,0 +1,29 @@
+"""What callers hand over as arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["plain"]
+
+
+def plain(name: str, value: Any) -> NDArray[Any]:
+    """
+    Return value as a plain array, itself where it is one.
+
+    Raises
+    ------
+    TypeError
+        A masked array: what its gaps hold is not meant.
+    ValueError
+        Rows of different lengths.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; give it with its gaps filled")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array: {error}") from None

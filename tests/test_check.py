@@ -71,3 +71,8 @@ def test_evaluations_are_counted():
 def test_bad_hessian_is_named(hess, error):
     with pytest.raises(error, match="hess"):
         check_hessian(log_sum_exp, X0, hess)
+
+
+def test_truth_of_a_check_is_its_success():
+    assert check_hessian(lambda x: x @ x, [1.0, 2.0], 2.0 * np.eye(2))
+    assert not check_hessian(lambda x: x @ x, [1.0, 2.0], np.eye(2))

@@ -269,3 +269,13 @@ def test_serves_scipy_minimize():
         hess=lambda x: hessian(optimize.rosen, x),
     )
     np.testing.assert_allclose(found.x, 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"vectorized": True}, {"abs_step": 1e-3}])
+def test_exception_at_x0_behind_a_wall_is_the_cause(options):
+    def f(x):
+        raise RuntimeError("no convergence")
+
+    with pytest.raises(ValueError, match="fun: is nan at x0") as caught:
+        hessian(f, [1.0, 2.0], on_error=RuntimeError, **options)
+    assert str(caught.value.__cause__) == "no convergence"

@@ -1,5 +1,6 @@
 import numpy as np
 
+import hessfast
 from hessfast import TaylorModel, check_hessian, curvature, gradient, hessian, optimal_step
 
 
@@ -43,3 +44,7 @@ def test_every_result_prints():
         TaylorModel.fit(cubes, [1.0, 2.0]).step(),
     ):
         assert "message: " in repr(result)
+
+
+def test_names_on_offer_are_the_public_ones():
+    assert set(dir(hessfast)) == {*hessfast.__all__, "__version__"}

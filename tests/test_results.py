@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hessfast import HessianResult, HessianStatus, StepStatus, TaylorTerms, optimal_step
+from hessfast import HessianResult, HessianStatus, StepStatus, TaylorTerms, hessian, optimal_step
 
 
 def test_float_of_one_step():
@@ -110,3 +110,17 @@ def test_standard_errors_away_from_a_minimum():
         a_result([[1.0, 2.0], [2.0, 1.0]]).standard_errors()
     with pytest.raises(np.linalg.LinAlgError, match=r"entry \[1, 1\] is -3"):
         a_result([[1.0, 0.0], [0.0, -3.0]]).standard_errors()
+
+
+def test_standard_errors_below_their_bars_are_not_passed_off():
+    x = np.linspace(-1.0, 1.0, 20)
+    y = (x > 0.0) * 1.0
+
+    def separated(b):
+        s = b[0] + b[1] * x
+        return np.sum(np.logaddexp(0.0, s) - y * s)
+
+    result = hessian(separated, [0.0, 1000.0], full_output=True)
+    with pytest.warns(RuntimeWarning, match="standard errors are not determined"):
+        value, error = result.standard_errors()
+    assert (error >= value).any()

@@ -306,3 +306,26 @@ def test_products_may_share_an_array_and_spoil_their_argument(k):
     kept = G.copy()
     np.testing.assert_allclose(optimal_step(G, product).step_length, optimal_step(G, A).step_length, rtol=1e-14)
     assert (kept == G).all()
+
+
+@pytest.mark.parametrize("g_error", [0.3, [0.18, 0.24]])
+def test_interval_holds_for_any_gradient_within_its_bar(g_error):
+    g, D, bar = np.array([3.0, 4.0]), 2.0, 0.5
+    for step in (optimal_step(g, gHg=D, error=bar, g_error=g_error),):
+        assert step.interval == pytest.approx((4.7**2 / 2.5, 5.3**2 / 1.5), rel=1e-14)
+    batch = optimal_step([g, 2 * g], gHg=[D, D], error=bar, g_error=0.3)
+    np.testing.assert_allclose(batch.interval[0], (4.7**2 / 2.5, 5.3**2 / 1.5), rtol=1e-14)
+    assert optimal_step([1.0], gHg=1.0, g_error=0.999).interval == pytest.approx((1e-6, 1.999**2), rel=1e-9)
+
+
+def test_step_in_formulas_and_formats():
+    step = optimal_step([1.0, 2.0], np.diag([1.0, 4.0]))
+    g = np.array([1.0, 2.0])
+    assert (g - step * g).tolist() == (g - float(step) * g).tolist()
+    assert f"{step:.3f}" == "0.294"
+    assert f"{step}" == str(step)
+    batch = optimal_step([g, g], np.diag([1.0, 4.0]))
+    assert np.asarray(batch).tolist() == batch.step_length.tolist()
+    found = CurvatureResult(2.0, 0.1, 1.0, 3, 0, CurvatureStatus.POSITIVE)
+    assert f"{found:.1f}" == "2.0"
+    assert np.add(found, 1.0) == 3.0

@@ -4,7 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models import FORMS, Operator, forms, packed, quadratic, rosenbrock, rosenbrock_model
 
-from hessfast import HessianOperator, StepStatus, TaylorModel, optimal_step
+from hessfast import HessianOperator, StepStatus, TaylorModel, hessian, optimal_step
 
 
 @pytest.mark.parametrize("size", [1e-160, 1e160])
@@ -361,3 +361,24 @@ def test_complex_points_are_refused():
         model.model([1j])
     with pytest.raises(TypeError, match="step_length must be real"):
         model.terms(1j)
+
+
+@pytest.mark.parametrize("spread", [1e-6, 1e-2])
+def test_interval_of_a_rounded_function_holds_the_step_of_the_true_one(spread):
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        x = 1.0 + spread * rng.standard_normal(2)
+        result = hessian(lambda x: round(float(rosenbrock(x)), 6), x, full_output=True)
+        step = TaylorModel.from_result(result).step()
+        truth = rosenbrock_model(x)
+        g, H = truth.g, truth.H
+        low, high = step.interval
+        assert step.status is not StepStatus.DESCENT or low <= (g @ g) / (g @ H @ g) <= high
+
+
+def test_model_of_a_result_is_the_fitted_one():
+    x = np.array([0.8, 1.2])
+    fitted = TaylorModel.fit(rosenbrock, x)
+    made = TaylorModel.from_result(hessian(rosenbrock, x, full_output=True))
+    assert made.step().interval == fitted.step().interval
+    assert made.curvature_error == fitted.curvature_error

@@ -82,6 +82,9 @@ class HessianCheck(Listed):
         """Whether nothing speaks against the Hessian."""
         return not self.wrong and self.asymmetry == 0.0
 
+    def __bool__(self) -> bool:
+        return self.success
+
     @property
     def message(self) -> str:
         """The finding in one sentence, with the worst entry."""

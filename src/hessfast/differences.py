@@ -13,6 +13,7 @@ from hessfast import _core
 from hessfast.bars import AXIS_FACTORS, FACTORS, axis_bars, bar_parts, noise_fields, pair_formula
 from hessfast.execution import Team
 from hessfast.ladder import Axis
+from hessfast.lanes import make_evaluator
 from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
 from hessfast.problem import Box, Problem
@@ -399,8 +400,18 @@ def value_at(team: Team) -> float:
     """
     f0 = float(team.dense(team.x[None, :])[0])
     if not np.isfinite(f0):
-        raise ValueError(f"fun: is {f0} at x0; it must be finite there")
+        raise ValueError(f"fun: is {f0} at x0; it must be finite there") from _walled(team)
     return f0
+
+
+def _walled(team: Team) -> BaseException | None:
+    """Return the exception behind the wall at x0, None where there is none: what f says there is worth another call."""
+    at = team.evaluator
+    try:
+        make_evaluator(at.function, at.x, gradient=at.gradient).dense(at.x[None, :])
+    except at.wall as error:
+        return error
+    return None
 
 
 def drifted(team: Team, noise: NoiseModel) -> bool:

@@ -53,6 +53,7 @@ class Evaluator(ABC):
 
     lane = ""
     tile_points = _TILE_POINTS
+    function: Any
 
     def __init__(self, x: NDArray[np.float64], wall: tuple[type[BaseException], ...], gradient: bool) -> None:
         self.x = x

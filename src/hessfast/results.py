@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -211,7 +212,7 @@ class HessianResult(Listed):
         -------
         StandardErrors
             `value` = sqrt(diag(scale H⁻¹)) and `error`, both of shape (m,); `error` is nan where the Hessian has no
-            error bars.
+            error bars. A RuntimeWarning counts the values that do not exceed their own bar.
 
         Raises
         ------
@@ -239,8 +240,17 @@ class HessianResult(Listed):
         value = np.sqrt(scale * variance) * size
         if self.hess_error is None:
             return StandardErrors(value, np.full_like(value, np.nan))
-        error = np.abs(inverse) @ (self.hess_error * np.multiply.outer(size, size)) @ np.abs(inverse)
-        return StandardErrors(value, 0.5 * value * np.diag(error) / variance)
+        spread = np.abs(inverse) @ (self.hess_error * np.multiply.outer(size, size)) @ np.abs(inverse)
+        error = 0.5 * value * np.diag(spread) / variance
+        lost = np.flatnonzero(~(error < value))
+        if lost.size:
+            warnings.warn(
+                f"{lost.size} of {value.size} standard errors are not determined: the error bar of number {lost[0]}, "
+                f"{error[lost[0]]:.2g}, is as large as itself",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return StandardErrors(value, error)
 
 
 class CurvatureStatus(enum.Enum):
@@ -309,6 +319,12 @@ class CurvatureResult(Listed):
         if isinstance(self.value, np.ndarray):
             raise TypeError(f"a batch of {self.value.size} curvatures is no float: read value")
         return self.value
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if spec else str(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.value, dtype=dtype)
 
 
 class StepStatus(enum.Enum):
@@ -414,3 +430,9 @@ class StepResult(Listed):
         if isinstance(self.step_length, np.ndarray):
             raise TypeError(f"a batch of {self.step_length.size} step lengths is no float: read step_length")
         return self.step_length
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if spec else str(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.step_length, dtype=dtype)

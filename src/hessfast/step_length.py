@@ -42,7 +42,8 @@ def optimal_step(
     gHg : float, array_like of shape (k,), or CurvatureResult, optional
         The curvature gᵀHg itself, found elsewhere; a `CurvatureResult` brings its error bar along.
     error : float or array_like, shape (k,), optional
-        Absolute error bar of gᵀHg. Default: the rounding bound of its sum with `H`, 0 with `gHg`.
+        Absolute error bar of gᵀHg, what the error of g does to it included. Default: the rounding bound of its sum
+        with `H`, 0 with `gHg`.
     g_error : float or array_like, shape (n,) or (k, n), optional
         Error bar of g: of its norm, or of each component. Default 0.
     max_step : float, optional
@@ -71,7 +72,8 @@ def optimal_step(
     -----
     f(x0 - s g) is modelled by f0 - s gᵀg + s² gᵀHg / 2, least at s = gᵀg / gᵀHg where gᵀHg > 0, and level
     with f0 again at twice that. g is scaled by a power of two first, so that gradients of 1e±160 neither
-    overflow nor vanish. With an error bar e of D = gᵀHg the interval is [gᵀg / (D + e), gᵀg / (D - e)].
+    overflow nor vanish. With error bars e of D = gᵀHg and b of |g| the interval is [(|g| - b)² / (D + e),
+    (|g| + b)² / (D - e)].
 
     Examples
     --------
@@ -170,8 +172,10 @@ def certify(
     """
     gg = gradient.square
     limit = math.inf if max_step is None else max_step
-    lowest = gg / (D + bar) if D + bar > 0.0 else math.inf
-    highest = gg / (D - bar) if D - bar > 0.0 else math.inf
+    length, length_bar = math.sqrt(gg), _ldexp(g_error or 0.0, -gradient.exponent)
+    shortest = gg - length_bar * (2.0 * length - length_bar) if length > length_bar else 0.0
+    lowest = shortest / (D + bar) if D + bar > 0.0 else math.inf
+    highest = (gg + length_bar * (2.0 * length + length_bar)) / (D - bar) if D - bar > 0.0 else math.inf
     if gg == 0.0 or (g_error is not None and gradient.norm <= g_error):
         status, minimiser, lowest, highest = StepStatus.FLAT, 0.0, 0.0, 0.0
     elif abs(D) < bar:
@@ -219,12 +223,16 @@ def _optimal_steps(g: Vector, H: object, gHg: Any, error: Any, g_error: Any, max
         if error is not None:
             bar = np.ldexp(np.broadcast_to(checked_bar(error, "error", (k,)), k), -2 * exponent)
         flat = gg == 0.0
+        length, length_bar = np.sqrt(gg), np.zeros(k)
         if g_error is not None:
-            flat |= np.ldexp(np.sqrt(gg), exponent) <= norm_bar(g_error, g.shape)
+            length_bar = np.ldexp(np.broadcast_to(norm_bar(g_error, g.shape), k), -exponent)
+            flat |= length <= length_bar
         unresolved = ~flat & (np.abs(D) < bar)
         negative = ~flat & ~unresolved & (D <= 0.0)
         minimiser = np.where(flat, 0.0, np.where(unresolved, np.nan, np.where(negative, np.inf, gg / D)))
-        ends = [np.where(end > 0.0, gg / end, np.inf) for end in (D + bar, D - bar)]
+        shortest = np.where(length > length_bar, gg - length_bar * (2.0 * length - length_bar), 0.0)
+        squares = shortest, gg + length_bar * (2.0 * length + length_bar)
+        ends = [np.where(c > 0.0, a / c, np.inf) for a, c in zip(squares, (D + bar, D - bar), strict=True)]
         interval = np.where(flat[:, None], 0.0, np.stack(ends, axis=1))
         limit = np.inf if max_step is None else max_step
         step = np.minimum(minimiser, limit) if max_step is None else np.fmin(minimiser, limit)

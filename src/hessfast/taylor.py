@@ -15,7 +15,7 @@ from hessfast.matrixfree import curvature
 from hessfast.neighbourhood import checked_vector
 from hessfast.operators import HessianOperator
 from hessfast.problem import Fun, Jac, bind
-from hessfast.results import StepResult, StepStatus, TaylorTerms
+from hessfast.results import HessianResult, StepResult, StepStatus, TaylorTerms
 from hessfast.step_length import ScaledGradient, certify, checked_bar, checked_length, checked_real, norm_bar
 from hessfast.symmetric import as_symmetric
 
@@ -135,7 +135,7 @@ class TaylorModel:
         Returns
         -------
         TaylorModel
-            With the error bars that were found: for gᵀHg |g|ᵀE|g|, E those of H, or the bar of `curvature`.
+            With the error bars that were found, as `from_result` takes them over; without H the bar of `curvature`.
 
         Examples
         --------
@@ -160,10 +160,40 @@ class TaylorModel:
                 )
         if not dense:
             return cls._matrix_free(fun, x0, jac, options)
-        r = hessian(fun, x0, jac=jac, full_output=True, **options)
-        g = np.abs(r.jac)
-        error = None if r.hess_error is None else float(g @ r.hess_error @ g)
-        return cls(r.x[r.index], r.fun, r.jac, r.hess, error=error, g_error=r.jac_error)
+        return cls.from_result(hessian(fun, x0, jac=jac, full_output=True, **options))
+
+    @classmethod
+    def from_result(cls, result: HessianResult) -> TaylorModel:
+        """
+        Make the model from what ``hessian(fun, x0, full_output=True)`` returned, error bars included.
+
+        Parameters
+        ----------
+        result : HessianResult
+
+        Returns
+        -------
+        TaylorModel
+            Of the coordinates ``result.index``.
+
+        Notes
+        -----
+        With bars E of H and e of g, gᵀHg is off by at most (|g| + e)ᵀE(|g| + e) + 2 |Hg|ᵀe + eᵀ|H|e.
+
+        Examples
+        --------
+        >>> from hessfast import TaylorModel, hessian
+        >>> result = hessian(lambda x: x[0] ** 2 + 4.0 * x[1] ** 2, [1.0, 1.0], full_output=True)
+        >>> round(float(TaylorModel.from_result(result).step()), 9)
+        0.130769231
+        """
+        error, e = None, result.jac_error
+        if result.hess_error is not None:
+            reach = np.abs(result.jac) if e is None else np.abs(result.jac) + e
+            error = float(reach @ result.hess_error @ reach)
+            if e is not None:
+                error += float(2.0 * np.abs(result.hess @ result.jac) @ e + e @ np.abs(result.hess) @ e)
+        return cls(result.x[result.index], result.fun, result.jac, result.hess, error=error, g_error=e)
 
     @classmethod
     def _matrix_free(cls, fun: Fun, x0: npt.ArrayLike, jac: Jac, options: dict[str, Any]) -> TaylorModel:

@@ -70,20 +70,20 @@ def axis_bars(ladders: Sequence[Ladder | None]) -> AxisBars:
 
 
 def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]:
-    k = None if ladder is None else ladder.best()
-    if ladder is None or k is None:
+    rung = None if ladder is None else ladder.best()
+    if ladder is None or rung is None:
         return (np.nan,) * 5
-    truncation = ladder.truncation_at_least(k) if ladder.derivative == 2 else ladder.truncation_of(k, 2)
-    condition = ladder.condition_of(k, 2)
-    formula, curvature = ladder.formula, abs(ladder[k].curvature)
+    truncation = ladder.truncation_at_least(rung) if ladder.derivative == 2 else ladder.truncation_of(rung, 2)
+    condition = ladder.condition_of(rung, 2)
+    formula, curvature = ladder.formula, abs(rung.curvature)
     rate = 0.0
-    relative_step = abs(ladder[k].step) / (abs(ladder.axis.x) or 1.0)
+    relative_step = abs(rung.step) / (abs(ladder.axis.x) or 1.0)
     if relative_step > 0.25 and not ladder.shows(VISIBLE):
         rate = relative_step / LONGEST_LENGTH  # a polynomial along this axis; its pairs may see more
     if curvature > VISIBLE * condition:
         rate = max(rate, (truncation / (formula.product * curvature)) ** (1.0 / formula.order))
     rate = min(rate, 1.0)
-    return truncation, condition, ladder.truncation_of(k, 1), ladder.condition_of(k, 1), rate
+    return truncation, condition, ladder.truncation_of(rung, 1), ladder.condition_of(rung, 1), rate
 
 
 def bar_parts(

@@ -473,11 +473,11 @@ def chosen_steps(axes: list[Axis]) -> tuple[Array, NDArray[np.bool_]]:
     one_sided = np.zeros(len(axes), dtype=bool)
     for number, axis in enumerate(axes):
         ladder = axis.ladder
-        k = None if ladder is None else ladder.best()
-        if ladder is None or k is None:
+        rung = None if ladder is None else ladder.best()
+        if ladder is None or rung is None:
             step[number] = axis.inward() * axis.unit * 2.0**-20
             one_sided[number] = True
             continue
-        step[number] = ladder.step(k)
+        step[number] = rung.step
         one_sided[number] = ladder.side != 0
     return step, one_sided

@@ -1,6 +1,6 @@
 """Dyadic ladder of one axis: the step at which truncation and condition error of its second derivative balance.
 
-A rung k is the step h = 2^k u, u the power of two nearest to the coordinate's size. Halving and doubling keep every
+Rung k is the step h = 2^k u, u the power of two nearest to the coordinate's size. Halving and doubling keep every
 value of f useful on the rungs beside, and x + h exact wherever x and h allow it. A search is a generator: it yields the
 displacements at which it wants f, finds them in `Axis.values` when it runs on, and reads top to bottom.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -19,6 +19,7 @@ from hessfast.noise import EPS, NoiseModel
 from hessfast.stencils import stencil
 
 Request = Generator[list[float], None, None]
+Visit = Generator[list[float], None, "Rung | None"]
 
 INVISIBLE = 100.0
 """A derivative below this many of its condition errors is not yet seen."""
@@ -72,6 +73,10 @@ class Formula:
         Standard deviation of h² D and of h G for white noise of unit level in f, f(x) included.
     product : float
         Leading error of h² D / 2 in units of the coefficient of t^(p+2) in f(x + t h).
+    first, last, reach : int
+        The outer nodes, and the larger of their sizes.
+    terms : tuple
+        (t, curvature, slope) of each node.
     """
 
     order: int
@@ -81,6 +86,10 @@ class Formula:
     curvature_noise: float
     slope_noise: float
     product: float
+    first: int
+    last: int
+    reach: int
+    terms: tuple[tuple[int, float, float], ...]
 
 
 @cache
@@ -100,12 +109,14 @@ def formula(order: int, is_one_sided: bool) -> Formula:
         each = weights / t
         return math.sqrt(float(each @ each) + float(each.sum()) ** 2)
 
+    nodes, weights = of.axis_nodes, (tuple(curvature.tolist()), tuple(slope.tolist()))
+    first, last = min(nodes), max(nodes)
+    terms = tuple(zip(nodes, *weights, strict=True))
     return Formula(
-        order, of.axis_nodes, tuple(curvature.tolist()), tuple(slope.tolist()), noise(curvature), noise(slope), product
+        order, nodes, *weights, noise(curvature), noise(slope), product, first, last, max(-first, last), terms
     )
 
 
-@dataclass(slots=True)
 class Axis:
     """One coordinate: where it may go, and the values of f seen along it.
 
@@ -123,14 +134,16 @@ class Axis:
         The ladder whose best rung is the axis's step.
     """
 
-    index: int
-    x: float
-    unit: float
-    lower: float
-    upper: float
-    noise: NoiseModel
-    values: dict[float, float] = field(default_factory=dict)
-    ladder: Ladder | None = None
+    def __init__(self, index: int, x: float, unit: float, lower: float, upper: float, noise: NoiseModel) -> None:
+        self.index, self.x, self.unit, self.lower, self.upper, self.noise = index, x, unit, lower, upper, noise
+        self.values: dict[float, float] = {}
+        self.ladder: Ladder | None = None
+
+    def know(self, noise: NoiseModel) -> None:
+        """Take another noise for that of f."""
+        self.noise = noise
+        if self.ladder is not None:
+            self.ladder.reassess()
 
     def inside(self, displacement: float) -> bool:
         """Whether the rounded point lies in the box."""
@@ -151,21 +164,50 @@ class Axis:
         """Return the side with more room."""
         return 1 if self.upper - self.x >= self.x - self.lower else -1
 
+    def unknown(self, displacements: list[float]) -> list[float]:
+        """Return those displacements whose values are not known."""
+        return [d for d in displacements if d not in self.values]
+
     def ask(self, displacements: list[float]) -> Request:
         """Yield those displacements whose values are not known."""
-        missing = [d for d in displacements if d not in self.values]
-        if missing:
+        if missing := self.unknown(displacements):
             yield missing
 
 
-@dataclass(frozen=True, slots=True)
 class Rung:
-    """What one rung says: second derivative and slope, and the largest value of f in them."""
+    """What one rung says.
 
-    step: float
-    curvature: float
-    slope: float
-    largest: float
+    A rung is of use when the one above it, which tells its truncation, is known too; its errors are set then.
+
+    Attributes
+    ----------
+    k : int
+        Its number.
+    step : float
+        Signed step.
+    curvature, slope, value : float
+        Second derivative, first derivative, and the one of them that the steps are for.
+    largest : float
+        Largest value of f in them.
+    above, below : Rung or None
+        The neighbours, where they are known.
+    condition : float
+        Condition part of the error of the value: what the noise of f leaves in it.
+    truncation : float
+        Truncation part: the change to the rung above, extrapolated.
+    error : float
+        Total error.
+    doubt : float
+        What a check has shown the error to be at least.
+    """
+
+    def __init__(self, k: int, step: float, curvature: float, slope: float, value: float, largest: float) -> None:
+        self.k, self.step, self.value, self.largest = k, step, value, largest
+        self.curvature, self.slope = curvature, slope
+        self.above: Rung | None = None
+        self.below: Rung | None = None
+        self.condition = self.truncation = self.error = math.nan
+        self.doubt = 0.0
 
 
 class Ladder:
@@ -187,48 +229,48 @@ class Ladder:
         self.axis, self.formula, self.side, self.weight = axis, formula, side, weight
         self.derivative = derivative
         self.rungs: dict[int, Rung | None] = {}
-        self.doubt: dict[int, float] = {}
         self.power = formula.order + (1 if side and derivative == 1 else 0)
         self.gain = 2.0**self.power - 1.0
-        self._reach = min(formula.nodes), max(formula.nodes)
-        reach = max(map(abs, formula.nodes)) * axis.unit
+        self._unit = -axis.unit if side < 0 else axis.unit
+        self._ranked = True
+        self._best: Rung | None = None
+        self._top: Rung | None = None
+        reach = formula.reach * axis.unit
         size = abs(axis.x) if abs(axis.x) >= VANISHING else 1.0
-        self._ranked: tuple[NoiseModel, int] | None = None
-        self._noise = axis.noise
-        self._conditions: dict[int, float] = {}
-        self._truncations: dict[int, float] = {}
-        self._best: int | None = None
-        self._top: int | None = None
-        self._caps = (math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach)))
+        self._caps = math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach))
 
     def step(self, k: int) -> float:
         """Signed step of rung k."""
-        h = math.ldexp(self.axis.unit, k)
-        return -h if self.side < 0 else h
+        return math.ldexp(self._unit, k)
 
     def fits(self, k: int) -> bool:
         """Whether the nodes of rung k lie in the box and do not vanish against x."""
-        h, (first, last) = self.step(k), self._reach  # rounding is monotonic: the outer nodes decide
+        h, axis, formula = self.step(k), self.axis, self.formula  # rounding is monotonic: the outer nodes decide
+        x = axis.x
+        return axis.inside(formula.first * h) and axis.inside(formula.last * h) and x + h != x != x - h
+
+    def visit(self, k: int) -> Visit:
+        """Ask for rung k and the one above; return rung k where it is of use."""
+        for number in (k + 1, k):
+            if number not in self.rungs:
+                self.rungs[number] = None
+                if self.fits(number):
+                    h = self.step(number)
+                    if missing := self.axis.unknown([t * h for t in self.formula.nodes]):
+                        yield missing
+                    self._add(number, h)
+            rung = self.rungs[number]
+            if rung is None:
+                return None
+        return rung
+
+    def _add(self, k: int, h: float) -> None:
+        """Apply the formula to the known values; leave the rung out where one of them is not finite."""
         axis = self.axis
-        return axis.inside(first * h) and axis.inside(last * h) and axis.x + h != axis.x != axis.x - h
-
-    def see(self, k: int) -> Request:
-        """Ask for the values of rung k that are not known."""
-        if k not in self.rungs:
-            self.rungs[k] = None
-            if self.fits(k):
-                h = self.step(k)
-                yield from self.axis.ask([t * h for t in self.formula.nodes])
-                self.rungs[k] = self._evaluate(h)
-                self._ranked = None
-
-    def _evaluate(self, h: float) -> Rung | None:
-        """Apply the formula to the known values; None where one of them is not finite."""
-        axis, formula = self.axis, self.formula
         x, f0, values = axis.x, axis.noise.f0, axis.values
         curvature = slope = 0.0
         largest = f0
-        for t, c, s in zip(formula.nodes, formula.curvature, formula.slope, strict=True):
+        for t, c, s in self.formula.terms:
             value = values[t * h]
             difference = (value - f0) / ((x + t * h) - x)
             curvature += c * difference
@@ -236,84 +278,95 @@ class Ladder:
             if abs(value) > abs(largest):
                 largest = value
         if not (math.isfinite(curvature) and math.isfinite(slope)):
-            return None
-        return Rung(h, curvature / h, slope, largest)
+            return
+        curvature /= h
+        rung = Rung(k, h, curvature, slope, slope if self.derivative == 1 else curvature, largest)
+        self.rungs[k] = rung
+        self._ranked = False
+        for lower, upper in ((rung, self.rungs.get(k + 1)), (self.rungs.get(k - 1), rung)):
+            if lower is not None and upper is not None:
+                lower.above, upper.below = upper, lower
+                lower.condition = self.condition_of(lower, self.derivative)
+                lower.truncation = abs(lower.value - upper.value) / self.gain
 
     def forget_above(self, k: int) -> None:
         """Take the rungs above k for never seen."""
-        self.rungs = {rung: seen for rung, seen in self.rungs.items() if rung <= k}
-        self._ranked = None
+        self.rungs = {number: rung for number, rung in self.rungs.items() if number <= k}
+        if (rung := self.rungs.get(k)) is not None:
+            rung.above = None
+        self._ranked = False
 
-    def visit(self, k: int) -> Request:
-        """Ask for rung k and the one above, which tells its truncation."""
-        yield from self.see(k + 1)
-        if self.rungs[k + 1] is not None:
-            yield from self.see(k)
+    def reassess(self) -> None:
+        """Let the noise of the axis, which is better known now, tell the condition errors."""
+        for rung in self.rungs.values():
+            if rung is not None and rung.above is not None:
+                rung.condition = self.condition_of(rung, self.derivative)
+        self._ranked = False
 
-    def seen(self, k: int) -> bool:
-        """Whether rung k has been visited and is of use."""
-        return self.rungs.get(k) is not None and self.rungs.get(k + 1) is not None
+    def disprove(self, rung: Rung, error: float) -> None:
+        """Take the error of a rung, as a check has shown, for at least so large."""
+        rung.doubt = error
+        self._ranked = False
 
-    def __getitem__(self, k: int) -> Rung:
-        rung = self.rungs[k]
-        assert rung is not None
-        return rung
-
-    def value(self, k: int) -> float:
-        """Return the derivative by rung k."""
-        return self[k].slope if self.derivative == 1 else self[k].curvature
-
-    def condition(self, k: int) -> float:
-        """Condition part of the error of rung k: what the noise of f leaves in its derivative."""
-        if self._noise is not self.axis.noise:
-            self._noise, self._conditions = self.axis.noise, {}
-        if (known := self._conditions.get(k)) is None:
-            self._conditions[k] = known = self.condition_of(k, self.derivative)
-        return known
-
-    def condition_of(self, k: int, derivative: int) -> float:
+    def condition_of(self, rung: Rung, derivative: int) -> float:
         """Condition part of the error of either derivative."""
-        rung = self[k]
         factor = self.formula.slope_noise if derivative == 1 else self.formula.curvature_noise
         return factor * self.axis.noise.at(rung.largest) / abs(rung.step) ** derivative
 
-    def truncation(self, k: int) -> float:
-        """Truncation part of the error of rung k: its change to the rung above, extrapolated."""
-        if (known := self._truncations.get(k)) is None:
-            self._truncations[k] = known = self.truncation_of(k, self.derivative)
-        return known
-
-    def truncation_of(self, k: int, derivative: int) -> float:
+    def truncation_of(self, rung: Rung, derivative: int) -> float:
         """Truncation part of the error of either derivative; one-sided slopes are an order better."""
-        here, above = self[k], self[k + 1]
+        above = rung.above
+        assert above is not None
         if derivative == 2:
-            return abs(here.curvature - above.curvature) / (2.0**self.formula.order - 1.0)
-        return abs(here.slope - above.slope) / (2.0 ** (self.formula.order + (1 if self.side else 0)) - 1.0)
+            return abs(rung.curvature - above.curvature) / (2.0**self.formula.order - 1.0)
+        return abs(rung.slope - above.slope) / (2.0 ** (self.formula.order + (1 if self.side else 0)) - 1.0)
 
-    def hidden(self, k: int, deviations: float = VISIBLE) -> bool:
-        """Whether the truncation of rung k is lost in the noise, as known to so many standard deviations."""
-        return self.truncation(k) <= deviations * self.condition(k) / self.gain
+    def hidden(self, rung: Rung, deviations: float = VISIBLE) -> bool:
+        """Whether the truncation of a rung is lost in the noise, as known to so many standard deviations."""
+        return rung.truncation <= deviations * rung.condition / self.gain
 
-    def truncation_at_least(self, k: int) -> float:
-        """Truncation of rung k, not fooled by an accidental zero of its leading term.
+    def truncation_at_least(self, rung: Rung) -> float:
+        """Truncation of a rung, not fooled by an accidental zero of its leading term.
 
         The leading term grows by 2^p a rung, the next one by 2^(p+2): rungs above and below bound it.
         """
-        worst = self.truncation(k)
-        if self.seen(k + 1) and not self.hidden(k + 1):
-            worst = max(worst, self.truncation(k + 1) / (4.0 * (self.gain + 1.0)))
-        if self.seen(k - 1) and not self.hidden(k - 1):
-            worst = max(worst, self.truncation(k - 1) * (self.gain + 1.0) / 4.0)
+        worst, above, below = rung.truncation, rung.above, rung.below
+        if above is not None and above.above is not None and not self.hidden(above):
+            worst = max(worst, above.truncation / (4.0 * (self.gain + 1.0)))
+        if below is not None and not self.hidden(below):
+            worst = max(worst, below.truncation * (self.gain + 1.0) / 4.0)
         return worst
 
-    def error(self, k: int) -> float:
-        """Total error of rung k: condition part and weighted truncation part, or what a check has shown."""
-        return max(self.condition(k) + self.weight * self.truncation_at_least(k), self.doubt.get(k, 0.0))
+    def best(self) -> Rung | None:
+        """Return the rung of least error; None where none is of use."""
+        if not self._ranked:
+            self._rank()
+        return self._best
+
+    def top(self) -> Rung:
+        """Return the highest rung of use; there is one."""
+        if not self._ranked:
+            self._rank()
+        assert self._top is not None
+        return self._top
+
+    def _rank(self) -> None:
+        """Rank the rungs by condition part and weighted truncation part, or what a check has shown."""
+        self._ranked = True
+        self._best = self._top = None
+        for rung in self.rungs.values():
+            if rung is None or rung.above is None:
+                continue
+            rung.error = max(rung.condition + self.weight * self.truncation_at_least(rung), rung.doubt)
+            if self._best is None or rung.error < self._best.error:
+                self._best = rung
+            if self._top is None or rung.k > self._top.k:
+                self._top = rung
 
     def least(self) -> float:
         """Return the least error of any rung; inf where none is of use."""
-        k = self.best()
-        return math.inf if k is None else self.error(k)
+        rung = self.best()
+        return math.inf if rung is None else rung.error
 
     def fitting(self, k: int, lowest: int) -> int | None:
         """Return the highest rung from k down to lowest that lies in the box with the one above; None without one."""
@@ -321,31 +374,26 @@ class Ladder:
             k -= 1
         return k if k >= lowest else None
 
-    def best(self) -> int | None:
-        """Return the rung of least error; None where none is of use."""
-        self._rank()
-        return self._best
-
     def settle(self, k: int) -> Request:
         """Visit rung k, go down from walls and from visible truncation, and stay at the rung of least error.
 
         Truncation T grows like h^p, condition N falls like h^-d for the d-th derivative: the rung below is better
         where T (1 - 2^-p) > (2^d - 1) N.
         """
-        yield from self.visit(k)
-        while not self.seen(k) and k > LOWEST:
+        rung = yield from self.visit(k)
+        while rung is None and k > LOWEST:
             k -= 2
-            yield from self.visit(k)
+            rung = yield from self.visit(k)
         visited = {k}
-        while self.seen(k) and (leap := self._too_long(k)) and k - leap not in visited and k - leap >= LOWEST:
+        while rung is not None and (leap := self._too_long(rung)) and k - leap not in visited and k - leap >= LOWEST:
             k -= leap
             visited.add(k)
-            yield from self.visit(k)
+            rung = yield from self.visit(k)
 
-    def _too_long(self, k: int) -> int:
-        """Rungs by which k lies above the balance, as N ~ h^-d and T ~ h^p say."""
-        truncation, condition = self.weight * self.truncation(k), self.condition(k)
-        if truncation <= (2.0**self.derivative - 1.0) * condition or self.hidden(k):
+    def _too_long(self, rung: Rung) -> int:
+        """Rungs by which one lies above the balance, as N ~ h^-d and T ~ h^p say."""
+        truncation, condition = self.weight * rung.truncation, rung.condition
+        if truncation <= (2.0**self.derivative - 1.0) * condition or self.hidden(rung):
             return 0
         excess = truncation / condition if condition > EPS * truncation else 1.0 / EPS
         leap = math.log2(excess * self.power / self.derivative) / (self.power + self.derivative)
@@ -353,42 +401,25 @@ class Ladder:
 
     def rise(self, rungs: int) -> Request:
         """Go up by so many rungs from the highest one seen, half as many where a wall is met, and settle."""
-        k = self.top()
+        k = self.top().k
         while rungs > 0 and not self.fits(k + rungs + 1):
             rungs -= 1
         while rungs > 0:
-            yield from self.visit(k + rungs)
-            if self.seen(k + rungs):
+            if (yield from self.visit(k + rungs)) is not None:
                 yield from self.settle(k + rungs)
                 return
             rungs //= 2
 
-    def top(self) -> int:
-        """Return the highest rung of use; there is one."""
-        self._rank()
-        assert self._top is not None
-        return self._top
-
-    def _rank(self) -> None:
-        """Rank the rungs anew where one was added or doubted, or the noise is better known."""
-        noise, doubts = self.axis.noise, len(self.doubt)
-        if self._ranked is None or self._ranked[0] is not noise or self._ranked[1] != doubts:
-            useful = [k for k in self.rungs if self.seen(k)]
-            self._best = min(useful, key=self.error, default=None)
-            self._top = max(useful, default=None)
-            self._ranked = noise, doubts
-
-    def cap(self, k: int) -> int:
-        """Return the highest rung to try, seen from rung k: nodes within |x|, or farther while D has few digits yet."""
-        if self.condition(k) <= FEW_DIGITS * abs(self.value(k)):
+    def _cap(self, rung: Rung) -> int:
+        """Return the highest rung to try, seen from one: nodes within |x|, or farther while D has few digits yet."""
+        if rung.condition <= FEW_DIGITS * abs(rung.value):
             return self._caps[0]
         noise = self.axis.noise
         trusted = self.derivative == 2 and self.formula.order >= 4 and noise.level <= SMOOTH * abs(noise.f0)
-        return self._caps[1] + (7 if trusted and self._bends(k) else 3)
+        return self._caps[1] + (7 if trusted and self._bends(rung) else 3)
 
-    def _bends(self, k: int) -> bool:
+    def _bends(self, rung: Rung) -> bool:
         """Whether f is seen to curve along the axis: else what its pairs see on a longer step cannot be guessed."""
-        rung = self[k]
         return abs(rung.curvature) * rung.step * rung.step > INVISIBLE * self.axis.noise.level
 
     def head_room(self) -> int:
@@ -399,23 +430,25 @@ class Ladder:
         """Return the rung whose nodes lie within |x|."""
         return self._caps[0]
 
+    def _held(self, k: int) -> bool:
+        """Whether the box, or a wall, lies below the rung k."""
+        return not self.fits(k) or (k in self.rungs and self.rungs[k] is None)
+
     def confined(self) -> bool:
         """Whether the box, or a wall, holds a symmetric ladder at steps too short to see its derivative well."""
         if self.side or self.best() is None:
             return False
-        k = self.top()
-        held = not self.fits(k + 2) or self.rungs.get(k + 2, 0) is None
-        return held and self.hidden(k) and self.condition(k) > CRAMPED * abs(self.value(k))
+        rung = self.top()
+        return self._held(rung.k + 2) and self.hidden(rung) and self.has_few_digits()
 
     def has_few_digits(self) -> bool:
         """Whether noise leaves few digits of the derivative by the highest rung."""
-        k = self.top()
-        return self.condition(k) > CRAMPED * abs(self.value(k))
+        rung = self.top()
+        return rung.condition > CRAMPED * abs(rung.value)
 
     def shows(self, deviations: float) -> bool:
         """Whether the truncation of the highest rung stands out of its noise by so many standard deviations."""
-        k = self.top()
-        return self.truncation(k) > deviations * self.condition(k) / self.gain
+        return not self.hidden(self.top(), deviations)
 
     def may_rise(self) -> int:
         """Rungs to go up: 0 where truncation shows, h is at the cap or D at full precision; 4 at most.
@@ -424,13 +457,9 @@ class Ladder:
         """
         if self.best() is None:
             return 0
-        k = self.top()
-        condition = self.condition(k)
-        value = abs(self.value(k))
-        cap = self.cap(k)
-        if k >= cap or condition <= 4.0 * EPS * value or not self.hidden(k, DOUBTFUL) or not self.fits(k + 2):
-            return 0
-        if self.rungs.get(k + 2, 0) is None:
+        rung = self.top()
+        k, condition, value, cap = rung.k, rung.condition, abs(rung.value), self._cap(rung)
+        if k >= cap or condition <= 4.0 * EPS * value or not self.hidden(rung, DOUBTFUL) or self._held(k + 2):
             return 0
         wanted = INVISIBLE * condition
         if value > wanted:
@@ -441,19 +470,18 @@ class Ladder:
 
     def regular(self) -> bool:
         """Whether two neighbouring rungs, the best one of them, show truncation that grows like h^p."""
-        k = self.best()
-        if k is None:
+        rung = self.best()
+        if rung is None or rung.above is None:
             return False
-        low = k if self.seen(k + 1) else k - 1
-        if not self.seen(low) or self.hidden(low + 1, BEYOND_DOUBT):
+        low = rung if rung.above.above is not None else rung.below
+        if low is None or low.above is None or self.hidden(low.above, BEYOND_DOUBT):
             return False
-        expected, doubt = self.truncation(low + 1) / (self.gain + 1.0), VISIBLE * self.condition(low) / self.gain
-        return 0.25 * expected - doubt <= self.truncation(low) <= 4.0 * expected + doubt
+        expected, doubt = low.above.truncation / (self.gain + 1.0), VISIBLE * low.condition / self.gain
+        return 0.25 * expected - doubt <= low.truncation <= 4.0 * expected + doubt
 
     def change(self) -> tuple[float, float, int]:
-        """Size of the quadratic term, and of all of f's change, over one step of the best rung; that rung."""
-        k = self.best()
-        assert k is not None
-        rung = self[k]
+        """Size of the quadratic term, and of all of f's change, over one step of the best rung; its number."""
+        rung = self.best()
+        assert rung is not None
         quadratic = abs(rung.curvature) * rung.step * rung.step
-        return quadratic, abs(rung.slope * rung.step) + 0.5 * quadratic, k
+        return quadratic, abs(rung.slope * rung.step) + 0.5 * quadratic, rung.k

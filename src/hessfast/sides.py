@@ -17,7 +17,7 @@ def search(axis: Axis, derivative: int, order: int, start: int, weight: float) -
     if k is not None:
         yield from ladder.settle(k)
         axis.ladder = ladder
-        if ladder.best() is not None and ladder.top() > start - 2 * NARROW:
+        if ladder.best() is not None and ladder.top().k > start - 2 * NARROW:
             return
     if order > 1:
         yield from _search_one_sided(axis, derivative, order, start, weight)
@@ -38,9 +38,9 @@ def leave(axis: Axis, derivative: int, order: int, start: int, weight: float) ->
             continue
         yield from ladder.settle(k)
         near, far = axis.ladder.best(), ladder.best()
-        if near is None or far is None or ladder.error(far) >= axis.ladder.error(near):
+        if near is None or far is None or far.error >= near.error:
             continue
-        if abs(ladder.value(far) - axis.ladder.value(near)) <= BEYOND_DOUBT * axis.ladder.error(near):
+        if abs(far.value - near.value) <= BEYOND_DOUBT * near.error:
             axis.ladder = ladder
             return
 
@@ -55,12 +55,12 @@ def _search_one_sided(axis: Axis, derivative: int, order: int, start: int, weigh
         if k is None:
             continue
         yield from ladder.settle(k)
-        k = ladder.best()
-        if k is None:
+        best = ladder.best()
+        if best is None:
             continue
         again = Ladder(axis, derivative, formula(order, False), 0, weight)
-        if symmetric is None and again.fits(k + 1):  # narrower than feared: the symmetric formula has room
-            yield from again.settle(k)
+        if symmetric is None and again.fits(best.k + 1):  # narrower than feared: the symmetric formula has room
+            yield from again.settle(best.k)
             if again.best() is not None:
                 axis.ladder = again
                 return

@@ -80,19 +80,19 @@ def advance(team: Team, axes: Iterable[Axis], requests: Iterable[Request]) -> No
     """Run the requests of many axes side by side, one batch of points a round."""
     live = list(zip(axes, requests, strict=True))
     while live:
-        waiting, asked, askers = [], [], []
+        waiting, asked, movers = [], [], []
         for axis, request in live:
             displacements = next(request, None)
             if displacements is not None:
                 waiting.append((axis, request))
-                asked += displacements
-                askers += [axis] * len(displacements)
+                asked.append((axis.values, displacements))
+                movers += [axis.index] * len(displacements)
         if asked:
-            coordinates = np.array([axis.index for axis in askers], dtype=np.int32)
-            nodes = team.x[coordinates] + np.array(asked)
-            values = team.at_nodes(coordinates, nodes[:, None])[:, 0].tolist()
-            for axis, displacement, found in zip(askers, asked, values, strict=True):
-                axis.values[displacement] = found
+            coordinates = np.array(movers, dtype=np.int32)
+            nodes = team.x[coordinates] + np.array([d for _, displacements in asked for d in displacements])
+            found = iter(team.at_nodes(coordinates, nodes[:, None])[:, 0].tolist())
+            for values, displacements in asked:
+                values.update(zip(displacements, found, strict=False))
         live = waiting
 
 
@@ -180,7 +180,7 @@ class StepSearch:
 
         Far above it a step may exceed the natural length of f, and what it shows there then looks smooth by accident.
         """
-        rungs = sorted(k for ladder in self.ladders() if (k := ladder.best()) is not None)
+        rungs = sorted(rung.k for ladder in self.ladders() if (rung := ladder.best()) is not None)
         return min(rungs[len(rungs) // 2] - 1, start + HIGHEST_START) if rungs else start
 
     def ladders(self) -> list[Ladder]:
@@ -190,7 +190,7 @@ class StepSearch:
     def _know(self, noise: NoiseModel) -> None:
         self.noise = noise
         for axis in self.axes:
-            axis.noise = noise
+            axis.know(noise)
 
     def _measure_away(self, swamped: float, displacements: Sequence[float | None]) -> None:
         """Measure the noise once more one step away from x, where f there dwarfs f(x).
@@ -244,7 +244,7 @@ class StepSearch:
                     leashed = own_change > SLIGHT * abs(self.noise.f0)
                 rungs = 0 if leashed else ladder.may_rise()
                 if rungs and turn >= 2 and not (shown and paired):  # most likely a polynomial
-                    rungs = max(rungs, ladder.far() - ladder.top())
+                    rungs = max(rungs, ladder.far() - ladder.top().k)
                 if rungs:
                     movers.append(ladder.axis)
                     requests.append(ladder.rise(rungs))
@@ -304,11 +304,11 @@ class StepSearch:
         """Search again below rungs that the check disproves: steps beyond the natural length of f, or an accident."""
         movers, requests = [], []
         for ladder, residual, noise in checks.values():
-            k = ladder.best()
-            if residual > DISPROVED * noise and k is not None:
-                ladder.doubt[k] = residual / ladder.step(k - VERIFY_DEPTH) ** 2
+            rung = ladder.best()
+            if residual > DISPROVED * noise and rung is not None:
+                ladder.disprove(rung, residual / ladder.step(rung.k - VERIFY_DEPTH) ** 2)
                 movers.append(ladder.axis)
-                requests.append(ladder.settle(max(k - RESTART, LOWEST)))
+                requests.append(ladder.settle(max(rung.k - RESTART, LOWEST)))
         advance(self.team, movers, requests)
 
 
@@ -329,7 +329,7 @@ def start_search(
     before = team.nfev
     model = NoiseModel(f0, noise, ROUNDING) if noise is not None else noise_level.measure(team, team.x, f0, axes)
     for axis in axes:
-        axis.noise = model
+        axis.know(model)
     return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before)
 
 
@@ -359,28 +359,28 @@ def _median_change(ladders: Sequence[Ladder]) -> tuple[float, float, float]:
 
 
 def _settle_again(ladder: Ladder) -> Request:
-    k = ladder.best()
-    assert k is not None
-    yield from ladder.settle(k)
+    rung = ladder.best()
+    assert rung is not None
+    yield from ladder.settle(rung.k)
 
 
 def _outer_node(axis: Axis) -> float | None:
     """Displacement of the outermost node of the best rung."""
     ladder = axis.ladder
-    k = None if ladder is None else ladder.best()
-    return None if ladder is None or k is None else max(ladder.formula.nodes) * ladder.step(k)
+    rung = None if ladder is None else ladder.best()
+    return None if ladder is None or rung is None else ladder.formula.last * rung.step
 
 
 def _verifiable(ladder: Ladder) -> bool:
-    k = ladder.best()
-    return k is not None and k - VERIFY_DEPTH >= LOWEST
+    rung = ladder.best()
+    return rung is not None and rung.k - VERIFY_DEPTH >= LOWEST
 
 
 def _descend(ladder: Ladder, residual: float) -> Request:
     """Go down until the second difference falls away, and settle there; stay where it never does."""
-    k = ladder.best()
-    assert k is not None
-    for low in range(k - 2 * VERIFY_DEPTH, LOWEST, -VERIFY_DEPTH):
+    rung = ladder.best()
+    assert rung is not None
+    for low in range(rung.k - 2 * VERIFY_DEPTH, LOWEST, -VERIFY_DEPTH):
         h = ladder.step(low)
         yield from ladder.axis.ask([h, -h])
         if abs(ladder.axis.second_difference(h)) * h * h < FALLEN * residual:
@@ -390,9 +390,9 @@ def _descend(ladder: Ladder, residual: float) -> Request:
 
 
 def _ask_below(ladder: Ladder) -> Request:
-    k = ladder.best()
-    assert k is not None
-    h = ladder.step(k - VERIFY_DEPTH)
+    rung = ladder.best()
+    assert rung is not None
+    h = ladder.step(rung.k - VERIFY_DEPTH)
     yield from ladder.axis.ask([h, -h])
 
 
@@ -401,11 +401,10 @@ def _residual(ladder: Ladder) -> tuple[float, float]:
 
     With D⁽¹⁾(h) = D + c h² + …, D⁽¹⁾ at a 2^-d of h still differs from D by 4^-d of what it does at h.
     """
-    axis, k = ladder.axis, ladder.best()
-    assert k is not None
-    curvature = ladder[k].curvature
-    h, H = ladder.step(k - VERIFY_DEPTH), ladder.step(k)
-    explained = (axis.second_difference(H) - curvature) / 4.0**VERIFY_DEPTH
-    residual = axis.second_difference(h) - curvature - explained
+    axis, rung = ladder.axis, ladder.best()
+    assert rung is not None
+    h = ladder.step(rung.k - VERIFY_DEPTH)
+    explained = (axis.second_difference(rung.step) - rung.curvature) / 4.0**VERIFY_DEPTH
+    residual = axis.second_difference(h) - rung.curvature - explained
     largest = max(axis.values[h], axis.values[-h], key=abs)
     return abs(residual) * h * h, math.sqrt(6.0) * axis.noise.at(largest)

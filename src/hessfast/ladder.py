@@ -1,8 +1,11 @@
+# cython: annotation_typing=False
 """Dyadic ladder of one axis: the step at which truncation and condition error of its second derivative balance.
 
 Rung k is the step h = 2^k u, u the power of two nearest to the coordinate's size. Halving and doubling keep every
 value of f useful on the rungs beside, and x + h exact wherever x and h allow it. A search is a generator: it yields the
 displacements at which it wants f, finds them in `Axis.values` when it runs on, and reads top to bottom.
+
+This module is compiled as it stands, with the types that ladder.pxd names.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from hessfast.problem import Box, Problem
 from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
 from hessfast.results import EvaluationCounts
 from hessfast.stencils import stencil
-from hessfast.steps import StepSearch, advance, make_axes
+from hessfast.steps import StepSearch, make_axes, values_along
 
 Array = NDArray[np.float64]
 Coordinates = NDArray[np.int32]
@@ -132,7 +132,7 @@ class Differences:
     refined : int
         Pairs with smaller steps than their axes.
     swept : dict
-        Values at the axis nodes of each plan, where there are no axes to keep them.
+        Values at the axis nodes of each plan; nan outside the box.
     """
 
     team: Team
@@ -156,14 +156,14 @@ class Differences:
 
     def along_axes(self, layout: Layout) -> tuple[Array, Array]:
         """Evaluate what is missing at the axis nodes; return first and second derivatives along the axes."""
-        self._ask(layout)
+        self._sweep_axes(layout)
         ranked = np.empty((2, self.step.size))
         for plan, first, last in (
             (layout.inner, 0, layout.symmetric),
             (layout.edge, layout.symmetric, self.step.size),
         ):
             if plan is not None and last > first:
-                values = self._values(plan)
+                values = self.swept[plan]
                 rows = slice(len(values) - (last - first), None)  # an edge plan may hold the symmetric axes too
                 _core.assemble_axes(
                     plan.stencil.one_sided,
@@ -178,7 +178,7 @@ class Differences:
         jac[layout.rank], diagonal[layout.rank] = ranked
         return jac, diagonal
 
-    def _ask(self, layout: Layout) -> None:
+    def _sweep_axes(self, layout: Layout) -> None:
         plans = [plan for plan in (layout.inner, layout.edge) if plan is not None]
         if not self.axes:
             self.swept = {plan: plan.axis_values(self.team) for plan in plans}
@@ -186,28 +186,7 @@ class Differences:
         by_coordinate = {axis.index: axis for axis in self.axes}
         for plan in plans:
             movers = [by_coordinate[coordinate] for coordinate in plan.axes.tolist()]
-            t = plan.stencil.axis_nodes
-            advance(
-                self.team,
-                movers,
-                [
-                    axis.ask([d for d in (node * h for node in t) if axis.inside(d)])
-                    for axis, h in zip(movers, plan.step.tolist(), strict=True)
-                ],
-            )
-
-    def _values(self, plan: Plan) -> Array:
-        """Known values at a plan's axis nodes."""
-        if plan in self.swept:
-            return self.swept[plan]
-        by_coordinate = {axis.index: axis for axis in self.axes}
-        t = plan.stencil.axis_nodes
-        return np.array(
-            [
-                [by_coordinate[coordinate].values.get(node * h, np.nan) for node in t]
-                for coordinate, h in zip(plan.axes.tolist(), plan.step.tolist(), strict=True)
-            ]
-        ).reshape(plan.nodes.shape)
+            self.swept[plan] = values_along(self.team, movers, np.multiply.outer(plan.step, plan.stencil.t))
 
     def sweep(self, layout: Layout, rate: Array | None) -> None:
         """Evaluate all pairs, in ranked order, and bring the matrices back into the order of the axes."""
@@ -226,7 +205,7 @@ class Differences:
 
     def _sweep_plan(self, plan: Plan, rate: Array | None, first: int, last: int) -> None:
         m = len(plan.stencil.pair_nodes)
-        values = np.ascontiguousarray(self._values(plan)[:, :m])
+        values = np.ascontiguousarray(self.swept[plan][:, :m])
         inverse = 1.0 / plan.steps_taken[:, :m]
         weights, f0 = plan.stencil.pair_weights, self.noise.f0
         formula, noise = pair_formula(plan.stencil), noise_fields(self.noise)

@@ -50,8 +50,8 @@ cdef class Ladder:
     cpdef bint fits(self, int k)
 
     @cython.locals(axis=Axis, rung=Rung, lower=Rung, upper=Rung, values=dict, x=double, f0=double, curvature=double,
-                   slope=double, largest=double, value=double, difference=double, t=double, c=double, s=double)
-    cdef _add(self, int k, double h)
+                   slope=double, largest=double, value=double, difference=double, c=double, s=double)
+    cdef _add(self, int k, double h, list displacements)
 
     @cython.locals(rung=Rung)
     cpdef forget_above(self, int k)

@@ -78,8 +78,6 @@ class Formula:
         Leading error of h² D / 2 in units of the coefficient of t^(p+2) in f(x + t h).
     first, last, reach : int
         The outer nodes, and the larger of their sizes.
-    terms : tuple
-        (t, curvature, slope) of each node.
     """
 
     order: int
@@ -92,7 +90,6 @@ class Formula:
     first: int
     last: int
     reach: int
-    terms: tuple[tuple[int, float, float], ...]
 
 
 @cache
@@ -114,10 +111,7 @@ def formula(order: int, is_one_sided: bool) -> Formula:
 
     nodes, weights = of.axis_nodes, (tuple(curvature.tolist()), tuple(slope.tolist()))
     first, last = min(nodes), max(nodes)
-    terms = tuple(zip(nodes, *weights, strict=True))
-    return Formula(
-        order, nodes, *weights, noise(curvature), noise(slope), product, first, last, max(-first, last), terms
-    )
+    return Formula(order, nodes, *weights, noise(curvature), noise(slope), product, first, last, max(-first, last))
 
 
 class Axis:
@@ -259,23 +253,24 @@ class Ladder:
                 self.rungs[number] = None
                 if self.fits(number):
                     h = self.step(number)
-                    if missing := self.axis.unknown([t * h for t in self.formula.nodes]):
+                    displacements = [t * h for t in self.formula.nodes]
+                    if missing := self.axis.unknown(displacements):
                         yield missing
-                    self._add(number, h)
+                    self._add(number, h, displacements)
             rung = self.rungs[number]
             if rung is None:
                 return None
         return rung
 
-    def _add(self, k: int, h: float) -> None:
+    def _add(self, k: int, h: float, displacements: list[float]) -> None:
         """Apply the formula to the known values; leave the rung out where one of them is not finite."""
-        axis = self.axis
+        axis, formula = self.axis, self.formula
         x, f0, values = axis.x, axis.noise.f0, axis.values
         curvature = slope = 0.0
         largest = f0
-        for t, c, s in self.formula.terms:
-            value = values[t * h]
-            difference = (value - f0) / ((x + t * h) - x)
+        for displacement, c, s in zip(displacements, formula.curvature, formula.slope, strict=True):
+            value = values[displacement]
+            difference = (value - f0) / ((x + displacement) - x)
             curvature += c * difference
             slope += s * difference
             if abs(value) > abs(largest):

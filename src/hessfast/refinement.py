@@ -12,7 +12,7 @@ from hessfast.execution import Team
 from hessfast.ladder import Axis
 from hessfast.noise import EPS, NoiseModel
 from hessfast.stencils import Stencil, stencil
-from hessfast.steps import advance
+from hessfast.steps import values_along
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
@@ -76,38 +76,32 @@ class Pairs:
         better : ndarray, shape (p,)
             Value by the formula of `through`. All are nan where a node lies outside the box or f is not finite there.
         """
-        places = np.stack([np.concatenate([self.i, self.j]), np.concatenate([self.step_i, self.step_j])])
-        rows, inverse = np.unique(places, axis=1, return_inverse=True)
-        row_i, row_j = np.split(inverse.reshape(-1), 2)
-        nodes, taken, values = self._axis_rows(team, axes, rows, np.array(through.pair_nodes, dtype=np.float64))
+        # Complex numbers sort by their real part first: the rows go by axis, then by step.
+        places = np.concatenate([self.i + 1j * self.step_i, self.j + 1j * self.step_j])
+        rows, inverse = np.unique(places, return_inverse=True)
+        row_i, row_j = inverse[: self.i.size], inverse[self.i.size :]
+        movers = [axes[number] for number in rows.real.astype(np.intp).tolist()]
+        displacements = np.multiply.outer(rows.imag, np.array(through.pair_nodes, dtype=np.float64))
+        values = values_along(team, movers, displacements)
+        coordinates = np.array([axis.index for axis in movers], dtype=np.int32)
+        x = team.x[coordinates, None]
+        nodes = x + displacements
+        taken = nodes - x
         usable = np.asarray(np.isfinite(values).all(axis=1))
         wanted = np.flatnonzero(usable[row_i] & usable[row_j])
         found = np.full((self.i.size, nodes.shape[1]), np.nan)
-        coordinates = np.array([axis.index for axis in axes], dtype=np.int32)
-        index = np.stack([coordinates[self.i[wanted]], coordinates[self.j[wanted]]], axis=1)
-        value = np.stack([nodes[row_i[wanted]], nodes[row_j[wanted]]], axis=2)
         if wanted.size:
-            index = np.ascontiguousarray(np.repeat(index, nodes.shape[1], axis=0))
-            found[wanted] = team.displaced(index, value.reshape(-1, 2)).reshape(wanted.size, -1)
+            index = np.empty((wanted.size, nodes.shape[1], 2), dtype=np.int32)
+            value = np.empty(index.shape)
+            for end, row in enumerate((row_i[wanted], row_j[wanted])):
+                index[:, :, end] = coordinates[row, None]
+                value[:, :, end] = nodes[row]
+            found[wanted] = team.displaced(index.reshape(-1, 2), value.reshape(-1, 2)).reshape(wanted.size, -1)
         with np.errstate(all="ignore"):
             s = ((found - values[row_i]) - (values[row_j] - noise.f0)) / taken[row_i] / taken[row_j]
             each = noise.at_all(found[:, : of.order]) / np.abs(taken[row_i, 0] * taken[row_j, 0])
         parts = pair_formula(of).parts(np.ascontiguousarray(s[:, : of.order]), self.rate, each)
         return *parts, s @ through.pair_weights
-
-    @staticmethod
-    def _axis_rows(team: Team, axes: list[Axis], rows: Array, t: Array) -> tuple[Array, Array, Array]:
-        """Nodes, steps taken and values of f, (rows, m), for rows of (axis, step); nan where a node is outside."""
-        displacements = np.multiply.outer(rows[1], t)
-        movers = [axes[int(number)] for number in rows[0]]
-        asked = [[d for d in row if axis.inside(d)] for axis, row in zip(movers, displacements.tolist(), strict=True)]
-        advance(team, movers, [axis.ask(row) for axis, row in zip(movers, asked, strict=True)])
-        known = [
-            [axis.values.get(d, np.nan) for d in row] for axis, row in zip(movers, displacements.tolist(), strict=True)
-        ]
-        x = np.array([axis.x for axis in movers])[:, None]
-        nodes = x + displacements
-        return nodes, nodes - x, np.array(known).reshape(nodes.shape)
 
 
 def shows(value: Array, truncation: Array, condition: Array) -> NDArray[np.bool_]:
@@ -210,4 +204,4 @@ def calibrate(team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil, pair
     ratio = np.sort(ratio[np.isfinite(ratio) & ~shows(value, truncation, condition)])
     if ratio.size == 0:
         return truncation_scale, 1.0
-    return truncation_scale, float(np.clip(ratio[-1 - ratio.size // 10], 1.0, WORST_CALIBRATION))
+    return truncation_scale, min(max(float(ratio[-1 - ratio.size // 10]), 1.0), WORST_CALIBRATION)

@@ -96,6 +96,14 @@ def advance(team: Team, axes: Iterable[Axis], requests: Iterable[Request]) -> No
         live = waiting
 
 
+def values_along(team: Team, axes: Sequence[Axis], displacements: Array) -> Array:
+    """Return f at displacements (rows, m), one axis a row; evaluated where not known, nan outside the box."""
+    rows = displacements.tolist()
+    advance(team, axes, [axis.ask([d for d in row if axis.inside(d)]) for axis, row in zip(axes, rows, strict=True)])
+    known = [[axis.values.get(d, math.nan) for d in row] for axis, row in zip(axes, rows, strict=True)]
+    return np.array(known).reshape(displacements.shape)
+
+
 @dataclass(slots=True)
 class StepSearch:
     """The axis phase of one function at one point.

@@ -10,7 +10,7 @@ import pytest
 from problems import KINDS, problems
 
 import hessfast
-from hessfast import ladder, sides, steps
+from hessfast import differences, ladder, refinement, sides, steps
 
 CALLS = [hessfast.hessian, hessfast.gradient, hessfast.hessian_diag]
 
@@ -24,8 +24,9 @@ def interpreted(monkeypatch):
     spec.loader.exec_module(twin)
 
     def use():
-        monkeypatch.setattr(steps, "Axis", twin.Axis)
-        monkeypatch.setattr(sides, "Ladder", twin.Ladder)
+        for user in (differences, refinement, sides, steps):
+            for name in {"Axis", "Ladder", "advance", "values_along"} & vars(user).keys():
+                monkeypatch.setattr(user, name, getattr(twin, name))
 
     return use
 

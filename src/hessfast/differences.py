@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hessfast import _core
 from hessfast.bars import AXIS_FACTORS, FACTORS, axis_bars, bar_parts, noise_fields, pair_formula
 from hessfast.execution import Team
-from hessfast.ladder import Axis
+from hessfast.ladder import Axis, values_along
 from hessfast.lanes import make_evaluator
 from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
@@ -20,7 +20,7 @@ from hessfast.problem import Box, Problem
 from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
 from hessfast.results import EvaluationCounts
 from hessfast.stencils import stencil
-from hessfast.steps import StepSearch, make_axes, values_along
+from hessfast.steps import StepSearch, make_axes
 
 Array = NDArray[np.float64]
 Coordinates = NDArray[np.int32]

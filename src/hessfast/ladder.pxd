@@ -50,8 +50,9 @@ cdef class Ladder:
     cpdef bint fits(self, int k)
 
     @cython.locals(axis=Axis, rung=Rung, lower=Rung, upper=Rung, values=dict, x=double, f0=double, curvature=double,
-                   slope=double, largest=double, value=double, difference=double, c=double, s=double)
-    cdef _add(self, int k, double h, list displacements)
+                   slope=double, largest=double, displacement=double, value=double, difference=double, t=double,
+                   c=double, s=double)
+    cdef _add(self, int k, double h)
 
     @cython.locals(rung=Rung)
     cpdef forget_above(self, int k)
@@ -96,3 +97,7 @@ cdef class Ladder:
 
     @cython.locals(rung=Rung, quadratic=double)
     cpdef tuple change(self)
+
+
+@cython.locals(live=list, waiting=list, askers=list, movers=list, asked=list, axis=Axis)
+cpdef advance(team, axes, requests)

@@ -11,9 +11,10 @@ This module is compiled as it stands, with the types that ladder.pxd names.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ from numpy.typing import NDArray
 from hessfast.noise import EPS, NoiseModel
 from hessfast.stencils import stencil
 
+if TYPE_CHECKING:
+    from hessfast.execution import Team
+
+Array = NDArray[np.float64]
 Request = Generator[list[float], None, None]
 Visit = Generator[list[float], None, "Rung | None"]
 
@@ -69,9 +74,9 @@ class Formula:
         p: the truncation error falls like h^p.
     nodes : tuple of int
         t, one-sided nodes positive (the step has the sign).
-    curvature, slope : tuple of float
-        Weights of the divided differences (f(x + t h) - f(x)) / (t h): those of the second derivative (times h), of
-        the first. The first sum to zero, so that the gradient cancels to rounding.
+    terms : tuple of (int, float, float)
+        Each node t with the weights of the divided difference (f(x + t h) - f(x)) / (t h) in the second derivative
+        (times h) and in the first. The former sum to zero, so that the gradient cancels to rounding.
     curvature_noise, slope_noise : float
         Standard deviation of h² D and of h G for white noise of unit level in f, f(x) included.
     product : float
@@ -82,8 +87,7 @@ class Formula:
 
     order: int
     nodes: tuple[int, ...]
-    curvature: tuple[float, ...]
-    slope: tuple[float, ...]
+    terms: tuple[tuple[int, float, float], ...]
     curvature_noise: float
     slope_noise: float
     product: float
@@ -109,9 +113,10 @@ def formula(order: int, is_one_sided: bool) -> Formula:
         each = weights / t
         return math.sqrt(float(each @ each) + float(each.sum()) ** 2)
 
-    nodes, weights = of.axis_nodes, (tuple(curvature.tolist()), tuple(slope.tolist()))
+    nodes = of.axis_nodes
+    terms = tuple(zip(nodes, curvature.tolist(), slope.tolist(), strict=True))
     first, last = min(nodes), max(nodes)
-    return Formula(order, nodes, *weights, noise(curvature), noise(slope), product, first, last, max(-first, last))
+    return Formula(order, nodes, terms, noise(curvature), noise(slope), product, first, last, max(-first, last))
 
 
 class Axis:
@@ -253,22 +258,22 @@ class Ladder:
                 self.rungs[number] = None
                 if self.fits(number):
                     h = self.step(number)
-                    displacements = [t * h for t in self.formula.nodes]
-                    if missing := self.axis.unknown(displacements):
+                    if missing := self.axis.unknown([t * h for t in self.formula.nodes]):
                         yield missing
-                    self._add(number, h, displacements)
+                    self._add(number, h)
             rung = self.rungs[number]
             if rung is None:
                 return None
         return rung
 
-    def _add(self, k: int, h: float, displacements: list[float]) -> None:
+    def _add(self, k: int, h: float) -> None:
         """Apply the formula to the known values; leave the rung out where one of them is not finite."""
-        axis, formula = self.axis, self.formula
+        axis = self.axis
         x, f0, values = axis.x, axis.noise.f0, axis.values
         curvature = slope = 0.0
         largest = f0
-        for displacement, c, s in zip(displacements, formula.curvature, formula.slope, strict=True):
+        for t, c, s in self.formula.terms:
+            displacement = t * h
             value = values[displacement]
             difference = (value - f0) / ((x + displacement) - x)
             curvature += c * difference
@@ -483,3 +488,32 @@ class Ladder:
         assert rung is not None
         quadratic = abs(rung.curvature) * rung.step * rung.step
         return quadratic, abs(rung.slope * rung.step) + 0.5 * quadratic, rung.k
+
+
+def advance(team: Team, axes: Iterable[Axis], requests: Iterable[Request]) -> None:
+    """Run the requests of many axes side by side, one batch of points a round."""
+    live = list(zip(axes, requests, strict=True))
+    while live:
+        waiting, askers, movers, asked = [], [], [], []
+        for axis, request in live:
+            displacements = next(request, None)
+            if displacements is not None:
+                waiting.append((axis, request))
+                askers += [axis] * len(displacements)
+                movers += [axis.index] * len(displacements)
+                asked += displacements
+        if asked:
+            coordinates = np.array(movers, dtype=np.int32)
+            nodes = team.x[coordinates] + np.array(asked)
+            values = team.at_nodes(coordinates, nodes[:, None])[:, 0].tolist()
+            for axis, displacement, found in zip(askers, asked, values, strict=True):
+                axis.values[displacement] = found
+        live = waiting
+
+
+def values_along(team: Team, axes: Sequence[Axis], displacements: Array) -> Array:
+    """Return f at displacements (rows, m), one axis a row; evaluated where not known, nan outside the box."""
+    rows = displacements.tolist()
+    advance(team, axes, [axis.ask([d for d in row if axis.inside(d)]) for axis, row in zip(axes, rows, strict=True)])
+    known = [[axis.values.get(d, math.nan) for d in row] for axis, row in zip(axes, rows, strict=True)]
+    return np.array(known).reshape(displacements.shape)

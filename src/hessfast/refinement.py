@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from hessfast.bars import FACTORS, ROUNDING_FACTOR, bar_parts, pair_formula
 from hessfast.execution import Team
-from hessfast.ladder import Axis
+from hessfast.ladder import Axis, values_along
 from hessfast.noise import EPS, NoiseModel
 from hessfast.stencils import Stencil, stencil
-from hessfast.steps import values_along
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]

@@ -7,7 +7,7 @@ threaded and remote evaluation as well as the sweep does.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import noise as noise_level
-from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VANISHING, VISIBLE, Axis, Ladder, Request
+from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VANISHING, VISIBLE, Axis, Ladder, Request, advance
 from hessfast.noise import EPS, ROUNDING, NoiseModel
 from hessfast.sides import leave, search
 
@@ -74,34 +74,6 @@ ROUNDING_LEVEL = 64.0
 
 PAIR_WEIGHT = {1: 1.0, 2: 2.0, 4: 4.0, 6: 8.0, 8: 16.0}
 """Weight of an axis's truncation error by order: along the diagonal of a pair's box f moves by both steps at once."""
-
-
-def advance(team: Team, axes: Iterable[Axis], requests: Iterable[Request]) -> None:
-    """Run the requests of many axes side by side, one batch of points a round."""
-    live = list(zip(axes, requests, strict=True))
-    while live:
-        waiting, asked, movers = [], [], []
-        for axis, request in live:
-            displacements = next(request, None)
-            if displacements is not None:
-                waiting.append((axis, request))
-                asked.append((axis.values, displacements))
-                movers += [axis.index] * len(displacements)
-        if asked:
-            coordinates = np.array(movers, dtype=np.int32)
-            nodes = team.x[coordinates] + np.array([d for _, displacements in asked for d in displacements])
-            found = iter(team.at_nodes(coordinates, nodes[:, None])[:, 0].tolist())
-            for values, displacements in asked:
-                values.update(zip(displacements, found, strict=False))
-        live = waiting
-
-
-def values_along(team: Team, axes: Sequence[Axis], displacements: Array) -> Array:
-    """Return f at displacements (rows, m), one axis a row; evaluated where not known, nan outside the box."""
-    rows = displacements.tolist()
-    advance(team, axes, [axis.ask([d for d in row if axis.inside(d)]) for axis, row in zip(axes, rows, strict=True)])
-    known = [[axis.values.get(d, math.nan) for d in row] for axis, row in zip(axes, rows, strict=True)]
-    return np.array(known).reshape(displacements.shape)
 
 
 @dataclass(slots=True)

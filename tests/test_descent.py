@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("scipy")
 from scipy.optimize import OptimizeWarning, minimize, rosen, rosen_der, rosen_hess, rosen_hess_prod
 
-from hessfast import StepStatus, minimize_taylor
+from hessfast import StepStatus, gradient, minimize_taylor
 
 VARIANTS = ("abb", "cauchy", "cauchy-bb", "relaxed")
 
@@ -261,3 +261,20 @@ def test_bad_input():
         descend(fun, [np.nan], jac)
     with pytest.warns(OptimizeWarning, match="unknown options: gain"):
         descend(fun, np.zeros(12), jac, gain=2.0)
+
+
+def test_result_is_printed_on_request(capsys):
+    result = descend(rosen, [-1.2, 1.0], rosen_der, disp=True)
+    printed = capsys.readouterr().out
+    assert printed.startswith(result.message)
+    assert f"{result.nfev} values" in printed
+    descend(rosen, [-1.2, 1.0], rosen_der)
+    assert capsys.readouterr().out == ""
+
+
+def test_gradient_from_values_where_there_is_no_other():
+    with pytest.raises(ValueError, match=r"jac=lambda x: hessfast\.gradient"):
+        descend(rosen, [-1.2, 1.0], None)
+    result = descend(rosen, [-1.2, 1.0], lambda x: gradient(rosen, x))
+    assert result.success
+    np.testing.assert_allclose(result.x, 1.0, atol=1e-4)

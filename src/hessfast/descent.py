@@ -55,6 +55,7 @@ def minimize_taylor(
     max_step: float | None = None,
     memory: int | None = None,
     rng: np.random.Generator | int | None = 0,
+    disp: bool = False,
     **unknown: object,
 ) -> OptimizeResult:
     """
@@ -90,6 +91,8 @@ def minimize_taylor(
         10, for "cauchy" and "relaxed" 1.
     rng : numpy.random.Generator or int
         Of "relaxed". The default gives the same path each time.
+    disp : bool
+        Print how it ended.
 
     Returns
     -------
@@ -127,7 +130,10 @@ def minimize_taylor(
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, but it is {variant!r}")
     if not callable(jac):
-        raise ValueError("jac must be a function: minimize_taylor descends along the gradient")
+        raise ValueError(
+            "jac must be a function: minimize_taylor descends along the gradient; "
+            "without one, jac=lambda x: hessfast.gradient(fun, x) takes it from values"
+        )
     if unknown:
         from scipy.optimize import OptimizeWarning
 
@@ -146,7 +152,11 @@ def minimize_taylor(
         rng=np.random.default_rng(rng),
     )
     limit = 200 * x.size if maxiter is None else maxiter
-    return descent.run(gtol if tol is None else tol, limit, _listener(callback))
+    result = descent.run(gtol if tol is None else tol, limit, _listener(callback))
+    if disp:
+        print(result.message)
+        print(f"f {result.fun:.6g}, {result.nit} steps, {result.nfev} values, {result.njev} gradients")
+    return result
 
 
 @dataclass(slots=True)

@@ -207,11 +207,13 @@ def plot(points, path):
         ax.plot(n, ratio, "o-", label=name)
     ax.axhline(1.0, color="0.6", linewidth=1)
     ax.set_xscale("log", base=2)
+    ax.set_yscale("log", base=2)
+    ax.set_yticks([0.5, 1, 2, 4, 8, 16], ["1/2", "1", "2", "4", "8", "16"])
     ax.set_xlabel("n")
     ax.set_ylabel("time / time of quadratic_form")
     ax.set_title(f"g'Hg, one thread, {_quadform.SIMD_LEVEL}")
     ax.legend()
-    plt.savefig(path, dpi=150, bbox_inches="tight")
+    plt.savefig(path, dpi=100, bbox_inches="tight")
 
 
 SECTIONS = {each.__name__: each for each in (sizes, grid, stacks, storage, vectors, symmetrize, threads)}

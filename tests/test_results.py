@@ -124,3 +124,12 @@ def test_standard_errors_below_their_bars_are_not_passed_off():
     with pytest.warns(RuntimeWarning, match="standard errors are not determined"):
         value, error = result.standard_errors()
     assert (error >= value).any()
+
+
+def test_message_counts_what_is_vague():
+    rng = np.random.default_rng(0)
+    assert hessian(lambda x: x @ x, [1.0, 2.0], full_output=True).message == "every entry was determined"
+    noisy = hessian(lambda x: np.sin(3.0 * x).sum() + 1e-2 * rng.standard_normal(), [1.0, 2.0], full_output=True)
+    assert "of 4 to fewer than three digits" in noisy.message
+    given = hessian(lambda x: x @ x, [1.0, 2.0], abs_step=1e-3, full_output=True)
+    assert given.message == "every entry was determined"

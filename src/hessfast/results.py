@@ -192,8 +192,18 @@ class HessianResult(Listed):
 
     @property
     def message(self) -> str:
-        """The status in one sentence."""
-        return _outcome(self.status, self.missing)
+        """The status in one sentence, with how many entries are vague: their bars pass a thousandth of their scale."""
+        vague = self._vague() if self.success else 0
+        some = f", {vague} of {self.hess.size} to fewer than three digits" if vague else ""
+        return _outcome(self.status, self.missing) + some
+
+    def _vague(self) -> int:
+        """Entries whose error bar exceeds a thousandth of the entry itself and of sqrt|H_ii H_jj|."""
+        if self.hess_error is None:
+            return 0
+        size = np.sqrt(np.abs(np.diag(self.hess)))
+        scale = np.maximum(np.abs(self.hess), np.multiply.outer(size, size))
+        return int(np.count_nonzero(self.hess_error > 1e-3 * scale))
 
     def with_hess(self, hess: Floats) -> HessianResult:
         """Return the same result with hess held in another array."""

@@ -67,6 +67,11 @@ cpdef bint better_by_blas(Py_ssize_t k, Py_ssize_t n) noexcept:
     return k >= 16 and n >= 512 and k * n >= 12_000
 
 
+cpdef bint several_of_large(Py_ssize_t k, Py_ssize_t n) noexcept:
+    """Whether |g|'|H||g| of k vectors is better bounded by one pass over H than summed in a pass for each."""
+    return k >= 4 and n >= 512
+
+
 cdef str choose_simd(str request):
     cdef const char *name = NULL
     cdef hf_simd_status status = hf_choose_simd(request.encode(), &kernels, &name)
@@ -170,6 +175,24 @@ cdef int many(hf_triangle H, size_t count, np.npy_intp stride, const double *G, 
     return 0
 
 
+cdef int each_sized(hf_triangle H, np.npy_intp k, np.npy_intp stride, const double *G, double *sums) except -1:
+    """Value and size of each row of G with its matrix, `stride` bytes after the one before; 0: all with the same."""
+    cdef size_t count = hf_blocks(H.n)
+    cdef np.npy_intp row
+    cdef hf_sums total
+    cdef hf_sums *block = <hf_sums *>PyMem_Malloc((count + 1) * sizeof(hf_sums))
+    if block == NULL:
+        raise MemoryError()
+    with nogil:
+        for row in range(k):
+            kernels.quadform_sized(&H, G + row * <np.npy_intp>H.n, 0, count, block)
+            total = hf_sum_blocks(count, block)
+            sums[2 * row], sums[2 * row + 1] = total.value, total.size
+            H.data = <const char *>H.data + stride
+    PyMem_Free(block)
+    return 0
+
+
 cdef int together(const hf_triangle *H, size_t k, const double *G, double *out) except -1:
     """Value of each row of G (k, n) with H, HF_VECTORS at a time."""
     cdef size_t count = hf_blocks(H.n), done = 0, v, some
@@ -187,6 +210,18 @@ cdef int together(const hf_triangle *H, size_t k, const double *G, double *out) 
     return 0
 
 
+cdef bint readable(H, g, bint lower, hf_triangle *triangle) except -1:
+    """Fill triangle where H and g are plain arrays of fitting shapes that the kernels read as they are."""
+    if not (np.PyArray_CheckExact(H) and np.PyArray_CheckExact(g) and plain(g)):
+        return False
+    cdef int axes = np.PyArray_NDIM(H), rows = np.PyArray_NDIM(g)
+    if not 1 <= axes <= 3 or not 1 <= rows <= 2 or (axes == 3 and rows == 1):
+        return False
+    if axes == 3 and np.PyArray_DIM(H, 0) != np.PyArray_DIM(g, 0):
+        return False
+    return describe(H, np.PyArray_DIM(g, rows - 1), lower, triangle)
+
+
 def form(H, g, bint lower, bint compensated=False):
     """g'Hg for plain C-ordered float64 g and a float64 or float32 H that the kernels can read, where that is best.
 
@@ -197,22 +232,16 @@ def form(H, g, bint lower, bint compensated=False):
     cdef np.npy_intp k
     cdef const double *vectors
     cdef double *out
-    if not (np.PyArray_CheckExact(H) and np.PyArray_CheckExact(g) and plain(g)):
+    if not readable(H, g, lower, &triangle):
         return None
-    cdef int axes = np.PyArray_NDIM(H), rows = np.PyArray_NDIM(g)
-    if not 1 <= axes <= 3 or not 1 <= rows <= 2 or (axes == 3 and rows == 1):
-        return None
-    if not describe(H, np.PyArray_DIM(g, rows - 1), lower, &triangle):
-        return None
+    cdef int axes = np.PyArray_NDIM(H)
     vectors = <const double *>np.PyArray_DATA(g)
-    if rows == 1:
+    if np.PyArray_NDIM(g) == 1:
         one(&triangle, vectors, &value, compensated)
         return value
     if compensated:
         return None
     k = np.PyArray_DIM(g, 0)
-    if axes == 3 and np.PyArray_DIM(H, 0) != k:
-        return None
     if axes == 2 and better_by_blas(k, <Py_ssize_t>triangle.n):
         return None
     values = np.PyArray_EMPTY(1, &k, np.NPY_DOUBLE, 0)
@@ -224,6 +253,24 @@ def form(H, g, bint lower, bint compensated=False):
     else:
         together(&triangle, <size_t>k, vectors, out)
     return values
+
+
+def form_sized(H, g, bint lower):
+    """g'Hg and |g|'|H||g| of each row of g, (k, 2), in one pass over H for each.
+
+    None where the arguments must be looked at more closely, or one pass for all is better.
+    """
+    cdef hf_triangle triangle
+    cdef np.npy_intp shape[2]
+    if not readable(H, g, lower, &triangle):
+        return None
+    shape[0], shape[1] = np.PyArray_DIM(g, 0) if np.PyArray_NDIM(g) == 2 else 1, 2
+    if np.PyArray_NDIM(H) == 2 and several_of_large(shape[0], <Py_ssize_t>triangle.n):
+        return None
+    sums = np.PyArray_EMPTY(2, shape, np.NPY_DOUBLE, 0)
+    each_sized(triangle, shape[0], np.PyArray_STRIDE(H, 0) if np.PyArray_NDIM(H) == 3 else 0,
+               <const double *>np.PyArray_DATA(g), <double *>np.PyArray_DATA(sums))
+    return sums
 
 
 def blocks(np.ndarray H, const double[:, ::1] G, bint lower, size_t first, size_t last, double[:, :, ::1] block):
@@ -242,20 +289,8 @@ def blocks(np.ndarray H, const double[:, ::1] G, bint lower, size_t first, size_
 def with_size(np.ndarray H, const double[:, ::1] G, bint lower, double[:, ::1] sums):
     """Write g'Hg and |g|'|H||g| of each row of G, with its own matrix where H is a stack, into sums (k, 2)."""
     cdef hf_triangle triangle
-    cdef np.npy_intp stride = np.PyArray_STRIDE(H, 0) if np.PyArray_NDIM(H) == 3 else 0, k = G.shape[0], row
     describe(H, G.shape[1], lower, &triangle)
-    cdef size_t count = hf_blocks(triangle.n)
-    cdef hf_sums *block = <hf_sums *>PyMem_Malloc(count * sizeof(hf_sums))
-    cdef hf_sums total
-    if block == NULL:
-        raise MemoryError()
-    with nogil:
-        for row in range(k):
-            kernels.quadform_sized(&triangle, &G[row, 0], 0, count, block)
-            total = hf_sum_blocks(count, block)
-            sums[row, 0], sums[row, 1] = total.value, total.size
-            triangle.data = <const char *>triangle.data + stride
-    PyMem_Free(block)
+    each_sized(triangle, G.shape[0], np.PyArray_STRIDE(H, 0) if np.PyArray_NDIM(H) == 3 else 0, &G[0, 0], &sums[0, 0])
 
 
 def blocks_compensated(np.ndarray H, const double[::1] g, bint lower, size_t first, size_t last,

@@ -26,8 +26,6 @@ EPS = float(np.finfo(np.float64).eps)
 
 # Below this many multiplications, starting threads costs more than they save.
 THREADED_FROM = 1 << 24
-# Several vectors of one large H: their |g|ᵀ|H||g| are bounded by one pass over H, instead of summed in a pass for each.
-SEVERAL, LARGE = 4, 512
 # Tiles a thread, so that the slower one does not make the other wait.
 TILES_PER_THREAD = 4
 # Order below which a triangle is not cut further, and rows of a square multiplied at once.
@@ -185,16 +183,19 @@ def form_and_bound(H: ArrayLike, g: ArrayLike, *, lower: bool = True) -> tuple[F
     tile, its panel, its block and the tree of blocks, each with a rounding of eps / 2. Of BLAS no more is known than
     that it adds up to n numbers twice.
     """
-    matrix, G = _arguments(H, g)
-    n = G.shape[-1]
-    rows = np.atleast_2d(G)
-    if matrix.ndim == 2 and len(rows) >= SEVERAL and n >= LARGE:
-        return _plain(matrix, rows, lower, 1), (n + 24) * EPS * _sizes_at_most(matrix, rows, lower)
-    sums = np.zeros((len(rows), 2))
-    if n:
-        _quadform.with_size(matrix, rows, lower, sums)
-    value, bound = sums[:, 0], (n / 8 + 24) * EPS * sums[:, 1]
-    return value.reshape(G.shape[:-1]), bound.reshape(G.shape[:-1])
+    sums = _quadform.form_sized(H, g, lower)
+    if sums is None:
+        matrix, g = _arguments(H, g)
+        rows = np.atleast_2d(g)
+        n = rows.shape[1]
+        if matrix.ndim == 2 and _quadform.several_of_large(len(rows), n):
+            return _plain(matrix, rows, lower, 1), (n + 24) * EPS * _sizes_at_most(matrix, rows, lower)
+        sums = np.zeros((len(rows), 2))
+        if sums.size and n:
+            _quadform.with_size(matrix, rows, lower, sums)
+    shape = np.shape(g)
+    value, bound = sums[:, 0], (shape[-1] / 8 + 24) * EPS * sums[:, 1]
+    return value.reshape(shape[:-1]), bound.reshape(shape[:-1])
 
 
 def _sizes_at_most(H: Matrix, G: Floats, lower: bool) -> Floats:

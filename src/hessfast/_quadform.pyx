@@ -69,7 +69,7 @@ cpdef bint better_by_blas(Py_ssize_t k, Py_ssize_t n) noexcept:
 
 cpdef bint several_of_large(Py_ssize_t k, Py_ssize_t n) noexcept:
     """Whether |g|'|H||g| of k vectors is better bounded by one pass over H than summed in a pass for each."""
-    return k >= 4 and n >= 512
+    return k >= 16 and n >= 512
 
 
 cdef str choose_simd(str request):

@@ -173,7 +173,7 @@ def form_and_bound(H: ArrayLike, g: ArrayLike, *, lower: bool = True) -> tuple[F
     -------
     value, bound : ndarray of shape ``g.shape[:-1]``
         gᵀHg, with the bits of `quadratic_form`, and (n/8 + 24) eps |g|ᵀ|H||g|; for several vectors of one large H
-        (k >= 4, n >= 512) an upper bound on (n + 24) eps |g|ᵀ|H||g|.
+        (k >= 16, n >= 512) an upper bound on (n + 24) eps |g|ᵀ|H||g|.
 
     Notes
     -----

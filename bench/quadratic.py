@@ -37,7 +37,8 @@ def race(ours, rivals, *, rounds=15, clock=time.thread_time, pause=0.0):
         run()
         once = max(time.perf_counter() - start, 1e-7)
         repeats.append(max(1, round(SLICE / once)))
-        rounds = min(rounds, 5 if once > LONG else rounds)
+        if once > LONG:
+            rounds = min(rounds, 5)
     times = [[] for _ in runs]
     for shift in range(rounds):
         for at in range(len(runs)):

@@ -299,6 +299,29 @@ def test_bound_of_many_vectors_holds_in_any_units(lower, on_the_diagonal):
     assert (bound <= 3.0 * (n + 24) * EPS * size).all()
 
 
+@pytest.mark.parametrize(
+    ("H", "g"), [((0, 0), (0,)), ((0, 0), (2, 0)), ((3, 3), (0, 3)), ((0, 3, 3), (0, 3)), ((0,), (0,))]
+)
+def test_form_and_bound_of_nothing(H, g):
+    value, bound = form_and_bound(np.zeros(H), np.zeros(g))
+    assert value.shape == bound.shape == g[:-1]
+    assert not value.any()
+    assert not bound.any()
+
+
+@pytest.mark.parametrize("kind", [list, ">f8", "reversed", "repeated", "rows"])
+def test_form_and_bound_of_what_must_be_copied(kind):
+    H, g = symmetric(9)
+    given = {
+        list: (H.tolist(), g.tolist()),
+        ">f8": (H.astype(">f8"), g.astype(">f8")),
+        "reversed": (H[::-1, ::-1].copy()[::-1, ::-1], g[::-1].copy()[::-1]),
+        "repeated": (np.repeat(H, 2, axis=1)[:, ::2], np.repeat(g, 2)[::2]),
+        "rows": (list(H), g),
+    }[kind]
+    assert form_and_bound(*given) == form_and_bound(H, g)
+
+
 def test_form_and_bound_of_a_stack():
     H = np.stack([symmetric(9, seed)[0] for seed in range(4)])
     G = np.stack([symmetric(9, seed)[1] for seed in range(4)])

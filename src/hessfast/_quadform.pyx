@@ -286,13 +286,6 @@ def blocks(np.ndarray H, const double[:, ::1] G, bint lower, size_t first, size_
             kernels.quadform_vectors(&triangle, k, &G[0, 0], first, last, count, to)
 
 
-def with_size(np.ndarray H, const double[:, ::1] G, bint lower, double[:, ::1] sums):
-    """Write g'Hg and |g|'|H||g| of each row of G, with its own matrix where H is a stack, into sums (k, 2)."""
-    cdef hf_triangle triangle
-    describe(H, G.shape[1], lower, &triangle)
-    each_sized(triangle, G.shape[0], np.PyArray_STRIDE(H, 0) if np.PyArray_NDIM(H) == 3 else 0, &G[0, 0], &sums[0, 0])
-
-
 def blocks_compensated(np.ndarray H, const double[::1] g, bint lower, size_t first, size_t last,
                        double[:, ::1] block):
     """Write blocks first .. last-1 of g'Hg, each high + low, into block (blocks, 2)."""

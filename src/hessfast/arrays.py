@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["plain"]
+__all__ = ["plain", "require_finite"]
 
 
 def plain(name: str, value: Any) -> NDArray[Any]:
@@ -27,3 +27,9 @@ def plain(name: str, value: Any) -> NDArray[Any]:
         return np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array: {error}") from None
+
+
+def require_finite(name: str, values: Any) -> None:
+    """Raise ValueError where a number is nan or inf."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite, but it holds NaN or inf")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import _quadform
-from hessfast.arrays import plain
+from hessfast.arrays import plain, require_finite
 
 __all__ = ["form_and_bound", "quadratic_form", "require_symmetric"]
 
@@ -190,9 +190,8 @@ def form_and_bound(H: ArrayLike, g: ArrayLike, *, lower: bool = True) -> tuple[F
         n = rows.shape[1]
         if matrix.ndim == 2 and _quadform.several_of_large(len(rows), n):
             return _plain(matrix, rows, lower, 1), (n + 24) * EPS * _sizes_at_most(matrix, rows, lower)
-        sums = np.zeros((len(rows), 2))
-        if sums.size and n:
-            _quadform.with_size(matrix, rows, lower, sums)
+        sums = _quadform.form_sized(matrix, g, lower) if len(rows) else np.empty((0, 2))
+        assert sums is not None
     shape = np.shape(g)
     value, bound = sums[:, 0], (shape[-1] / 8 + 24) * EPS * sums[:, 1]
     return value.reshape(shape[:-1]), bound.reshape(shape[:-1])
@@ -242,8 +241,8 @@ def require_symmetric(H: Matrix, *, eps: float = EPS, name: str = "H") -> None:
         What the message calls H.
     """
     n = len(H)
-    if not (np.isfinite(quadratic_form(H, np.ones(n))) or np.isfinite(H).all()):
-        raise ValueError(f"{name} must be finite, but it holds NaN or inf")
+    if not np.isfinite(quadratic_form(H, np.ones(n))):
+        require_finite(name, H)
     scale = np.sqrt(np.abs(np.diagonal(H)).astype(np.float64))
     worst, where, rounding = 0.0, (0, 0), -1.0
     for first, left in ((down, across) for down in range(0, n, TILE) for across in range(0, down + 1, TILE)):
@@ -251,8 +250,7 @@ def require_symmetric(H: Matrix, *, eps: float = EPS, name: str = "H") -> None:
         lower, upper = H[rows, columns].astype(np.float64), H[columns, rows].T.astype(np.float64)
         if np.array_equal(lower, upper):
             continue
-        if not np.isfinite(upper).all():
-            raise ValueError(f"{name} must be finite, but it holds NaN or inf")
+        require_finite(name, upper)
         if rounding < 0.0:
             rounding = 4.0 * eps * max(float(H.max()), -float(H.min()))
         with np.errstate(over="ignore"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.arrays import plain
+from hessfast.arrays import plain, require_finite
 from hessfast.results import CurvatureResult, StepResult, StepStatus
 from hessfast.symmetric import SymmetricMatrix, as_symmetric
 from hessfast.vectors import Vector, as_vector, dot
@@ -126,8 +126,7 @@ class ScaledGradient:
         if 1e-30 < square < 1e30:  # gᵀHg too stays in range, unless H itself nears its end
             return cls(vector, 0, square)
         largest = float(max(vector.max(), -vector.min()))
-        if not math.isfinite(largest):
-            raise ValueError("g must be finite, but it holds NaN or inf")
+        require_finite("g", largest)
         exponent = math.frexp(largest)[1]
         vector = np.ldexp(vector.astype(np.float64), -exponent)
         return cls(vector, exponent, dot(vector, vector))
@@ -203,8 +202,7 @@ def certify(
 
 def _optimal_steps(g: Vector, H: object, gHg: Any, error: Any, g_error: Any, max_step: float | None) -> StepResult:
     """Judge a batch: `certify` on arrays."""
-    if not np.isfinite(g).all():
-        raise ValueError("g must be finite, but it holds NaN or inf")
+    require_finite("g", g)
     k, n = g.shape
     G = g.astype(np.float64)
     exponent = np.frexp(np.abs(G).max(axis=1))[1].astype(np.int64)
@@ -265,8 +263,8 @@ def checked_real(value: Any, name: str, *, finite: bool = True) -> Vector:
         raise TypeError(f"{name} must be real, but its dtype is {array.dtype}")
     if array.dtype not in (np.float64, np.float32):
         array = array.astype(np.float64)
-    if finite and not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, but it holds NaN or inf")
+    if finite:
+        require_finite(name, array)
     return array
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.arrays import plain
+from hessfast.arrays import plain, require_finite
 from hessfast.quadratic import form_and_bound, require_symmetric, storage_eps
 
 __all__ = ["SymmetricMatrix", "as_symmetric"]
@@ -67,8 +67,8 @@ def as_symmetric(H: object, n: int, *, batch: int | None = None, check: bool = F
     if dense.dtype not in (np.float64, np.float32):
         dense = dense.astype(np.float64)
     if dense.ndim == 1 and dense.size == n * (n + 1) // 2:
-        if check and not np.isfinite(dense).all():
-            raise ValueError("H must be finite, but it holds NaN or inf")
+        if check:
+            require_finite("H", dense)
         return _Packed(dense, n)
     if batch is not None and dense.shape == (batch, n, n):
         return _Stack(dense, n)
@@ -187,8 +187,7 @@ def _columnwise(product: Any) -> Callable[[Floats], Any]:
 def _require_symmetric_sparse(H: Any) -> None:
     """Raise ValueError as `require_symmetric` does; what is compared are the entries that differ from their mirror."""
     values = H.tocsr().data
-    if not np.isfinite(values).all():
-        raise ValueError("H must be finite, but it holds NaN or inf")
+    require_finite("H", values)
     difference = (H - H.T).tocoo()
     if not difference.nnz:
         return

@@ -17,7 +17,6 @@ from hessfast.problem import (
     Order,
     Problem,
     bind,
-    box,
     check_room,
     checked_order,
     given_steps,
@@ -244,7 +243,7 @@ def _along_axes(
     with bind(
         fun, x0, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
     ) as problem:
-        within = box(bounds, problem.x)
+        within = problem.confine(bounds)
         check_room(problem.x, problem.axes, within, 6 if order == "auto" else int(order))
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
         if step is not None:

@@ -20,7 +20,6 @@ from hessfast.problem import (
     Order,
     Problem,
     bind,
-    box,
     check_room,
     checked_order,
     given_steps,
@@ -187,7 +186,7 @@ def hessian(
         fun, x0, jac=jac, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
     ) as problem:
         _check_out(out, problem.axes.size)
-        within = box(bounds, problem.x)
+        within = problem.confine(bounds)
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
         if method == "cs":
             _check_complex(problem, order, step, noise, workers)

@@ -1,7 +1,8 @@
 """Lanes: f is called here and nowhere else.
 
 An Evaluator binds one function to one x and evaluates points in one of two forms: x with at most two coordinates
-displaced (`displaced`), or any point (`dense`). It counts every call truly, in `nfev`.
+displaced (`displaced`), or any point (`dense`). It counts every call truly, in `nfev`. Where it is confined to a box,
+no point outside reaches f, whoever asks for it: its value is nan, a wall.
 """
 
 from __future__ import annotations
@@ -32,6 +33,41 @@ _NATIVE_TILE_POINTS = 4 * _TILE_POINTS  # in C the points are not written down: 
 _BLOCK_BYTES = 262_144  # a batched block; f's own temporaries of that size still fit the L2 cache
 
 
+_ROWS_CHECKED = 1 << 16  # coordinates at once: the answers take no memory to speak of beside a long vector
+
+
+class Confines:
+    """The box that no point leaves.
+
+    Parameters
+    ----------
+    lower, upper : ndarray, shape (n,)
+        Bounds, infinite where there are none.
+    """
+
+    def __init__(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
+        self.lower, self.upper = lower, upper
+
+    def hold(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each displaced point, shape (points, 2), lies inside, where x itself does."""
+        inside = ((self.lower[index] <= value) & (value <= self.upper[index])) | (index < 0)
+        return np.asarray(inside.all(axis=1))
+
+    def hold_nodes(self, axes: NDArray[np.int32], nodes: NDArray[np.float64]) -> bool:
+        """Whether all nodes (m, k) of the axes (m,) lie inside."""
+        lower, upper = self.lower[axes, None], self.upper[axes, None]
+        return bool(((lower <= nodes) & (nodes <= upper)).all())
+
+    def hold_rows(self, X: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each row of X, shape (points, n), lies inside."""
+        inside = np.ones(len(X), dtype=np.bool_)
+        for first in range(0, self.lower.size, _ROWS_CHECKED):
+            part = slice(first, first + _ROWS_CHECKED)
+            columns = X[:, part]
+            inside &= ((self.lower[part] <= columns) & (columns <= self.upper[part])).all(axis=1)
+        return inside
+
+
 class Evaluator(ABC):
     """One function at one x.
 
@@ -41,6 +77,8 @@ class Evaluator(ABC):
         The point from which others are displaced.
     gradient : bool
         Whether the function gives its gradient: values are then (points, n), otherwise (points,).
+    confines : Confines or None
+        The box that no point leaves, x among them; None where there is none.
     nfev : int
         Calls so far (for gradients: of the gradient); a batched call counts once a column.
     seconds : float
@@ -60,11 +98,17 @@ class Evaluator(ABC):
         self.n = x.size
         self.wall = wall
         self.gradient = gradient
+        self.confines: Confines | None = None
         self.nfev = 0
         self.seconds = 0.0
         self.stop = False
         self._index = np.empty((0, 2), dtype=np.int32)
         self._value = np.empty((0, 2))
+        self._nodes_inside: NDArray[np.float64] | None = None
+
+    def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
+        """Let no point outside lower and upper, shape (n,), reach f; x lies inside."""
+        self.confines = Confines(lower, upper)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -82,16 +126,33 @@ class Evaluator(ABC):
         -------
         ndarray, shape (points,) or (points, n)
         """
-        start = time.perf_counter()
-        values = self._displaced(index, value)
-        self.seconds = (time.perf_counter() - start) / max(1, len(index))
-        return values
+        if self.confines is not None:
+            inside = self.confines.hold(index, value)
+            if not inside.all():
+                return self._where(inside, lambda: self._timed(self._displaced, index[inside], value[inside]))
+        return self._timed(self._displaced, index, value)
 
     def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate the rows of X, shape (points, n)."""
+        X = np.ascontiguousarray(X)
+        if self.confines is not None:
+            inside = self.confines.hold_rows(X)
+            if not inside.all():
+                return self._where(inside, lambda: self._timed(self._dense, X[inside]))
+        return self._timed(self._dense, X)
+
+    def _timed(self, evaluate: Callable[..., NDArray[np.float64]], *points: NDArray[Any]) -> NDArray[np.float64]:
         start = time.perf_counter()
-        values = self._dense(np.ascontiguousarray(X))
-        self.seconds = (time.perf_counter() - start) / max(1, len(X))
+        values = evaluate(*points)
+        self.seconds = (time.perf_counter() - start) / max(1, len(values))
+        return values
+
+    def _where(self, inside: NDArray[np.bool_], evaluate: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Evaluate the points inside; nan at the others."""
+        values = self._empty(inside.size)
+        values[...] = np.nan
+        if inside.any():
+            values[inside] = evaluate()
         return values
 
     def points_within(self, seconds: float) -> int:
@@ -114,6 +175,8 @@ class Evaluator(ABC):
             A gradient may be float32 and may be f's own array, to be kept only where nobody else holds it. f may
             write into `point`, and may keep it.
         """
+        if self.confines is not None and not self.confines.hold_rows(point[None, :])[0]:
+            return np.full(self.shape, np.nan)[()]
         start = time.perf_counter()
         value = self._at_point(point)
         self.seconds = time.perf_counter() - start
@@ -134,13 +197,28 @@ class Evaluator(ABC):
         ndarray, shape ((last - first) * m,)
             Node fastest.
         """
+        if self.confines is not None and nodes is not self._nodes_inside:  # the same for all tiles of a sweep
+            if not self.confines.hold_nodes(axes, nodes):
+                index, value = self._pair_points(axes, nodes, first, last)
+                return self.displaced(index, value)
+            self._nodes_inside = nodes
+        return self._pairs(axes, nodes, first, last)
+
+    def _pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+        return self._timed(self._displaced, *self._pair_points(axes, nodes, first, last))
+
+    def _pair_points(
+        self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         index, value = self.buffers((last - first) * nodes.shape[1])
         _core.pair_points(axes, nodes, first, last, index, value)
-        return self.displaced(index, value)
+        return index, value
 
-    @abstractmethod
     def fork(self) -> Evaluator:
         """Return an evaluator of the same function for one more worker, its count at zero."""
+        made = make_evaluator(self.function, self.x, wall=self.wall, gradient=self.gradient)
+        made.confines, made.seconds = self.confines, self.seconds
+        return made
 
     @abstractmethod
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]: ...
@@ -198,34 +276,34 @@ class NativeEvaluator(Evaluator):
         self._call = _core.NativeCall(function.address, function.form, data, refill, (function.keepalive, kept))
         self._refill = refill
 
-    def fork(self) -> NativeEvaluator:
-        made = NativeEvaluator(self.function, self.x, self.wall, self.gradient)
+    def fork(self) -> Evaluator:
+        made = super().fork()
+        assert isinstance(made, NativeEvaluator)
         if self._refill and not made._refill:
             made._bind(True)
-        made.seconds = self.seconds
         made._slice = self._slice
         return made
 
-    def pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
-        """As `Evaluator.pairs`; in C the points need not be written down first."""
+    def _pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+        """As `Evaluator._pairs`; in C the points need not be written down first."""
         m = nodes.shape[1]
         points = (last - first) * m
         if points > self._slice:
-            return super().pairs(axes, nodes, first, last)
+            return super()._pairs(axes, nodes, first, last)
         values = np.empty(points)
         start = time.perf_counter()
         calls, wrote = self._call.pairs(self.x, axes, nodes, first, last, self._work, values)
         if wrote:
             self.nfev += calls
             self._bind(refill=True)
-            return super().pairs(axes, nodes, first, last)
+            return super()._pairs(axes, nodes, first, last)
         self._account(0, points, calls, start)
         self.seconds = (time.perf_counter() - start) / points
         if calls < points:  # a point raised: the general way finds out what
             assert self._flag is not None
             self._flag[0] = 0
             whole = calls // m
-            values[whole * m :] = super().pairs(axes, nodes, first + whole, last)
+            values[whole * m :] = super()._pairs(axes, nodes, first + whole, last)
         return values
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -322,11 +400,6 @@ class PythonEvaluator(Evaluator):
         convert = real_number if part is None else lambda result: real_number(_element(result, part))
         self._call = _core.PythonCall(function.call, function.args, function.kwargs, convert, wall)
 
-    def fork(self) -> PythonEvaluator:
-        made = PythonEvaluator(self.function, self.x, self.wall, self.gradient)
-        made.seconds = self.seconds
-        return made
-
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         values = self._empty(len(index))
         if self.gradient:
@@ -397,11 +470,6 @@ class BatchedEvaluator(Evaluator):
 
     def points_within(self, seconds: float) -> int:
         return self.block
-
-    def fork(self) -> BatchedEvaluator:
-        made = BatchedEvaluator(self.function, self.x, self.wall, self.gradient)
-        made.seconds = self.seconds
-        return made
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         def fill(block: NDArray[np.float64], first: int, last: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import noise as noise_level
+from hessfast.arithmetic import quiet
 from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.listing import Listed
@@ -100,6 +101,7 @@ class HessianCheck(Listed):
         return "nothing speaks against the Hessian"
 
 
+@quiet
 def check_hessian(
     fun: Fun | None,
     x0: ArrayLike,
@@ -240,6 +242,7 @@ def _slope_test(
     return steps, remainders, float(np.median(slopes)) if slopes.size else np.nan, spent
 
 
+@quiet
 def estimate_noise(
     fun: Fun,
     x0: ArrayLike,

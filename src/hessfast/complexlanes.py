@@ -12,8 +12,9 @@ import numpy as np
 from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
+from hessfast.arithmetic import callers_state
 from hessfast.functions import BatchedFunction, PythonFunction
-from hessfast.lanes import BatchedEvaluator, Confines, Evaluator, PythonEvaluator
+from hessfast.lanes import BatchedEvaluator, Confines, Evaluator, PythonEvaluator, note
 
 _BLOCK_BYTES = 262_144  # as for the real batched lane
 
@@ -105,8 +106,16 @@ class ComplexEvaluator:
 
     def _call(self, points: NDArray[Any], count: int) -> Any:
         function = self._function
+        ordinal, first = self.nfev, points.reshape(self.n, -1)[:, 0].copy()
         self.nfev += count
-        result = function.call(points, *function.args, **function.kwargs)
+        try:
+            with callers_state():
+                result = function.call(points, *function.args, **function.kwargs)
+        except BaseException as error:
+            if not isinstance(error, self._wall):
+                more = "" if self.lane == "python" else f"in a block of {count} points that begins there"
+                note(error, ordinal, first, more)
+            raise
         if function.part is None:
             return result
         if not isinstance(result, tuple) or len(result) != 2:

@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessfast.arithmetic import quiet
 from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
 from hessfast.differences import Differences, Layout, along_given, chosen_steps, drifted, given_one_sided, value_at
 from hessfast.problem import (
@@ -65,6 +66,7 @@ def gradient(
     on_error: Any = ...,
     full_output: Literal[True],
 ) -> AxisDerivatives: ...
+@quiet
 def gradient(
     fun: Fun,
     x0: ArrayLike,
@@ -162,6 +164,7 @@ def hessian_diag(
     on_error: Any = ...,
     full_output: Literal[True],
 ) -> AxisDerivatives: ...
+@quiet
 def hessian_diag(
     fun: Fun,
     x0: ArrayLike,

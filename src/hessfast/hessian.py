@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import _quadform
+from hessfast.arithmetic import quiet
 from hessfast.differences import Found, given_one_sided, one_sided_steps, value_at, with_search, with_steps
 from hessfast.plan import Plan
 from hessfast.problem import (
@@ -75,6 +76,7 @@ def hessian(
     out: NDArray[np.float64] | None = ...,
     full_output: Literal[True],
 ) -> HessianResult: ...
+@quiet
 def hessian(
     fun: Fun | None,
     x0: ArrayLike,

@@ -11,6 +11,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import _core, njit
+from hessfast.arithmetic import callers_state
 from hessfast.functions import (
     BatchedFunction,
     Function,
@@ -92,6 +94,7 @@ class Evaluator(ABC):
     lane = ""
     tile_points = _TILE_POINTS
     function: Any
+    _state: Callable[[], AbstractContextManager[None]] = callers_state
 
     def __init__(self, x: NDArray[np.float64], wall: tuple[type[BaseException], ...], gradient: bool) -> None:
         self.x = x
@@ -143,7 +146,8 @@ class Evaluator(ABC):
 
     def _timed(self, evaluate: Callable[..., NDArray[np.float64]], *points: NDArray[Any]) -> NDArray[np.float64]:
         start = time.perf_counter()
-        values = evaluate(*points)
+        with self._state():
+            values = evaluate(*points)
         self.seconds = (time.perf_counter() - start) / max(1, len(values))
         return values
 
@@ -178,7 +182,8 @@ class Evaluator(ABC):
         if self.confines is not None and not self.confines.hold_rows(point[None, :])[0]:
             return np.full(self.shape, np.nan)[()]
         start = time.perf_counter()
-        value = self._at_point(point)
+        with self._state():
+            value = self._at_point(point)
         self.seconds = time.perf_counter() - start
         return value
 
@@ -232,10 +237,6 @@ class Evaluator(ABC):
     def _empty(self, points: int) -> NDArray[np.float64]:
         return np.empty((points, *self.shape))
 
-    def _note(self, error: BaseException, ordinal: int, point: NDArray[np.float64]) -> None:
-        coordinates = np.array2string(point, threshold=12, edgeitems=4, max_line_width=100_000)
-        error.add_note(f"hessfast: raised at evaluation {ordinal}, x = {coordinates}")
-
     def _point(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         point = self.x.copy()
         for coordinate, displaced in zip(index, value, strict=True):
@@ -249,6 +250,7 @@ class NativeEvaluator(Evaluator):
 
     lane = "native"
     tile_points = _NATIVE_TILE_POINTS
+    _state = nullcontext  # machine code asks NumPy for no state
 
     def __init__(
         self,
@@ -375,7 +377,7 @@ class NativeEvaluator(Evaluator):
         except self.wall:
             return np.nan
         except BaseException as error:
-            self._note(error, self.nfev - 1, point)
+            note(error, self.nfev - 1, point)
             raise
         if function.part is not None:
             result = result[function.part]
@@ -411,7 +413,7 @@ class PythonEvaluator(Evaluator):
             self._call.displaced(self.x, index, value, values)
         except BaseException as error:
             p = max(0, self._call.begun - 1)
-            self._note(error, self.nfev + p, self._point(index[p], value[p]))
+            note(error, self.nfev + p, self._point(index[p], value[p]))
             raise
         finally:
             self.nfev += self._call.begun
@@ -427,7 +429,7 @@ class PythonEvaluator(Evaluator):
             self._call.rows(X, values)
         except BaseException as error:
             p = max(0, self._call.begun - 1)
-            self._note(error, self.nfev + p, X[p])
+            note(error, self.nfev + p, X[p])
             raise
         finally:
             self.nfev += self._call.begun
@@ -444,7 +446,7 @@ class PythonEvaluator(Evaluator):
         except self.wall:
             return np.full(self.shape, np.nan)[()]
         except BaseException as error:
-            self._note(error, self.nfev - 1, point)
+            note(error, self.nfev - 1, point)
             raise
         result = _element(result, function.part)
         return _real_gradient(result, (self.n,)) if self.gradient else real_number(result)
@@ -528,8 +530,7 @@ class BatchedEvaluator(Evaluator):
             result = function.call(block, *function.args, **function.kwargs)
         except BaseException as error:
             if not isinstance(error, self.wall):
-                self._note(error, ordinal, first)
-                error.add_note(f"hessfast: in a block of {columns} points that begins there")
+                note(error, ordinal, first, f"in a block of {columns} points that begins there")
             raise
         result = _element(result, function.part)
         if self.gradient:
@@ -550,6 +551,15 @@ def make_evaluator(
     if isinstance(function, BatchedFunction):
         return BatchedEvaluator(function, x, wall, gradient)
     return PythonEvaluator(function, x, wall, gradient)
+
+
+def note(error: BaseException, ordinal: int, point: NDArray[Any], more: str = "") -> None:
+    """Say in a note where f raised; an exception that takes none, or a point that cannot be printed, goes without."""
+    with suppress(Exception):
+        coordinates = np.array2string(point, threshold=12, edgeitems=4, max_line_width=100_000)
+        error.add_note(f"hessfast: raised at evaluation {ordinal}, x = {coordinates}")
+        if more:
+            error.add_note(f"hessfast: {more}")
 
 
 def _element(result: Any, part: int | None) -> Any:

@@ -16,6 +16,7 @@ __all__ = [
     "entries",
     "hessian_scale",
     "natural_sizes",
+    "places",
     "resolved_along",
     "resolved_rows",
     "row_blocks",
@@ -184,10 +185,11 @@ def resolved_along(value: Array, bar: Array, change: Array, f0: float, u: Array,
         return np.asarray(np.isfinite(value) & (bar <= np.fmax(allowed, TENTH * np.abs(value))))
 
 
-def entries(places: Sequence[Worst], labels: Sequence[Any] | None) -> str:
-    """Spell entries with their bars, by the labels of their coordinates where there are any."""
-    texts = []
-    for place, value, error in places:
-        names = ", ".join(str(i if labels is None else labels[i]) for i in place)
-        texts.append(f"[{names}] = {value:.3g} ± {error:.2g}")
-    return ", ".join(texts)
+def places(at: Sequence[tuple[int, ...]], labels: Sequence[Any] | None) -> str:
+    """Spell the places of entries, by the labels of their coordinates where there are any."""
+    return ", ".join(f"[{', '.join(str(i if labels is None else labels[i]) for i in place)}]" for place in at)
+
+
+def entries(worst: Sequence[Worst], labels: Sequence[Any] | None) -> str:
+    """Spell entries with their bars."""
+    return ", ".join(f"{places([place], labels)} = {value:.3g} ± {error:.2g}" for place, value, error in worst)

@@ -135,7 +135,9 @@ def main() -> None:
             if options.each:
                 for s, verdict in verdicts:
                     if fate(verdict):
-                        print(f'    draw("{group}", {s.seed})  {s.kind:<24} n {s.n}  {verdict.error:8.1e}  {fate(verdict)}')
+                        print(
+                            f'    draw("{group}", {s.seed})  {s.kind:<24} n {s.n}  {verdict.error:8.1e}  {fate(verdict)}'
+                        )
         print(f"{'':13}{time.perf_counter() - start:.0f} s", file=sys.stderr)
     print("all routes: " + ", ".join(f"{name} {count}" for name, count in total.items()))
 

@@ -3,7 +3,16 @@
 `draw(group, seed)` gives one state, `judge(route, state)` the verdict on one route there; `bench/states.py` counts them.
 """
 
-from problems.states import atoms, optima, origin, peaks, proportions  # noqa: F401  (each registers its states)
+from problems.states import (  # noqa: F401  (each registers its states)
+    atoms,
+    chance,
+    edges,
+    optima,
+    origin,
+    peaks,
+    proportions,
+    rough,
+)
 from problems.states.routes import GROUPS, ROUTES, judge, routes_of
 from problems.states.state import State, draw
 

@@ -33,7 +33,9 @@ def summit(choose: Chooser) -> State:
     if choose.chance(0.07):
         position[0], width[0] = 9e9 * choose.between(0.1, 10), choose.between(3, 300)
     f = Terms(
-        choose.one_of(0.0, 1.0, 10.0), position, separate(n * [choose.one_of("well", "lorentz")], choose.between(0.1, 1, n), width)
+        choose.one_of(0.0, 1.0, 10.0),
+        position,
+        separate(n * [choose.one_of("well", "lorentz")], choose.between(0.1, 1, n), width),
     )
     return f.at(leave(choose, position, width), width)
 
@@ -110,7 +112,11 @@ def fitted(choose: Chooser) -> State:
     width = position / narrow
     x = []
     for p in range(peaks):
-        x += [choose.between(0.3, 30), position + 3.5 * p * width * choose.rng.uniform(0.8, 1.2), width * choose.rng.uniform(0.7, 1.4)]
+        x += [
+            choose.between(0.3, 30),
+            position + 3.5 * p * width * choose.rng.uniform(0.8, 1.2),
+            width * choose.rng.uniform(0.7, 1.4),
+        ]
     if baseline:
         x.append(float(choose.rng.normal()))
     x0 = np.array(x)

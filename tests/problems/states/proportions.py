@@ -87,5 +87,10 @@ def equilibrium(choose: Chooser) -> State:
     if floor is None:
         return of_smooth(smooth, x0, x0, slope, analytic=True)
     return of_smooth(
-        lambda x: smooth(np.maximum(x, floor)), x0, x0, lambda x: slope(np.maximum(x, floor)), exact=smooth, kind="clipped"
+        lambda x: smooth(np.maximum(x, floor)),
+        x0,
+        x0,
+        lambda x: slope(np.maximum(x, floor)),
+        exact=smooth,
+        kind="clipped",
     )

@@ -1,6 +1,6 @@
 """Where users stand: states drawn by group and seed, and the judgement of what a route answers there.
 
-`draw(group, seed)` gives one state, `judge(route, state)` the verdict on one route there; `bench/states.py` counts them.
+`draw(group, seed)` gives one state, `judge(route, state)` the verdict on one route there; `bench/states.py` counts.
 """
 
 from problems.states import (  # noqa: F401  (each registers its states)

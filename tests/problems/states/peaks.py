@@ -8,7 +8,7 @@ import numpy as np
 
 from problems.states.optima import leave
 from problems.states.state import EPS, Chooser, Floats, State, member
-from problems.states.terms import CURVES, Terms, separate
+from problems.states.terms import Terms, separate
 
 SHAPES = {
     "gauss": (lambda u: np.exp(-(u**2) / 2), lambda u: -u * np.exp(-(u**2) / 2)),
@@ -77,7 +77,7 @@ class PeakFit:
 
     def hess(self, x: Floats) -> Floats:
         x = x.astype(np.longdouble)
-        s, slope = SHAPES[self.shape]
+        _, slope = SHAPES[self.shape]
         r = (self.model(x) - self.y) / self.sigma
         J = self.jacobian(x) / self.sigma
         H = 2 * J.T @ J

@@ -9,8 +9,8 @@ import numpy as np
 
 from problems import jets
 from problems.states.optima import leave
-from problems.states.state import EPS, Chooser, Floats, State, member
-from problems.states.terms import CURVES, Terms, separate
+from problems.states.state import Chooser, Floats, State, member
+from problems.states.terms import Terms, separate
 
 
 def fitted(
@@ -91,7 +91,7 @@ def growth(choose: Chooser) -> State:
     n = choose.one_of(1, 2)
     rate, capacity, y0 = choose.between(0.3, 3), choose.between(1, 30), 0.3
     times = np.linspace(0.6, 6, 6) / rate
-    rtol = choose.between(1e-6, 1e-2)
+    rtol = choose.between(1e-5, 1e-2)
     x0 = np.array([rate, capacity])[:n]
 
     def exact(x: Any) -> Any:

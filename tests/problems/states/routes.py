@@ -1,11 +1,11 @@
 """Every way to ask for curvature, and the judgement of what comes back.
 
-A number is *wrong* where it is off by more than 1e-3 of its natural scale, √(D_i D_j) for H_ij (`State.scale`), or by
+A number is *wrong* where it is off by more than 1e-3 of its natural scale, √(D_i D_j) for H_ij (`State.scales`), or by
 more than 30 (ν / V)^p where the noise ν of f leaves more than that at the order: p is m/(m+2) from values, m/(m+1) from
-gradients, V the change of f by its curvature over one length. More than 0.3 is wrong whatever the noise. States that are not
-smooth are judged by their bars and by that.
-It is *outside* where it is off by more than three bars; *silent* where it is wrong or outside and neither a status nor a
-warning says so; a *false alarm* where all of a result is right, inside its bars, and something says otherwise.
+gradients, V the change of f by its curvature within reach. More than 0.3 is wrong whatever the noise. States that are
+not smooth are judged by their bars and by that.
+It is *outside* where it is off by more than three bars; *silent* where it is wrong or outside and neither a status nor
+a warning says so; a *false alarm* where all of a result is right, inside its bars, and something says otherwise.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _matrix(s: State, result: Any, limits: Floats) -> Answer:
     return Answer(
         result.hess,
         s.hess,
-        np.sqrt(np.outer(s.scale, s.scale)),
+        s.scales,
         np.maximum.outer(limits, limits),
         result.hess_error,
         s.slack,
@@ -146,7 +146,7 @@ def _complex(gradients: bool) -> Route:
 
 
 def directions(s: State) -> Iterator[Floats]:
-    """Yield a random direction in natural lengths, one of equal coordinates where these are alike, and a coordinate's."""
+    """Yield a random direction in natural lengths, one in equal units where they are alike, and a coordinate's."""
     rng = np.random.default_rng([s.seed, 7])
     yield s.lengths * rng.standard_normal(s.n)
     if s.lengths.max() <= 1e3 * s.lengths.min():
@@ -166,18 +166,26 @@ def _curvature(gradients: bool) -> Route:
         for v in directions(s):
             asked = {"fun": None, "jac": fun} if gradients else {"fun": fun}
             result = hessfast.curvature(x0=s.x0, v=v, **asked)
-            parts = np.sqrt(s.scale) * np.abs(v)
             slack = np.abs(v) @ np.broadcast_to(s.slack, s.hess.shape) @ np.abs(v)
             limit = limits[v != 0].max()
-            yield Answer(result.value, v @ s.hess @ v, parts.sum() ** 2, limit, result.error, slack, _loud(result))
+            yield Answer(
+                result.value,
+                v @ s.hess @ v,
+                np.abs(v) @ s.scales @ np.abs(v),
+                limit,
+                result.error,
+                slack,
+                _loud(result),
+            )
 
     return Route("curvature jac" if gradients else "curvature", run, gradients)
 
 
 def _product(s: State, value: Floats, v: Floats, limits: Floats, bar: Any, loud: bool) -> Answer:
-    scale = np.sqrt(s.scale) * (np.sqrt(s.scale) @ np.abs(v))
     limit = np.maximum(limits, limits[v != 0].max())
-    return Answer(value, s.hess @ v, scale, limit, bar, np.broadcast_to(s.slack, s.hess.shape) @ np.abs(v), loud)
+    return Answer(
+        value, s.hess @ v, s.scales @ np.abs(v), limit, bar, np.broadcast_to(s.slack, s.hess.shape) @ np.abs(v), loud
+    )
 
 
 def _hvp(order: int, gradients: bool) -> Route:

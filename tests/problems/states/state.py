@@ -52,12 +52,15 @@ class State:
 
     @cached_property
     def scale(self) -> Floats:
-        """D (n,) with √(D_i D_j) the natural scale of H_ij: |H_ii|, but no less than `least` allows."""
-        diagonal = np.abs(np.diag(self.hess))
-        change = np.max(np.abs(self.hess) * np.outer(self.lengths, self.lengths))
-        if change == 0:
-            change = np.max(np.abs(self.grad) * self.lengths)
-        return np.maximum(diagonal, self.least * change / self.lengths**2)
+        """D (n,): |H_ii|, or where that is next to 0 a thousandth of what its row changes, or what `least` allows."""
+        change = np.abs(self.hess) * np.outer(self.lengths, self.lengths)
+        least = self.least * (change.max() if change.any() else np.max(np.abs(self.grad) * self.lengths))
+        return np.maximum(np.diag(change), np.maximum(1e-3 * change.max(axis=1), least)) / self.lengths**2
+
+    @cached_property
+    def scales(self) -> Floats:
+        """(n, n) the natural scale of each entry: max(|H_ij|, √(D_i D_j))."""
+        return np.maximum(np.abs(self.hess), np.sqrt(np.outer(self.scale, self.scale)))
 
     @property
     def reach(self) -> Floats:

@@ -8,7 +8,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-
 from problems.states import GROUPS, State, draw, judge
 from problems.states.routes import Answer, weigh
 

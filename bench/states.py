@@ -71,9 +71,8 @@ def judge_rival(name: str, s: State) -> Verdict | None:
         except Exception as failure:  # whatever it raises
             return Verdict(True, False, True, False, np.inf, 1e-3, fun.calls, 0, 0, type(failure).__name__)
     limits = reach(s, 1 / 2, False)
-    answer = Answer(
-        hess, s.hess, s.scales, np.maximum.outer(limits, limits), None, s.slack, not np.all(np.isfinite(hess))
-    )
+    loud = not np.all(np.isfinite(hess))
+    answer = Answer(hess, s.hess, s.scales, np.maximum.outer(limits, limits), None, s.slack, loud)
     return weigh([answer], False, fun.calls, by_bars=False)
 
 

@@ -123,7 +123,7 @@ def planar(choose: Chooser) -> State:
         hess=hess,
         lengths=np.full(x0.size, 0.2 * size * unit),
         noise=EPS * max(float(terms(x0)), 0.01 * energy),
-        least=1e-4,  # at rest nothing holds the atoms in their plane
+        least=1e-2,  # at rest nothing holds the atoms in their plane
         analytic=True,
         kind=f"{'at rest' if np.abs(grad).max() * size * unit < 1e-6 * energy else 'stretched'} {unit:.2g} {left:.0e}",
     )

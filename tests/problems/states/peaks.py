@@ -137,7 +137,10 @@ def fitted(choose: Chooser) -> State:
     if residual == "left":
         x0 = x0 + choose.between(1e-16, 1e-6) * lengths * choose.rng.standard_normal(x0.size)
     hess = f.hess(x0)
-    lengths = np.minimum(lengths, np.sqrt(np.max(np.diag(hess) * lengths**2) / np.diag(hess)))
+    bends = np.abs(np.diag(hess))
+    lengths = np.minimum(lengths, np.sqrt(np.max(bends * lengths**2) / bends))
+    if f.log:  # a logarithm bends where its argument doubles
+        lengths = np.minimum(lengths, np.sqrt(t.size / bends))
     wide = x0.astype(np.longdouble)
     return State(
         fun=f,

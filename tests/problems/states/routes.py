@@ -166,26 +166,18 @@ def _curvature(gradients: bool) -> Route:
         for v in directions(s):
             asked = {"fun": None, "jac": fun} if gradients else {"fun": fun}
             result = hessfast.curvature(x0=s.x0, v=v, **asked)
-            slack = np.abs(v) @ np.broadcast_to(s.slack, s.hess.shape) @ np.abs(v)
-            limit = limits[v != 0].max()
-            yield Answer(
-                result.value,
-                v @ s.hess @ v,
-                np.abs(v) @ s.scales @ np.abs(v),
-                limit,
-                result.error,
-                slack,
-                _loud(result),
-            )
+            size, limit = np.abs(v), limits[v != 0].max()
+            slack = size @ np.broadcast_to(s.slack, s.hess.shape) @ size
+            truth, scale = v @ s.hess @ v, size @ s.scales @ size
+            yield Answer(result.value, truth, scale, limit, result.error, slack, _loud(result))
 
     return Route("curvature jac" if gradients else "curvature", run, gradients)
 
 
 def _product(s: State, value: Floats, v: Floats, limits: Floats, bar: Any, loud: bool) -> Answer:
-    limit = np.maximum(limits, limits[v != 0].max())
-    return Answer(
-        value, s.hess @ v, s.scales @ np.abs(v), limit, bar, np.broadcast_to(s.slack, s.hess.shape) @ np.abs(v), loud
-    )
+    size, limit = np.abs(v), np.maximum(limits, limits[v != 0].max())
+    slack = np.broadcast_to(s.slack, s.hess.shape) @ size
+    return Answer(value, s.hess @ v, s.scales @ size, limit, bar, slack, loud)
 
 
 def _hvp(order: int, gradients: bool) -> Route:

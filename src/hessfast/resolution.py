@@ -65,7 +65,8 @@ class Natural:
         sqrt|H_ii|, as far as it is known.
     size : ndarray
         sqrt(V_i) / u_i: V_i is the largest change of f that is known to come with a move of coordinate i by its size
-        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|).
+        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ F), F the larger of |f| and
+        all known changes.
     """
 
     own: Array
@@ -130,8 +131,10 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
             own[rows] = np.sqrt(np.fmax(np.diagonal(known, rows.start), 0.0))
             known *= u
             coupling[rows] = np.fmax.reduce(known, axis=1, initial=0.0)
-        size = np.sqrt(np.fmax(np.fmax(slope, coupling), 0.0) / u)
-        size = np.fmax(size, np.sqrt(SEEN * np.fmax(abs(f0), 0.0)) / u)
+        change = np.fmax(np.fmax(slope, coupling), 0.0) * u
+        # f is at least as large as its known changes: f(x) itself may vanish, as at the rest of a spring.
+        largest = np.fmax(abs(f0), np.fmax.reduce(change, initial=0.0))
+        size = np.sqrt(np.fmax(change, SEEN * largest)) / u
     return Natural(own, size)
 
 

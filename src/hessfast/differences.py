@@ -32,7 +32,7 @@ BLOCK = 1 << 18
 """Entries of a matrix worked on at once."""
 
 VAGUE = 0.1
-"""Bar, in units of the natural scale of an entry, beyond which it says next to nothing."""
+"""Part of the curvature of long steps below which short ones see nothing of it."""
 
 DRIFT = 6.0
 """Noise levels by which f(x) must change during a run to be called a drift."""
@@ -395,10 +395,10 @@ def with_search(search: StepSearch, order: int) -> Found:
 
 
 def _smoothed(short: Found, long: Found) -> Found:
-    """Return what the search in the noise of f's roughness found, if that agrees with short steps and says more.
+    """Let bars cover what the search in the noise of f's roughness found.
 
-    Where the two contradict each other nobody can know which is meant: the bars of short steps then cover both. Short
-    steps that see nothing of what long ones do, as in the cell of a table, are those of no derivative.
+    Where that contradicts short steps nobody can know which is meant. Short steps that see nothing of what long ones
+    do, as in the cell of a table, are those of no derivative: then the long ones have the value.
     """
     assert short.evaluations is not None
     assert long.evaluations is not None
@@ -407,20 +407,20 @@ def _smoothed(short: Found, long: Found) -> Found:
     assert long.truncation_error is not None
     assert long.condition_error is not None
     counts = EvaluationCounts(*(a + b for a, b in zip(short.evaluations, long.evaluations, strict=True)))
-    has_drifted = short.drifted or long.drifted
     bar = long.truncation_error + long.condition_error
     with np.errstate(all="ignore"):
         between = np.abs(short.hess - long.hess)
         contradicts = not (between <= short.truncation_error + short.condition_error + bar).all()
-        size = np.sqrt(np.abs(np.diag(long.hess)))
-        vague = not (bar <= VAGUE * np.multiply.outer(size, size)).all()
-        nothing = bool(np.abs(np.diag(short.hess)).max() <= VAGUE * size.max() ** 2)
-    if not contradicts and (nothing or not vague):
-        return long._replace(evaluations=counts, drifted=has_drifted)
+        size = np.abs(np.diag(long.hess)).max()
+        nothing = bool(np.abs(np.diag(short.hess)).max() <= VAGUE * size)
     chosen = long if nothing else short
-    assert chosen.truncation_error is not None
-    covering = chosen.truncation_error + between
-    return chosen._replace(evaluations=counts, drifted=has_drifted, rough=True, truncation_error=covering)
+    return chosen._replace(
+        evaluations=counts,
+        drifted=short.drifted or long.drifted,
+        rough=contradicts,
+        truncation_error=long.truncation_error + between,
+        condition_error=long.condition_error,
+    )
 
 
 def value_at(team: Team) -> float:

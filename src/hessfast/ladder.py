@@ -396,8 +396,7 @@ class Ladder:
             if rung is None or rung.above is None:
                 continue
             rung.error = max(rung.condition + self.weight * self.truncation_at_least(rung), rung.doubt)
-            best = self._best
-            if best is None or rung.moved > best.moved or (rung.moved == best.moved and rung.error < best.error):
+            if self._best is None or (not rung.moved, rung.error) < (not self._best.moved, self._best.error):
                 self._best = rung
             if self._top is None or rung.k > self._top.k:
                 self._top = rung

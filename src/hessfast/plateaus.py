@@ -113,9 +113,14 @@ def roughness(
     settled = [k for k in sorted(seen, reverse=True) if k - 1 in seen and _is_settled(seen[k], seen[k - 1], curvature)]
     if not settled or _is_kink([seen[k] for k in sorted(seen, reverse=True)], allowed(min(seen))):
         return 0.0
-    off = {k: abs(value - curvature) for k, value in seen.items() if k <= settled[0]}
-    leaves = [k for k in off if k - 1 in off and off[k - 1] > _FALLS * off[k] + allowed(k - 1)]
-    return max((off[k - 1] * 4.0 ** (k - 1) for k in leaves), default=0.0)
+    level = settled[0]
+    value = (4.0 * seen[level - 1] - seen[level]) / 3.0
+    beside = {k: abs(means[k] - 0.5 * value * 4.0**k) for k in means if k <= level}
+    if beside[level] > abs(value) * 4.0**level:
+        return 0.0  # x lies in a well of its own, with f around it on another level
+    off = {k: abs(value - curvature) for k, value in seen.items() if k <= level}
+    leaves = any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off)
+    return max(distance for k, distance in beside.items() if k < level) if leaves else 0.0
 
 
 def _is_kink(seen: list[float], allowed: float) -> bool:
@@ -136,22 +141,20 @@ def _is_settled(longer: float, shorter: float, curvature: float) -> bool:
 def direction_inside(axes: Sequence[Axis], start: int) -> Array:
     """Return a direction of the sizes of the axes, of irregular signs.
 
-    It is 0 where bounds leave no room for a fourth of the size, and where the step of the axis is not short against the
-    default rung `start`: f is smooth there over longer steps.
+    It is 0 where bounds leave no room for a fourth of the size, and where the step of an axis is not short against the
+    default rung `start`, for f is smooth there over longer steps, or longer than that of others: what is short for one
+    coordinate and long for another says nothing.
     """
+    rungs = [math.inf if axis.ladder is None or (rung := axis.ladder.best()) is None else rung.k for axis in axes]
+    highest = min(min(rungs) + 1, start - SHORT)
     random = np.random.default_rng(20191)
     lengths = random.choice((-1.0, 1.0), len(axes)) * random.uniform(0.5, 1.0, len(axes))
     reach = 2.0 ** _FIRST[0]
     v = [
-        length * axis.size if _is_short(axis, start) and _has_room(axis, reach * axis.size) else 0.0
-        for length, axis in zip(lengths.tolist(), axes, strict=True)
+        length * axis.size if k <= highest and _has_room(axis, reach * axis.size) else 0.0
+        for length, axis, k in zip(lengths.tolist(), axes, rungs, strict=True)
     ]
     return np.array(v)
-
-
-def _is_short(axis: Axis, start: int) -> bool:
-    rung = None if axis.ladder is None else axis.ladder.best()
-    return rung is not None and rung.k <= start - SHORT
 
 
 def _has_room(axis: Axis, reach: float) -> bool:

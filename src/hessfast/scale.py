@@ -167,7 +167,7 @@ class _Line:
     power: int
 
     def others(self, least: float) -> float:
-        """Change of f where the coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
+        """Change of f where coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
         seen, noise = self.change(np.where(self.size >= least, 2.0**-_GAP * self.direction * self.size, 0.0))
         return abs(seen) if _CLEAR * noise < abs(seen) < math.inf else 0.0
 

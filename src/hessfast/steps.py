@@ -399,7 +399,8 @@ def _small(x: Array, sizes: Array) -> list[bool]:
     """Which coordinates are small, beside others, and mean it."""
     parted, _ = clusters(x)
     least = parted[-1][0] if parted else 0.0
-    return ((x == sizes) & (x < least)).tolist()
+    small: list[bool] = ((x == sizes) & (x < least)).tolist()
+    return small
 
 
 def _sizes(

@@ -11,6 +11,7 @@ from problems.states import (  # noqa: F401  (each registers its states)
     origin,
     peaks,
     proportions,
+    real,
     rough,
 )
 from problems.states.routes import GROUPS, ROUTES, judge, routes_of

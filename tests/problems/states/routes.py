@@ -263,6 +263,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "molecules": ALL,
     "kinks": tuple(name for name in ALL if "cs" not in name),
     "cliffs": tuple(name for name in ALL if "cs" not in name),
+    "real": tuple(name for name in ALL if "cs" not in name),
     "roughness": _RANDOM,
     "chance": _RANDOM,
 }

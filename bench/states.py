@@ -26,7 +26,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 
-from problems.states import GROUPS, ROUTES, State, draw, judge  # noqa: E402
+from problems.states import EXACT, GROUPS, ROUTES, State, draw, judge  # noqa: E402
 from problems.states.routes import Answer, Counted, Verdict, reach, weigh  # noqa: E402
 
 HEADER = f"{'':34}draws  wrong  outside  silent  false  raised    worst  evaluations  coverage"
@@ -76,6 +76,11 @@ def judge_rival(name: str, s: State) -> Verdict | None:
     return weigh([answer], False, fun.calls, by_bars=False)
 
 
+def fresh_seed() -> int:
+    """Return a seed that nothing was tuned to."""
+    return secrets.randbelow(10**6) * 1000
+
+
 def row(name: str, verdicts: list[Verdict]) -> str:
     """Return one line of the table."""
     barred = sum(v.barred for v in verdicts)
@@ -98,6 +103,25 @@ def fate(v: Verdict) -> str:
     return "wrong, and said so" if v.wrong else "false alarm" if v.false_alarm else ""
 
 
+def compare(routes: list[str], rivals: list[str], draws: int, seed: int) -> None:
+    """Print, for each group of smooth functions, in how many states each method is wrong: silently, or at all."""
+    states = {group: [draw(group, seed + k) for k in range(draws)] for group in EXACT}
+    print(
+        f"\nwhere users stand: of {draws} states a group those wrong without a word (wrong at all), from --seed {seed}"
+    )
+    print(" " * 16 + "".join(f"{group:>16}" for group in states) + f"{'all':>16}")
+    runs = {f"hessfast {route.split()[-1]}": lambda s, route=route: judge(route, s) for route in routes}
+    runs |= {rival: lambda s, rival=rival: judge_rival(rival, s) for rival in rivals}
+    for name, run in runs.items():
+        cells = []
+        for members in states.values():
+            verdicts = [run(s) for s in members]
+            failed = [v for v in verdicts if v is not None and (v.wrong or v.raised)]
+            cells.append((sum(not v.loud for v in failed), len(failed)))
+        cells.append((sum(silent for silent, _ in cells), sum(wrong for _, wrong in cells)))
+        print(f"{name:<16}" + "".join(f"{f'{silent} ({wrong})':>16}" for silent, wrong in cells), flush=True)
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
@@ -111,7 +135,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    seed = secrets.randbelow(10**6) * 1000 if options.seed is None else options.seed
+    seed = fresh_seed() if options.seed is None else options.seed
     rivals = [] if options.rivals is None else options.rivals or list(RIVALS)
     print(f"--seed {seed} --draws {options.draws}\n{HEADER}")
     total = {"draws": 0, "wrong": 0, "silent": 0, "false": 0}

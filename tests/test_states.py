@@ -8,11 +8,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from problems.states import GROUPS, State, draw, judge
+from problems.states import EXACT, GROUPS, State, draw, judge
 from problems.states.routes import Answer, weigh
-
-EXACT = ("optima", "peaks", "proportions", "near zero", "molecules")
-"""Groups of smooth functions: there every route is right, and says so."""
 
 DRAWS = 6
 

@@ -14,7 +14,7 @@ from problems.states import (  # noqa: F401  (each registers its states)
     real,
     rough,
 )
-from problems.states.routes import GROUPS, ROUTES, judge, routes_of
+from problems.states.routes import EXACT, GROUPS, ROUTES, judge
 from problems.states.state import State, draw
 
-__all__ = ["GROUPS", "ROUTES", "State", "draw", "judge", "routes_of"]
+__all__ = ["EXACT", "GROUPS", "ROUTES", "State", "draw", "judge"]

@@ -26,7 +26,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 
-from problems.states import EXACT, GROUPS, ROUTES, State, draw, judge  # noqa: E402
+from problems.states import EXACT, GROUPS, OPTIONAL, ROUTES, State, draw, judge  # noqa: E402
 from problems.states.routes import Answer, Counted, Verdict, reach, weigh  # noqa: E402
 
 HEADER = f"{'':34}draws  wrong  outside  silent  false  raised    worst  evaluations  coverage"
@@ -124,7 +124,7 @@ def compare(routes: list[str], rivals: list[str], draws: int, seed: int) -> None
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--groups", nargs="+", choices=(*GROUPS, *OPTIONAL), default=list(GROUPS))
     parser.add_argument("--routes", nargs="+", choices=(*ROUTES, "none"), default=list(ROUTES))
     parser.add_argument("--draws", type=int, default=100, help="states a group")
     parser.add_argument("--seed", type=int, help="the first; another one each run by default")
@@ -143,7 +143,9 @@ def main() -> None:
         start = time.perf_counter()
         states = [draw(group, seed + k) for k in range(options.draws)]
         runs: list[tuple[str, Callable[[State], Verdict | None]]] = [
-            (route, lambda s, route=route: judge(route, s)) for route in GROUPS[group] if route in options.routes
+            (route, lambda s, route=route: judge(route, s))
+            for route in (GROUPS | OPTIONAL)[group]
+            if route in options.routes
         ]
         runs += [(rival, lambda s, rival=rival: judge_rival(rival, s)) for rival in rivals]
         for name, run in runs:

@@ -13,8 +13,9 @@ from problems.states import (  # noqa: F401  (each registers its states)
     proportions,
     real,
     rough,
+    statistics,
 )
-from problems.states.routes import EXACT, GROUPS, ROUTES, judge
+from problems.states.routes import EXACT, GROUPS, OPTIONAL, ROUTES, judge
 from problems.states.state import State, draw
 
-__all__ = ["EXACT", "GROUPS", "ROUTES", "State", "draw", "judge"]
+__all__ = ["EXACT", "GROUPS", "OPTIONAL", "ROUTES", "State", "draw", "judge"]

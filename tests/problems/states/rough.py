@@ -226,13 +226,14 @@ def egg_box(choose: Chooser) -> State:
 
 @member("roughness")
 def jumps(choose: Chooser) -> State:
-    """A saw tooth of 1e-9 … 1e-5 every 1e-4 … 1e-2."""
+    """A saw tooth, or cells of constant height, of 1e-9 … 1e-5 every 1e-4 … 1e-2."""
     f, x0 = smooth_sum(choose)
-    height, period = choose.between(1e-9, 1e-5), choose.between(1e-4, 1e-2)
+    height, period, saw = choose.between(1e-9, 1e-5), choose.between(1e-4, 1e-2), choose.chance(0.5)
 
     def fun(x: Any) -> float:
         u = x / period
-        return float(f(x) + height * (u - np.floor(u)).sum())
+        cell = np.floor(u)
+        return float(f(x) + height * (u - cell if saw else np.sin(12.9898 * cell)).sum())
 
     return rough(f, x0, fun, noise=height, kind=f"{height:.0e} every {period:.0e}")
 

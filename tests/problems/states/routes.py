@@ -269,6 +269,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The routes that a group is judged by."""
 
+OPTIONAL = {"statsmodels": tuple(name for name in ALL if "cs" not in name)}
+"""Groups that need a further package."""
+
 EXACT = ("optima", "peaks", "proportions", "near zero", "molecules")
 """Groups of smooth functions: there every route is right, and says so."""
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 
 from problems.states import EXACT, GROUPS, OPTIONAL, ROUTES, State, draw, judge  # noqa: E402
-from problems.states.routes import Answer, Counted, Verdict, reach, weigh  # noqa: E402
+from problems.states.routes import Answer, Counted, Verdict, failed, reach, weigh  # noqa: E402
 
 HEADER = f"{'':34}draws  wrong  outside  silent  false  raised    worst  evaluations  coverage"
 
@@ -69,11 +69,11 @@ def judge_rival(name: str, s: State) -> Verdict | None:
         try:
             hess = np.atleast_2d(np.asarray(RIVALS[name](fun, s), dtype=np.float64))
         except Exception as failure:  # whatever it raises
-            return Verdict(True, False, True, False, np.inf, 1e-3, fun.calls, 0, 0, type(failure).__name__)
+            return failed(type(failure).__name__, fun.calls)
     limits = reach(s, 1 / 2, False)
     loud = not np.all(np.isfinite(hess))
     answer = Answer(hess, s.hess, s.scales, np.maximum.outer(limits, limits), None, s.slack, loud)
-    return weigh([answer], False, fun.calls, by_bars=False)
+    return weigh([answer], fun.calls, by_bars=False)
 
 
 def fresh_seed() -> int:
@@ -116,8 +116,8 @@ def compare(routes: list[str], rivals: list[str], draws: int, seed: int) -> None
         cells = []
         for members in states.values():
             verdicts = [run(s) for s in members]
-            failed = [v for v in verdicts if v is not None and (v.wrong or v.raised)]
-            cells.append((sum(not v.loud for v in failed), len(failed)))
+            missed = [v for v in verdicts if v is not None and (v.wrong or v.raised)]
+            cells.append((sum(not v.loud for v in missed), len(missed)))
         cells.append((sum(silent for silent, _ in cells), sum(wrong for _, wrong in cells)))
         print(f"{name:<16}" + "".join(f"{f'{silent} ({wrong})':>16}" for silent, wrong in cells), flush=True)
 

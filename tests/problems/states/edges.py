@@ -117,6 +117,7 @@ def relu_network(choose: Chooser) -> State:
         lengths=np.ones(x0.size),
         room=room,
         noise=EPS * float(f(x0)),
+        least=1e-4,  # a unit that is off feels nothing
         smooth=bool(diagonal.min() > 1e-6 * diagonal.max()),
     )
 

@@ -49,7 +49,7 @@ def at(
             return None
         grad, hess = jets.derivatives(fields.pop("exact", fun), x0)
         bend = np.abs(np.diag(hess))
-        if not (np.all(np.isfinite(hess)) and np.all(np.isfinite(grad))):
+        if not (np.all(np.isfinite(hess)) and np.all(np.isfinite(grad)) and np.isfinite(float(fun(x0)))):
             return None
         if "least" not in fields and not (
             np.all(bend > 0) and np.linalg.cond(hess / np.sqrt(np.outer(bend, bend))) < 1e12

@@ -109,8 +109,8 @@ def compare(routes: list[str], rivals: list[str], draws: int, seed: int) -> None
     print(
         f"\nwhere users stand: of {draws} states a group those wrong without a word (wrong at all), from --seed {seed}"
     )
-    print(" " * 16 + "".join(f"{group:>16}" for group in states) + f"{'all':>16}")
-    runs = {f"hessfast {route.split()[-1]}": lambda s, route=route: judge(route, s) for route in routes}
+    print(" " * 18 + "".join(f"{group:>16}" for group in states) + f"{'all':>16}")
+    runs = {f"hessfast {route}": lambda s, route=route: judge(route, s) for route in routes}
     runs |= {rival: lambda s, rival=rival: judge_rival(rival, s) for rival in rivals}
     for name, run in runs.items():
         cells = []
@@ -119,7 +119,7 @@ def compare(routes: list[str], rivals: list[str], draws: int, seed: int) -> None
             missed = [v for v in verdicts if v is not None and (v.wrong or v.raised)]
             cells.append((sum(not v.loud for v in missed), len(missed)))
         cells.append((sum(silent for silent, _ in cells), sum(wrong for _, wrong in cells)))
-        print(f"{name:<16}" + "".join(f"{f'{silent} ({wrong})':>16}" for silent, wrong in cells), flush=True)
+        print(f"{name:<18}" + "".join(f"{f'{silent} ({wrong})':>16}" for silent, wrong in cells), flush=True)
 
 
 def arguments() -> argparse.Namespace:

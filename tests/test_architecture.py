@@ -11,7 +11,7 @@ import hessfast
 
 SOURCE = Path(hessfast.__file__).parent
 FLOORS = [
-    {"arithmetic", "arrays", "listing"},
+    {"arithmetic", "arrays", "listing", "workers"},
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"config", "noise", "picture", "functions", "quadratic", "vectors"},
     {"jacobian", "ladder", "lanes", "symmetric"},

@@ -257,7 +257,7 @@ def test_bad_input():
         minimize(fun, np.zeros(12), jac=jac, method=minimize_taylor, bounds=[(0.0, 1.0)] * 12)
     with pytest.raises(ValueError, match="jac must return shape"):
         descend(fun, np.zeros(12), lambda x: np.zeros(3))
-    with pytest.raises(ValueError, match="x0 must be finite"):
+    with pytest.raises(ValueError, match="x0: must be finite"):
         descend(fun, [np.nan], jac)
     with pytest.warns(OptimizeWarning, match="unknown options: gain"):
         descend(fun, np.zeros(12), jac, gain=2.0)

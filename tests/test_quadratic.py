@@ -540,5 +540,5 @@ def test_bad_input_names_the_argument(H, g, error, said):
 
 @pytest.mark.parametrize(("workers", "error"), [(0, ValueError), (-2, ValueError), (1.5, TypeError), ("2", TypeError)])
 def test_bad_workers(workers, error):
-    with pytest.raises(error, match="workers must be"):
+    with pytest.raises(error, match="workers: must be"):
         quadratic_form(np.eye(2), np.ones(2), workers=workers)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import noise as noise_level
-from hessfast.arithmetic import quiet
+from hessfast.arithmetic import callers_state, quiet
+from hessfast.arrays import plain
 from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.listing import Listed
@@ -192,7 +193,10 @@ def check_hessian(
 
 
 def _matrix(hess: Any, x: Array, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Array:
-    given = np.asarray(hess(x.copy(), *args, **(kwargs or {})) if callable(hess) else hess)
+    if callable(hess):
+        with callers_state():
+            hess = hess(x.copy(), *args, **(kwargs or {}))
+    given = plain("hess", hess)
     if given.dtype.kind not in "fiub":
         raise TypeError(f"hess: must be real numbers, got dtype {given.dtype}")
     if given.shape != (x.size, x.size):

@@ -370,10 +370,12 @@ class NativeEvaluator(Evaluator):
         """Call a numba function through Python where its compiled callback caught an exception."""
         function = self.function
         assert self._flag is not None
+        assert function.callback is not None
         self._flag[0] = 0
         self.nfev += 1
+        given = point.copy()
         try:
-            result = function.dispatcher(point.copy(), *function.args)
+            result = njit.call(function.dispatcher, function.callback, self._flag, given)
         except self.wall:
             return np.nan
         except BaseException as error:
@@ -381,7 +383,8 @@ class NativeEvaluator(Evaluator):
             raise
         if function.part is not None:
             result = result[function.part]
-        return _real_gradient(result, (self.n,)) if self.gradient else real_number(result)
+        # A gradient may lie in the memory of the point given, which nobody keeps.
+        return _real_gradient(result, (self.n,)).copy() if self.gradient else real_number(result)
 
 
 class PythonEvaluator(Evaluator):

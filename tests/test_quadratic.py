@@ -345,8 +345,8 @@ def test_out_receives_the_values():
     ("out", "error", "said"),
     [
         (np.empty(3), ValueError, r"out must have shape \(2,\)"),
-        (np.empty(2, np.float32), TypeError, "out must be an array of float64"),
-        ([0.0, 0.0], TypeError, "out must be an array of float64"),
+        (np.empty(2, np.float32), TypeError, "out must be a plain array of float64"),
+        ([0.0, 0.0], TypeError, "out must be a plain array of float64"),
         (np.broadcast_to(0.0, 2), ValueError, "out is read-only"),
     ],
 )

@@ -13,6 +13,7 @@ from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
 from hessfast.arithmetic import callers_state
+from hessfast.arrays import unmasked
 from hessfast.functions import BatchedFunction, PythonFunction
 from hessfast.lanes import BatchedEvaluator, Confines, Evaluator, PythonEvaluator, note
 
@@ -123,7 +124,7 @@ class ComplexEvaluator:
         return result[function.part]
 
     def _checked(self, result: Any, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
-        value = np.asarray(result)
+        value = np.asarray(unmasked(result))
         if value.size == 1 and shape in ((), (1,)) and self.lane == "python":
             value = value.reshape(shape)
         if value.shape != shape:

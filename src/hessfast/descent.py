@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.arithmetic import callers_state, quiet
+from hessfast.arrays import plain
 from hessfast.functions import real_number
 from hessfast.problem import point
 from hessfast.results import StepResult, StepStatus
@@ -222,6 +223,19 @@ class _Function:
             result = self.jac(x, *self.args)
         return self._vector("jac", result, x).astype(np.float64)
 
+    def _product(self, x: Floats, g: Floats) -> npt.NDArray[Any]:
+        with callers_state():
+            if self.hessp is not None:
+                product = self.hessp(x, g, *self.args)
+            else:
+                assert self.hess is not None
+                H = self.hess(x, *self.args)
+                H = H if hasattr(H, "shape") else plain("hess", H)
+                if tuple(H.shape) != 2 * x.shape:
+                    raise ValueError(f"hess must return shape {2 * x.shape}, but it returned {tuple(H.shape)}")
+                product = H @ g
+        return self._vector("hess" if self.hessp is None else "hessp", product, x)
+
     def _vector(self, name: str, result: Any, x: Floats) -> npt.NDArray[Any]:
         vector = checked_real(result, name, finite=False)
         if vector.shape != x.shape:
@@ -237,9 +251,7 @@ class _Function:
         """
         if self.hessp is not None or self.hess is not None:
             self.nhev += 1
-            with callers_state():
-                product = self.hessp(x, g, *self.args) if self.hessp is not None else self.hess(x, *self.args) @ g  # type: ignore[misc]
-            Hg = self._vector("hess" if self.hessp is None else "hessp", product, x)
+            Hg = self._product(x, g)
             return float(g @ Hg), 4.0 * EPS * float(np.abs(g) @ np.abs(Hg))
         h = math.sqrt(EPS) * line_unit(x, g)
         return dot_difference(g, g, self.gradient(x - h * g)) / h, 4.0 * EPS * dot(g, g) / h

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hessfast import _core, njit
 from hessfast.arithmetic import callers_state
+from hessfast.arrays import unmasked
 from hessfast.functions import (
     BatchedFunction,
     Function,
@@ -584,7 +585,7 @@ def _real_gradient(result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
 def _real_array(
     result: Any, shape: tuple[int, ...], name: str, promise: str, dtype: type[np.floating[Any]] = np.float64
 ) -> NDArray[Any]:
-    array = np.asarray(result)
+    array = np.asarray(unmasked(result))
     if array.shape != shape:
         raise ValueError(f"{name}: {promise}; shape {shape} expected, got {array.shape}")
     if array.dtype.kind not in "fiub":

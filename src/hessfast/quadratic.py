@@ -329,8 +329,8 @@ def _readable(H: NDArray[Any]) -> Matrix:
 
 
 def _check_out(out: Any, shape: tuple[int, ...]) -> None:
-    if not isinstance(out, np.ndarray) or out.dtype != np.float64:
-        raise TypeError(f"out must be an array of float64, got {getattr(out, 'dtype', type(out))}")
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray) or out.dtype != np.float64:
+        raise TypeError(f"out must be a plain array of float64, got {getattr(out, 'dtype', type(out))}")
     if out.shape != shape:
         raise ValueError(f"out must have shape {shape}, got {out.shape}")
     if not out.flags.writeable:

@@ -286,10 +286,10 @@ def checked_length(value: float | None, name: str) -> float | None:
     """Return a length that is positive, or None."""
     if value is None:
         return None
-    try:
-        length = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, but it is {value!r}") from None
+    number = checked_real(value, name, finite=False)
+    if number.ndim:
+        raise TypeError(f"{name} must be a number, but it is {value!r}")
+    length = float(number)
     if not length > 0.0:
         raise ValueError(f"{name} must be positive, but it is {value}")
     return length
@@ -297,7 +297,7 @@ def checked_length(value: float | None, name: str) -> float | None:
 
 def norm_bar(g_error: Any, shape: tuple[int, ...]) -> Any:
     """Return the bar of |g|: a number is that bar, an array holds one for each component."""
-    if np.ndim(g_error) == 1 and len(shape) == 2:
+    if np.ndim(plain("g_error", g_error)) == 1 and len(shape) == 2:
         shape = shape[1:]
     bar = checked_bar(g_error, "g_error", shape)
     if not np.ndim(bar):

@@ -336,3 +336,15 @@ def test_gradients_of_any_size():
                 lambda x, s=scale: s * (x @ x), [1.0, 2.0], jac=lambda x, s=scale: 2.0 * s * x, gtol=0
             )
         assert np.isfinite(result.x).all()
+
+
+@pytest.mark.parametrize("left", [1e-9, 1e-18, 1e-300])
+def test_curvature_where_a_coordinate_was_left_next_to_zero(left):
+    H = np.diag([4.0, 1.0])
+    centre = np.array([2.0, 0.5])
+    result = descend(
+        lambda x: 0.5 * (x - centre) @ H @ (x - centre), [left, 0.5], lambda x: H @ (x - centre), variant="cauchy"
+    )
+    assert result.success
+    assert result.nit == 1
+    assert result.certificates["descent"] == 1

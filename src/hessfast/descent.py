@@ -19,6 +19,7 @@ from hessfast.arithmetic import callers_state, quiet
 from hessfast.arrays import plain
 from hessfast.functions import real_number
 from hessfast.problem import point
+from hessfast.resolution import SPECK
 from hessfast.results import StepResult, StepStatus
 from hessfast.step_length import ScaledGradient, certify, checked_length, checked_real
 from hessfast.vectors import dot, dot_difference, line_unit, norm
@@ -247,13 +248,14 @@ class _Function:
         Return gᵀHg and its error bar.
 
         From gradients by a forward difference, near sqrt(eps) of the line's natural unit: some seven digits, where a
-        step length needs one or two.
+        step length needs one or two. What is next to zero beside the other coordinates says nothing of that unit.
         """
         if self.hessp is not None or self.hess is not None:
             self.nhev += 1
             Hg = self._product(x, g)
             return float(g @ Hg), 4.0 * EPS * float(np.abs(g) @ np.abs(Hg))
-        h = math.sqrt(EPS) * line_unit(x, g)
+        sizes = np.abs(x)
+        h = math.sqrt(EPS) * line_unit(np.where(sizes > SPECK * sizes.max(), x, 0.0), g)
         return dot_difference(g, g, self.gradient(x - h * g)) / h, 4.0 * EPS * dot(g, g) / h
 
 

@@ -147,7 +147,7 @@ def minimize_taylor(
     if unknown:
         from scipy.optimize import OptimizeWarning
 
-        warnings.warn(f"unknown options: {', '.join(unknown)}", OptimizeWarning, stacklevel=3)
+        warnings.warn(f"unknown options: {', '.join(unknown)}", OptimizeWarning, stacklevel=4)
     for name, function in (("hess", hess), ("hessp", hessp), ("callback", callback)):
         if function is not None and not callable(function):
             raise TypeError(f"{name} must be a function or None, but it is {function!r}")

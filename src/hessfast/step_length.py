@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.alarms import alarm
 from hessfast.arrays import plain, require_finite
 from hessfast.results import CurvatureResult, StepResult, StepStatus
 from hessfast.symmetric import SymmetricMatrix, as_symmetric
@@ -252,11 +252,10 @@ def _optimal_steps(g: Vector, H: object, gHg: Any, error: Any, g_error: Any, max
 
 
 def _warn_unresolved(count: int, k: int) -> None:
-    warnings.warn(
+    alarm(
+        "optimal_step",
         f"gᵀHg is below its own error bar in {count} of {k} directions: no step length there; give max_step, "
         "or a smaller error",
-        RuntimeWarning,
-        stacklevel=4,
     )
 
 

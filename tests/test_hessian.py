@@ -186,7 +186,9 @@ def test_bad_input_is_named(arguments, error, named):
         hessian(call.pop("fun"), call.pop("x0"), **call)
 
 
-@pytest.mark.parametrize("number", [np.float32(2), np.float64(2), 2, np.int64(2), np.array(2.0), np.array([[2.0]]), True])
+@pytest.mark.parametrize(
+    "number", [np.float32(2), np.float64(2), 2, np.int64(2), np.array(2.0), np.array([[2.0]]), True]
+)
 def test_any_single_real_number_will_do(number):
     np.testing.assert_array_equal(hessian(lambda x: number, [1.0, 2.0]), np.zeros((2, 2)))
 

@@ -401,7 +401,7 @@ class HessianResult(Listed):
         AccuracyWarning
             x is more than a tenth of a standard error from the minimum of the quadratic model, beyond the bar of the
             gradient: sqrt(gᵀH⁻¹g) in units of the standard errors. A parameter stands on its bound and f falls beyond
-            it. A standard error does not exceed its own bar.
+            it. A standard error is less than ten of its own bars.
 
         Notes
         -----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, overload
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hessfast.arithmetic import quiet
 from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
 from hessfast.differences import Differences, Layout, along_given, chosen_steps, drifted, given_one_sided, value_at
+from hessfast.ladder import Axis
 from hessfast.problem import (
     Box,
     Fun,
@@ -28,6 +30,9 @@ from hessfast.stencils import ORDERS
 from hessfast.steps import start_search
 
 Array = NDArray[np.float64]
+
+CLEAR = 20.0
+"""Noise levels by which f must change to be known to."""
 
 
 @overload
@@ -303,8 +308,17 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
     u = natural_sizes(problem.x, problem.axes, step, search.sizes)
     with np.errstate(all="ignore"):
         slope, curvature = (np.fmax(np.abs(d) - (T + C), 0.0) for d, (T, C) in zip(values, parts, strict=True))
-        change = np.fmax(slope * u, curvature * u * u)
+        change = np.fmax(
+            np.fmax(slope * u, curvature * u * u), [_seen(*at) for at in zip(axes, u.tolist(), strict=True)]
+        )
     return result.judged(change, u, derivative, drifted=has_drifted)
+
+
+def _seen(axis: Axis, size: float) -> float:
+    """Return the largest change of f, clear of its noise, that was seen within so far from x along an axis."""
+    noise = axis.noise
+    near = (value for displacement, value in axis.values.items() if abs(displacement) <= size and math.isfinite(value))
+    return max((abs(value - noise.f0) - CLEAR * noise.at(value) for value in near), default=0.0)
 
 
 def _result(

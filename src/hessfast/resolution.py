@@ -32,8 +32,9 @@ TENTH = 0.1
 MATTERS = 1e-3
 """Part of the change of f over the coordinates' own sizes that what is not known may come to."""
 
-SEEN = 2.0**-26
-"""Change of f, in units of |f|, that is taken for known where nothing else is."""
+SEEN = {1: 2.0**-12, 2: 2.0**-18, 4: 2.0**-26, 6: 2.0**-26, 8: 2.0**-26}
+"""By order: change of f, in units of |f| or of the largest one known, that is taken for known where nothing else is.
+Low orders leave coordinates that f ignores at steps as short as the others want."""
 
 SPECK = 2.0**-14
 """|x_i| in units of the largest, up to which it says nothing of the size of the coordinate."""
@@ -65,7 +66,7 @@ class Natural:
         sqrt|H_ii|, as far as it is known.
     size : ndarray
         sqrt(V_i) / u_i: V_i is the largest change of f that is known to come with a move of coordinate i by its size
-        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|).
+        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|, 2⁻²⁶ max_j V_j).
     """
 
     own: Array
@@ -106,7 +107,7 @@ def sum_rows(parts: Sequence[Array], rows: slice) -> Array:
     return total
 
 
-def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u: Array) -> Natural:
+def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u: Array, order: int) -> Natural:
     """Return the natural scales of a Hessian.
 
     Parameters
@@ -120,6 +121,8 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
         f(x), nan where it is not known.
     u : ndarray, shape (m,)
         Sizes of the coordinates.
+    order : int
+        Of the error in the step.
     """
     m = len(hess)
     own, coupling = np.zeros(m), np.zeros(m)
@@ -131,7 +134,8 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
             known *= u
             coupling[rows] = np.fmax.reduce(known, axis=1, initial=0.0)
         size = np.sqrt(np.fmax(np.fmax(slope, coupling), 0.0) / u)
-        size = np.fmax(size, np.sqrt(SEEN * np.fmax(abs(f0), 0.0)) / u)
+        least = np.sqrt(SEEN[order]) * np.fmax(np.sqrt(np.abs(f0)), np.fmax.reduce(size * u))
+        size = np.fmax(size, least / u)
     return Natural(own, size)
 
 
@@ -165,7 +169,9 @@ def unknown_entries(hess: Array, bars: Sequence[Array], scale: Natural) -> tuple
     return count, tuple(entry for _, entry in worst)
 
 
-def resolved_along(value: Array, bar: Array, change: Array, f0: float, u: Array, derivative: int) -> NDArray[np.bool_]:
+def resolved_along(
+    value: Array, bar: Array, change: Array, f0: float, u: Array, derivative: int, order: int
+) -> NDArray[np.bool_]:
     """Return which derivatives along the axes are known.
 
     Parameters
@@ -177,9 +183,11 @@ def resolved_along(value: Array, bar: Array, change: Array, f0: float, u: Array,
     u : ndarray, shape (m,)
         Sizes of the coordinates.
     derivative : {1, 2}
+    order : int
     """
     with np.errstate(all="ignore"):
-        allowed = MATTERS * np.fmax(change, SEEN * np.abs(f0)) / u
+        least = SEEN[order] * np.fmax(np.abs(f0), np.fmax.reduce(change))
+        allowed = MATTERS * np.fmax(change, least) / u
         if derivative == 2:
             allowed /= u
         return np.asarray(np.isfinite(value) & (bar <= np.fmax(allowed, TENTH * np.abs(value))))

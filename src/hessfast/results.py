@@ -151,7 +151,7 @@ class AxisDerivatives(Listed):
         `change` is the largest change of f known to come with a move of each coordinate by its size u.
         """
         assert self.error is not None
-        resolved = resolved_along(self.value, self.error, change, self.fun, u, derivative)
+        resolved = resolved_along(self.value, self.error, change, self.fun, u, derivative, self.order)
         count = int(np.count_nonzero(~resolved))
         status = _status(self.missing > 0, random, drifted, rough, count > 0)
         return replace(self, status=status, resolved=resolved, unresolved=count)
@@ -314,8 +314,9 @@ class HessianResult(Listed):
         Notes
         -----
         Those whose bar B_ij is at most a tenth of |H_ij| or of sqrt|H_ii H_jj|; and those where what is not known
-        cannot matter, B_ij u_i u_j ≤ 1e-3 sqrt(V_i V_j): u_i is the size of a coordinate, V_i the largest change of f
-        known to come with a move by it, max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|). So is a 0 that is right.
+        cannot matter, B_ij u_i u_j ≤ 1e-3 sqrt(V_i V_j). There u_i is the size of a coordinate, V_i the largest change
+        of f known to come with a move by it: max(|g_i| u_i, max_j |H_ij| u_i u_j), or at least 2⁻²⁶ of |f| and of the
+        largest V_j (2⁻¹⁸ at order 2, 2⁻¹² at order 1). So is a 0 that is right.
         """
         parts = self._parts()
         if not parts:
@@ -334,7 +335,7 @@ class HessianResult(Listed):
         u = natural_sizes(self.x, self.index, self.step, self.sizes)
         with np.errstate(all="ignore"):
             slope = np.abs(self.jac) - (0.0 if self.jac_error is None else self.jac_error)
-        return hessian_scale(self.hess, parts, slope, self.fun, u)
+        return hessian_scale(self.hess, parts, slope, self.fun, u, self.order)
 
     def _unknown(self) -> tuple[int, tuple[Worst, ...]]:
         """Entries that are not known, how many and the worst."""

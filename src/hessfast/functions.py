@@ -369,14 +369,19 @@ def real_number(result: Any) -> float:
     if shape != ():
         if math.prod(shape) != 1:
             raise ValueError(f"fun: must return one real number, returned an array of shape {tuple(shape)}")
-        result = np.asarray(result).reshape(())[()]
+        result = np.nan if np.ma.is_masked(result) else np.asarray(result).reshape(())[()]
+    elif result is np.ma.masked:
+        return math.nan
     if isinstance(result, (complex, np.complexfloating)) or getattr(result, "dtype", None) in _COMPLEX:
         raise TypeError(f"fun: must return one real number, returned a complex one: {result!r}")
     if isinstance(result, (str, bytes)) or not hasattr(type(result), "__float__"):
         if isinstance(result, (int, np.integer)):
             return float(result)
         raise TypeError(f"fun: must return one real number, returned {type(result).__name__}: {result!r}")
-    return float(result)
+    try:
+        return float(result)
+    except OverflowError:  # an integer beyond them
+        return math.inf if result > 0 else -math.inf
 
 
 _COMPLEX = (np.dtype(np.complex64), np.dtype(np.complex128), np.dtype(np.clongdouble))

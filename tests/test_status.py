@@ -84,7 +84,8 @@ def reference_resolved(result):
     u = np.maximum(np.where(np.abs(result.x) <= 2.0**-14 * np.abs(result.x).max(), 1.0, np.abs(result.x)), result.step)
     known = np.maximum(np.abs(H) - B, 0.0)
     V = [max(g[i] * u[i], max(known[i] * u[i] * u)) for i in range(m)]
-    V = np.maximum(V, {1: 2.0**-12, 2: 2.0**-18, 4: 2.0**-26}[result.order] * max(abs(result.fun), *V))
+    aside = (2.0**-12 if result.order == 1 else 2.0**-16) * max(V)
+    V = np.maximum(V, max({1: 2.0**-12, 2: 2.0**-18, 4: 2.0**-26}[result.order] * abs(result.fun), aside))
     own = np.sqrt(np.diag(known))
     return np.array(
         [

@@ -33,8 +33,12 @@ MATTERS = 1e-3
 """Part of the change of f over the coordinates' own sizes that what is not known may come to."""
 
 SEEN = {1: 2.0**-12, 2: 2.0**-18, 4: 2.0**-26, 6: 2.0**-26, 8: 2.0**-26}
-"""By order: change of f, in units of |f| or of the largest one known, that is taken for known where nothing else is.
+"""By order: change of f, in units of |f|, that is taken for known where nothing else is.
 Low orders leave coordinates that f ignores at steps as short as the others want."""
+
+ASIDE = 2.0**-16
+"""The same in units of the largest change that comes with any coordinate: a molecule is stiff along its bonds, and
+what is less by this beside them, as across its plane, is none."""
 
 SPECK = 2.0**-14
 """|x_i| in units of the largest, up to which it says nothing of the size of the coordinate."""
@@ -66,7 +70,7 @@ class Natural:
         sqrt|H_ii|, as far as it is known.
     size : ndarray
         sqrt(V_i) / u_i: V_i is the largest change of f that is known to come with a move of coordinate i by its size
-        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|, 2⁻²⁶ max_j V_j).
+        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|, 2⁻¹⁶ max_j V_j).
     """
 
     own: Array
@@ -134,8 +138,8 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
             known *= u
             coupling[rows] = np.fmax.reduce(known, axis=1, initial=0.0)
         size = np.sqrt(np.fmax(np.fmax(slope, coupling), 0.0) / u)
-        least = np.sqrt(SEEN[order]) * np.fmax(np.sqrt(np.abs(f0)), np.fmax.reduce(size * u))
-        size = np.fmax(size, least / u)
+        aside = np.sqrt(max(ASIDE, SEEN[order])) * np.fmax.reduce(size * u, initial=0.0)
+        size = np.fmax(size, np.fmax(np.sqrt(SEEN[order] * abs(f0)), aside) / u)
     return Natural(own, size)
 
 
@@ -186,7 +190,8 @@ def resolved_along(
     order : int
     """
     with np.errstate(all="ignore"):
-        least = SEEN[order] * np.fmax(np.abs(f0), np.fmax.reduce(change))
+        aside = max(ASIDE, SEEN[order]) * np.fmax.reduce(change, initial=0.0)
+        least = np.fmax(SEEN[order] * abs(f0), aside)
         allowed = MATTERS * np.fmax(change, least) / u
         if derivative == 2:
             allowed /= u

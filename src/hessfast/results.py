@@ -315,8 +315,8 @@ class HessianResult(Listed):
         -----
         Those whose bar B_ij is at most a tenth of |H_ij| or of sqrt|H_ii H_jj|; and those where what is not known
         cannot matter, B_ij u_i u_j ≤ 1e-3 sqrt(V_i V_j). There u_i is the size of a coordinate, V_i the largest change
-        of f known to come with a move by it: max(|g_i| u_i, max_j |H_ij| u_i u_j), or at least 2⁻²⁶ of |f| and of the
-        largest V_j (2⁻¹⁸ at order 2, 2⁻¹² at order 1). So is a 0 that is right.
+        of f known to come with a move by it: max(|g_i| u_i, max_j |H_ij| u_i u_j), or at least 2⁻²⁶ |f| (2⁻¹⁸ at order
+        2, 2⁻¹² at order 1) and 2⁻¹⁶ of the largest V_j (2⁻¹² at order 1). So is a 0 that is right.
         """
         parts = self._parts()
         if not parts:

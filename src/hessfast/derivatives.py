@@ -25,7 +25,7 @@ from hessfast.problem import (
     noise_given,
 )
 from hessfast.resolution import natural_sizes
-from hessfast.results import ADVICE, AxisDerivatives, EvaluationCounts, HessianStatus, alarm
+from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
 from hessfast.stencils import ORDERS
 from hessfast.steps import start_search
 
@@ -131,7 +131,7 @@ def gradient(
     result = _along_axes(
         1, fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
     )
-    _warn("gradient", result)
+    judge_aloud("gradient", result)
     return result if full_output else result.value
 
 
@@ -230,7 +230,7 @@ def hessian_diag(
     result = _along_axes(
         2, fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
     )
-    _warn("hessian_diag", result)
+    judge_aloud("hessian_diag", result)
     return result if full_output else result.value
 
 
@@ -353,8 +353,3 @@ def _result(
         missing=missing,
         labels=problem.labels,
     )
-
-
-def _warn(where: str, result: AxisDerivatives) -> None:
-    if not result.success:
-        alarm(where, f"{result.message}. {ADVICE[result.status]}")

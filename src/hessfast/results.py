@@ -41,9 +41,13 @@ __all__ = [
     "StepStatus",
     "TaylorTerms",
     "alarm",
+    "judge_aloud",
 ]
 
 Floats = npt.NDArray[np.float64]
+
+NOISY = 64.0
+"""Noise of f, in units of its rounding, from which it is the reason for what is not known."""
 
 
 class HessianStatus(enum.Enum):
@@ -134,7 +138,7 @@ class AxisDerivatives(Listed):
         """The status in one sentence, with the entries that are not known."""
         lost = np.flatnonzero(~np.isfinite(self.value))[:NAMED] if self.missing else ()
         worst = self._worst() if self.unresolved else ()
-        return _outcome(self.status, self.value.size, places([(i,) for i in lost], self.labels), self, worst)
+        return _outcome(self, self.value.size, places([(i,) for i in lost], self.labels), worst)
 
     def judged(
         self,
@@ -171,41 +175,6 @@ def _status(*applies: bool) -> HessianStatus:
     return next(
         (status for status, applying in zip(HessianStatus, applies, strict=False) if applying), HessianStatus.COMPLETE
     )
-
-
-def _outcome(
-    status: HessianStatus, size: int, lost: str, result: AxisDerivatives | HessianResult, worst: tuple[Worst, ...]
-) -> str:
-    """Spell a status: what was seen, how many entries are not known, and the worst of them."""
-    missing, unknown = result.missing, result.unresolved - result.missing
-    said = {
-        HessianStatus.NOT_FINITE: f"{missing} entries are NaN: f was not finite at points they depend on: {lost}",
-        HessianStatus.RANDOM: "f answers differently each time at the same point, by more than its noise",
-        HessianStatus.DRIFTED: "f(x) changed during the run by more than its noise: f is not a function of x alone",
-        HessianStatus.ROUGH: "f has other derivatives at short steps than at long ones; the bars cover both",
-        HessianStatus.COMPLETE: "every entry was determined",
-        HessianStatus.UNVERIFIED: "steps were given: nothing is known of the errors",
-    }.get(status)
-    if unknown <= 0 or status is HessianStatus.COMPLETE:
-        return said or "not every entry is known"
-    are = "entry is" if unknown == 1 else "entries are"
-    count = (
-        f"{unknown} of {size} {are} not known: {'the worst, ' if unknown > 1 else ''}{entries(worst, result.labels)}"
-    )
-    return f"{said}; {count}" if said else count
-
-
-ADVICE = {
-    HessianStatus.NOT_FINITE: "`bounds=` keeps f where it is defined, `mask=` leaves coordinates out",
-    HessianStatus.RANDOM: "fix the random numbers of f, or give its standard deviation as `noise=`",
-    HessianStatus.DRIFTED: "f must not remember earlier calls, and x must not change meanwhile",
-    HessianStatus.ROUGH: "`noise=`, the height of the roughness, asks for the smooth one; a given step for another",
-    HessianStatus.UNRESOLVED: (
-        "give `noise=` where f is rougher than it looks, `x_scale=` where the sizes of coordinates mislead, `bounds=` "
-        "around where f is smooth, `jac=` where there is a gradient"
-    ),
-}
-"""What to do, by status."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -302,7 +271,7 @@ class HessianResult(Listed):
         """
         lost = np.argwhere(np.tril(~np.isfinite(self.hess)))[:NAMED].tolist() if self.missing else ()
         worst = self._unknown()[1] if self.unresolved else ()
-        said = _outcome(self.status, self.hess.size, places([tuple(place) for place in lost], self.labels), self, worst)
+        said = _outcome(self, self.hess.size, places([tuple(place) for place in lost], self.labels), worst)
         vague = self._vague() if self.status is HessianStatus.COMPLETE else 0
         return said + (f", {vague} of {self.hess.size} to fewer than three digits" if vague else "")
 
@@ -423,6 +392,63 @@ class HessianResult(Listed):
             names=names,
         )
         return standard_errors(fit, factor)
+
+
+Derivatives = AxisDerivatives | HessianResult
+
+
+def _outcome(result: Derivatives, size: int, lost: str, worst: tuple[Worst, ...]) -> str:
+    """Spell a status: what was seen, how many entries are not known, and the worst of them."""
+    f = _subject(result)
+    missing, unknown = result.missing, result.unresolved - result.missing
+    said = {
+        HessianStatus.NOT_FINITE: f"{_entries_are(missing)} NaN: {f} was not finite at points needed for {lost}",
+        HessianStatus.RANDOM: f"{f} answers differently each time at the same point, by more than its noise",
+        HessianStatus.DRIFTED: f"{f}(x) changed during the run by more than its noise: it depends on more than x",
+        HessianStatus.ROUGH: f"{f} has other derivatives at short steps than at long ones; the bars cover both",
+        HessianStatus.COMPLETE: "every entry was determined",
+        HessianStatus.UNVERIFIED: "steps were given: nothing is known of the errors",
+    }.get(result.status)
+    if unknown <= 0 or result.status is HessianStatus.COMPLETE:
+        return said or "not every entry is known"
+    which = f"{'the worst, ' if unknown > 1 else ''}{entries(worst, result.labels)}"
+    count = f"{_entries_are(unknown, size)} not known: {which}"
+    return f"{said}; {count}" if said else count
+
+
+def _subject(result: Derivatives) -> str:
+    return "jac" if isinstance(result, HessianResult) and result.njev else "f"
+
+
+def _entries_are(count: int, size: int | None = None) -> str:
+    of = "" if size is None else f" of {size}"
+    return f"{count}{of} {'entry is' if count == 1 else 'entries are'}"
+
+
+def _advice(result: Derivatives) -> str:
+    """Say what to do, by status."""
+    f = _subject(result)
+    if result.status is HessianStatus.NOT_FINITE:
+        return f"`bounds=` keep {f} where it is defined, `mask=` leaves coordinates out"
+    if result.status is HessianStatus.RANDOM:
+        return f"fix the random numbers of {f}, or give its standard deviation as `noise=`"
+    if result.status is HessianStatus.DRIFTED:
+        return f"{f} must not remember earlier calls"
+    if result.status is HessianStatus.ROUGH:
+        return "`noise=`, the height of the roughness, asks for the smooth derivative, a short given step for the other"
+    gradient = "" if f == "jac" else ", or give a gradient as `jac=`"
+    if result.noise > NOISY * np.finfo(np.float64).eps * abs(result.fun):
+        return f"{f} has noise of {result.noise:.1g}: compute it more exactly{gradient}; `noise=` where that is not so"
+    return (
+        f"`noise=` where {f} is rougher than it looks, `x_scale=` where |x| says little of the sizes of coordinates, "
+        f"`bounds=` where {f} is smooth within them only{gradient}"
+    )
+
+
+def judge_aloud(where: str, result: Derivatives) -> None:
+    """Warn of what is not known."""
+    if not result.success:
+        alarm(where, f"{result.message}; {_advice(result)}")
 
 
 class CurvatureStatus(enum.Enum):

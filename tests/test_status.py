@@ -126,7 +126,7 @@ def made_up(seed, m=9):
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("block", [10, 1 << 17])
+@pytest.mark.parametrize("block", [10, 1 << 15])
 def test_resolved_is_as_defined(seed, block, monkeypatch):
     monkeypatch.setattr(hessfast.resolution, "_BLOCK", block)
     result = made_up(seed)
@@ -300,3 +300,47 @@ def test_series():
     frame = pandas.DataFrame(result.hess, result.labels, result.labels)
     assert frame.loc["a", "a"] == pytest.approx(2.0)
     assert hessian(lambda x: x @ x, pandas.Series([1.0, 2.0]), full_output=True).labels is None
+
+
+# ---- sizes that the caller gives, floating-point states
+
+
+@pytest.mark.parametrize("scale", [1.0, [1.0, 1.0, 2.0], np.float32(0.5)])
+def test_sizes_given_are_those_of_the_search(scale):
+    x = np.array([1.0, 1e-12, 1.0])
+    result = hessian(lambda x: np.cosh(x).sum(), x, x_scale=scale, mask=[True, True, False], full_output=True)
+    np.testing.assert_array_equal(result.sizes, np.broadcast_to(scale, 3)[:2])
+    np.testing.assert_allclose(result.hess, np.diag(np.cosh(x[:2])), rtol=1e-8, atol=1e-8)
+    for function, exact in ((gradient, np.sinh(x)), (hessian_diag, np.cosh(x))):
+        np.testing.assert_allclose(function(lambda x: np.cosh(x).sum(), x, x_scale=scale), exact, atol=1e-7)
+
+
+def test_sizes_do_not_change_the_unit_of_given_steps():
+    x = np.array([2.0, 0.0, -8.0])
+    for scale in (None, 100.0):
+        result = hessian(lambda x: np.cosh(x).sum(), x, rel_step=2.0**-10, x_scale=scale, full_output=True)
+        np.testing.assert_array_equal(result.step, 2.0**-10 * np.array([2.0, 1.0, 8.0]))
+
+
+@pytest.mark.parametrize("x", [[1.0, 2.0], [0.0, 0.0], [1e100, 1e-100], [1e-320, 1.0]])
+def test_state_in_which_everything_raises_is_the_callers_alone(x):
+    def f(x):
+        with np.errstate(all="ignore"):
+            return float(1e-3 * (x @ x) + x[0])
+
+    step = 1e-3 * max(1.0, x[0])
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        for function in (hessian, gradient, hessian_diag):
+            for options in ({}, {"abs_step": step}):
+                result = function(f, x, full_output=True, **options)
+                assert repr(result)
+                assert (result.resolved is None) == bool(options)
+                assert result.to_dict()["message"] == result.message
+        for size in (1e-300, 1e-160, 1.0, 1e300):
+            with np.errstate(all="ignore"):
+                result = replace(made_up(0, 2), hess=size * np.eye(2), hess_error=size * np.full((2, 2), 1e-9))
+                result = replace(result, jac=np.zeros(2))
+            assert result.judged().success
+            assert np.isfinite(result.standard_errors().value).all()
+        check_hessian(f, x, 2e-3 * np.eye(2))

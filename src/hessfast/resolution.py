@@ -13,6 +13,7 @@ __all__ = [
     "NAMED",
     "Natural",
     "Worst",
+    "all_known",
     "entries",
     "hessian_scale",
     "natural_sizes",
@@ -46,7 +47,7 @@ SPECK = 2.0**-14
 NAMED = 3
 """Entries that a message names."""
 
-_BLOCK = 1 << 17
+_BLOCK = 1 << 15
 """Entries of a matrix looked at together."""
 
 
@@ -141,6 +142,12 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
         aside = np.sqrt(max(ASIDE, SEEN[order])) * np.fmax.reduce(size * u, initial=0.0)
         size = np.fmax(size, np.fmax(np.sqrt(SEEN[order] * abs(f0)), aside) / u)
     return Natural(own, size)
+
+
+def all_known(hess: Array, bars: Sequence[Array]) -> bool:
+    """Whether every entry is known by itself, which is soon seen."""
+    with np.errstate(all="ignore"):
+        return all(bool((sum_rows(bars, rows) <= TENTH * np.abs(hess[rows])).all()) for rows in row_blocks(len(hess)))
 
 
 def resolved_rows(hess: Array, bars: Sequence[Array], scale: Natural) -> Iterator[tuple[slice, Array]]:

@@ -16,6 +16,7 @@ from hessfast.resolution import (
     NAMED,
     Natural,
     Worst,
+    all_known,
     entries,
     hessian_scale,
     natural_sizes,
@@ -309,7 +310,9 @@ class HessianResult(Listed):
     def _unknown(self) -> tuple[int, tuple[Worst, ...]]:
         """Entries that are not known, how many and the worst."""
         parts = self._parts()
-        return unknown_entries(self.hess, parts, self._scale(parts)) if parts else (0, ())
+        if not parts or all_known(self.hess, parts):
+            return 0, ()
+        return unknown_entries(self.hess, parts, self._scale(parts))
 
     def judged(self, *, random: bool = False, drifted: bool = False, rough: bool = False) -> HessianResult:
         """Return the same result with its status, from its bars and from what was seen of f."""

@@ -354,7 +354,7 @@ class ComplexSearch:
         """Refuse a real part that grows like h^2, as that of |z|^2 does: in an analytic f it grows like h^4."""
         for i, k in enumerate(level):
             if (i, k + _LOW[0]) in self.seen:
-                low, near, far = (self._bend(i, k + up) for up in (_LOW[0], 0, 1))
+                low, near, far = [self._bend(i, k + up) for up in (_LOW[0], 0, 1)]
                 if far > 1e5 * EPS * self._magnitude(i, k + 1) and far > 1e3 * low and far < 8 * near:
                     raise not_analytic("fun", f"has a real part that grows like h^2 beside x0[{self.axes[i]}]")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,9 @@ _NOTHING = np.empty((0, 0))
 
 BLOCK = 1 << 18
 """Entries of a matrix worked on at once."""
+
+PAIRS = BLOCK // 16
+"""Pairs refined at once: each takes many numbers until it is done."""
 
 DRIFT = 6.0
 """Noise levels by which f(x) must change during a run to be called a drift."""
@@ -99,12 +103,38 @@ class Layout:
             steps[self.rank[: plan.step.size]] = plan.step
         return steps
 
-    def unranked(self, ranked: Array) -> Array:
-        """Return a matrix of ranked axes in the order of their numbers."""
+    def unrank(self, matrix: Array) -> None:
+        """Bring a matrix of ranked axes, in place, into the order of their numbers."""
         if self.edge is None or self.inner is None:
-            return ranked
-        back = np.argsort(self.rank)
-        return ranked[np.ix_(back, back)]
+            return
+        place = np.argsort(self.rank)
+        for rows in row_blocks(len(matrix)):
+            matrix[rows] = matrix[rows].take(place, axis=1)
+        for cycle in _cycles(place.tolist()):
+            first = matrix[cycle[0]].copy()
+            for row, source in pairwise(cycle):
+                matrix[row] = matrix[source]
+            matrix[cycle[-1]] = first
+
+
+def row_blocks(count: int) -> Iterator[slice]:
+    """Cut the rows of a square matrix so that what is derived from a block takes little memory beside the matrix."""
+    size = max(1, BLOCK // count)
+    return (slice(first, min(count, first + size)) for first in range(0, count, size))
+
+
+def _cycles(place: list[int]) -> Iterator[list[int]]:
+    """Cut a permutation, in which row r comes from place[r], into its cycles of more than one row."""
+    met = [False] * len(place)
+    for start in range(len(place)):
+        cycle = []
+        row = start
+        while not met[row]:
+            met[row] = True
+            cycle.append(row)
+            row = place[row]
+        if len(cycle) > 1:
+            yield cycle
 
 
 def _one_way(axis: Axis, h: float, order: int) -> float:
@@ -201,7 +231,7 @@ class Differences:
             matrix = getattr(self, name)
             if matrix.size:
                 _core.mirror_lower(matrix)
-                setattr(self, name, layout.unranked(matrix))
+                layout.unrank(matrix)
 
     def _sweep_plan(self, plan: Plan, rate: Array | None, first: int, last: int) -> None:
         m = len(plan.stencil.pair_nodes)
@@ -220,20 +250,14 @@ class Differences:
 
         plan.each_tile(self.team, write, first, last)
 
-    def _row_blocks(self) -> Iterator[slice]:
-        """Rows in blocks, so that what is derived from matrices takes little memory beside them."""
-        count = self.step.size
-        size = max(1, BLOCK // count)
-        return (slice(first, min(count, first + size)) for first in range(0, count, size))
-
     def temper(self, scale: float) -> None:
         """Scale down the truncation errors that a sample has shown to be exaggerated."""
-        for rows in self._row_blocks():
+        for rows in row_blocks(self.step.size):
             self.truncation[rows] = tempered(self.truncation[rows], self.condition[rows], scale)
 
     def widen(self, scale: float) -> None:
         """Turn the estimated error parts into those of error bars."""
-        for rows in self._row_blocks():
+        for rows in row_blocks(self.step.size):
             self.truncation[rows], self.condition[rows] = bar_parts(
                 self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order], scale
             )
@@ -245,22 +269,23 @@ class Differences:
 
     def refine(self, layout: Layout, rate: Array) -> None:
         """Give smaller steps to the pairs whose truncation shows."""
-        found = [
-            np.stack(np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows])))
-            + np.array([[rows.start], [0]])
-            for rows in self._row_blocks()
-        ]
-        i, j = np.concatenate(found, axis=1)
-        i, j = i[i > j], j[i > j]
-        at_edge = self.one_sided[i] | self.one_sided[j]
-        for plan, group in ((layout.inner, ~at_edge), (layout.edge, at_edge)):
-            if plan is None or not group.any():
-                continue
-            here = i[group], j[group]
-            parts = tuple(matrix[here] for matrix in (self.hess, self.truncation, self.condition))
+        for rows in row_blocks(self.step.size):
+            i, j = np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows]))
+            i += rows.start
+            i, j = i[i > j], j[i > j]
+            at_edge = self.one_sided[i] | self.one_sided[j]
+            for plan, group in ((layout.inner, ~at_edge), (layout.edge, at_edge)):
+                if plan is not None and group.any():
+                    self._refine_pairs(layout, plan, i[group], j[group], rate)
+
+    def _refine_pairs(self, layout: Layout, plan: Plan, i: NDArray[np.intp], j: NDArray[np.intp], rate: Array) -> None:
+        matrices = self.hess, self.truncation, self.condition
+        for first in range(0, i.size, PAIRS):
+            here = i[first : first + PAIRS], j[first : first + PAIRS]
+            parts = tuple(matrix[here] for matrix in matrices)
             pairs = self.pairs(layout, *here, edge=plan is layout.edge, rate=rate)
             improved = refine(self.team, self.axes, self.noise, plan.stencil, pairs, *parts)
-            for matrix, part in zip((self.hess, self.truncation, self.condition), parts, strict=True):
+            for matrix, part in zip(matrices, parts, strict=True):
                 matrix[here] = part
                 matrix[here[::-1]] = part
             self.refined += int(np.count_nonzero(improved))
@@ -334,7 +359,8 @@ def with_search(search: StepSearch, order: int) -> Found:
     step, one_sided = chosen_steps(axes)
     noise = search.noise
     layout = Layout.make(team.x, search.coordinates, axes, step, one_sided, order)
-    work = Differences(team, axes, order, noise, step, one_sided, *np.zeros((3, m, m)))
+    matrices = np.zeros((m, m)), np.zeros((m, m)), np.zeros((m, m))  # each goes its own way with the result
+    work = Differences(team, axes, order, noise, step, one_sided, *matrices)
     bars = axis_bars([axis.ladder for axis in axes])
     with np.errstate(all="ignore"):
         jac, diagonal = work.along_axes(layout)

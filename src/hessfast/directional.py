@@ -192,7 +192,7 @@ class ValueCurvatures(Differences[float]):
         level = 0.0
         for spacing in SPACINGS:
             steps = (t + k * spacing * self.unit for k in range(1, POINTS))
-            values = [value, *(self.around.at(self.v, step) for step in steps)]
+            values = [value, *[self.around.at(self.v, step) for step in steps]]
             if not all(map(math.isfinite, values)):
                 break
             level = difference_table(values)[0]
@@ -219,8 +219,8 @@ class _Slopes(Differences[T]):
 
     def _odd_noise(self, deep: int) -> float:
         """Noise seen in the difference between two neighbouring levels."""
-        variance = 0.5 / self.step(deep) ** 2 + 0.5 / self.step(deep - 1) ** 2
-        return max(self.distance(self.D[deep], self.D[deep - 1]) / math.sqrt(variance), self.floor)
+        spread = math.sqrt(0.5) * math.hypot(1.0 / self.step(deep), 1.0 / self.step(deep - 1))
+        return max(self.distance(self.D[deep], self.D[deep - 1]) / spread, self.floor)
 
 
 class SlopeCurvatures(_Slopes[float]):

@@ -62,6 +62,8 @@ cdef class Ladder:
     cpdef reassess(self)
 
     cpdef disprove(self, Rung rung, double error)
+
+    @cython.locals(factor=double, h=double)
     cpdef double condition_of(self, Rung rung, int derivative)
 
     @cython.locals(above=Rung)

@@ -334,7 +334,8 @@ class Ladder:
     def condition_of(self, rung: Rung, derivative: int) -> float:
         """Condition part of the error of either derivative."""
         factor = self.formula.slope_noise if derivative == 1 else self.formula.curvature_noise
-        return factor * self.axis.noise.at(rung.largest) / abs(rung.step) ** derivative
+        h = abs(rung.step)
+        return factor * self.axis.noise.at(rung.largest) / (h if derivative == 1 else h * h)
 
     def truncation_of(self, rung: Rung, derivative: int) -> float:
         """Truncation part of the error of either derivative; one-sided slopes are an order better."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
+from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import search
 from hessfast.directional import EPS, Differences, SlopeCurvatures, ValueCurvatures, richardson
@@ -27,6 +28,7 @@ _SMALLEST_UNIT = 2.0**-400
 """Units of the line below this, or above its inverse, are brought near 1 by scaling the direction."""
 
 
+@quiet
 def curvature(
     fun: Fun | None,
     x0: npt.ArrayLike,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
+from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import change, first_look, search_from
 from hessfast.crosses import CrossProducts
@@ -37,6 +38,7 @@ _BLOCK_NUMBERS = 2**20
 """Numbers in the points that are evaluated in one batch of columns."""
 
 
+@quiet
 def hvp(
     fun: Fun | None,
     x0: npt.ArrayLike,
@@ -157,6 +159,7 @@ class HessianOperator:
     dtype = np.dtype(np.float64)
     __array_ufunc__ = None  # so that an array on the left leaves the operation to us
 
+    @quiet
     def __init__(
         self,
         fun: Fun | None,
@@ -214,6 +217,7 @@ class HessianOperator:
         """Evaluations of f so far; 0 where there is a gradient."""
         return self._nfev + (0 if self._crosses is None else self._crosses.nfev)
 
+    @quiet
     def matvec(self, v: npt.ArrayLike) -> Floats:
         """Return H v; v of shape (n,) or (n, 1)."""
         array = plain("v", v)
@@ -228,6 +232,7 @@ class HessianOperator:
 
     rmatvec = matvec
 
+    @quiet
     def matmat(self, V: npt.ArrayLike) -> Floats:
         """Return H V, V of shape (n, k)."""
         V = plain("V", V)
@@ -256,11 +261,13 @@ class HessianOperator:
     def __call__(self, v: npt.ArrayLike) -> Floats:
         return self @ v
 
+    @quiet
     def hessp(self, x: npt.ArrayLike, p: npt.ArrayLike) -> Floats:
         """Return H(x) p: the `hessp` argument of `scipy.optimize.minimize`."""
         self.move(x)
         return self.matvec(p)
 
+    @quiet
     def gradient(self, x: npt.ArrayLike) -> Vector:
         """Return the gradient at x: the `jac` argument of `minimize`; a product at order 1 then costs one gradient."""
         if self._from_values:
@@ -271,6 +278,7 @@ class HessianOperator:
             self._latest = x.copy(), g.copy()
         return g
 
+    @quiet
     def move(self, x: npt.ArrayLike) -> None:
         """Take the Hessian at x from now on; the level of the step stays."""
         x = real_vector(x, "x", self.shape[0])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import noise as noise_level
+from hessfast.arithmetic import quiet
 from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.listing import Listed
@@ -100,6 +101,7 @@ class HessianCheck(Listed):
         return "nothing speaks against the Hessian"
 
 
+@quiet
 def check_hessian(
     fun: Fun | None,
     x0: ArrayLike,
@@ -222,13 +224,13 @@ def _slope_test(
     steps = np.exp2(np.arange(-3.0, 6.0))
     signs = np.random.default_rng(0 if rng is None else rng).choice([-1.0, 1.0], result.x.size)
     v = signs * np.abs(result.step)
-    within = box(options["bounds"], result.x)
-    farthest = steps[-1] * np.abs(v)
-    v[(result.x - farthest < within.lower) | (result.x + farthest > within.upper)] = 0.0
-    points = result.x + np.concatenate([steps, -steps])[:, None] * v
     part = True if options["jac"] is True else None
     with bind(fun, result.x, jac=part, **{k: options[k] for k in ("args", "kwargs", "vectorized")}) as problem:
         assert problem.fun is not None
+        within = problem.confine(options["bounds"])
+        farthest = steps[-1] * np.abs(v)
+        v[(result.x - farthest < within.lower) | (result.x + farthest > within.upper)] = 0.0
+        points = result.x + np.concatenate([steps, -steps])[:, None] * v
         values = problem.fun.dense(points)
         spent = problem.nfev
     up, down = values[: steps.size], values[steps.size :]
@@ -240,6 +242,7 @@ def _slope_test(
     return steps, remainders, float(np.median(slopes)) if slopes.size else np.nan, spent
 
 
+@quiet
 def estimate_noise(
     fun: Fun,
     x0: ArrayLike,

@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessfast.arithmetic import quiet
 from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
 from hessfast.differences import Differences, Layout, along_given, chosen_steps, drifted, given_one_sided, value_at
 from hessfast.problem import (
@@ -17,7 +18,6 @@ from hessfast.problem import (
     Order,
     Problem,
     bind,
-    box,
     check_room,
     checked_order,
     given_steps,
@@ -66,6 +66,7 @@ def gradient(
     on_error: Any = ...,
     full_output: Literal[True],
 ) -> AxisDerivatives: ...
+@quiet
 def gradient(
     fun: Fun,
     x0: ArrayLike,
@@ -163,6 +164,7 @@ def hessian_diag(
     on_error: Any = ...,
     full_output: Literal[True],
 ) -> AxisDerivatives: ...
+@quiet
 def hessian_diag(
     fun: Fun,
     x0: ArrayLike,
@@ -244,7 +246,7 @@ def _along_axes(
     with bind(
         fun, x0, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
     ) as problem:
-        within = box(bounds, problem.x)
+        within = problem.confine(bounds)
         check_room(problem.x, problem.axes, within, 6 if order == "auto" else int(order))
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
         if step is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import _quadform
+from hessfast.arithmetic import quiet
 from hessfast.differences import Found, given_one_sided, one_sided_steps, value_at, with_search, with_steps
 from hessfast.plan import Plan
 from hessfast.problem import (
@@ -20,7 +21,6 @@ from hessfast.problem import (
     Order,
     Problem,
     bind,
-    box,
     check_room,
     checked_order,
     given_steps,
@@ -76,6 +76,7 @@ def hessian(
     out: NDArray[np.float64] | None = ...,
     full_output: Literal[True],
 ) -> HessianResult: ...
+@quiet
 def hessian(
     fun: Fun | None,
     x0: ArrayLike,
@@ -187,7 +188,7 @@ def hessian(
         fun, x0, jac=jac, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
     ) as problem:
         _check_out(out, problem.axes.size)
-        within = box(bounds, problem.x)
+        within = problem.confine(bounds)
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
         if method == "cs":
             _check_complex(problem, order, step, noise, workers)

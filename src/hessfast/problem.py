@@ -64,6 +64,15 @@ class Problem:
             if team is not None:
                 team.__exit__(*error)
 
+    def confine(self, bounds: Any) -> Box:
+        """Read bounds as `box` does, and let no point outside be evaluated from here on."""
+        within = box(bounds, self.x)
+        if not within.is_everything:
+            for team in (self.fun, self.jac):
+                if team is not None:
+                    team.confine(within.lower, within.upper)
+        return within
+
     @property
     def nfev(self) -> int:
         """Evaluations of f so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -13,27 +14,60 @@ import numpy.typing as npt
 from hessfast.listing import Listed
 
 __all__ = [
+    "AccuracyWarning",
     "AxisDerivatives",
     "CurvatureResult",
     "CurvatureStatus",
     "EvaluationCounts",
     "HessianResult",
     "HessianStatus",
+    "HvpResult",
     "StandardErrors",
     "StepResult",
     "StepStatus",
     "TaylorTerms",
+    "alarm",
 ]
 
 Floats = npt.NDArray[np.float64]
 
 
-class HessianStatus(enum.Enum):
-    """How a Hessian came out; the first that applies."""
+class AccuracyWarning(RuntimeWarning):
+    """Numbers were returned that are not known to be right; the text says which, and what to do."""
 
-    COMPLETE = "complete"
+
+def alarm(where: str, message: str) -> None:
+    """
+    Raise an `AccuracyWarning` that points at the line which called into this package.
+
+    Parameters
+    ----------
+    where : str
+        Public function that speaks.
+    message : str
+        What is not known, and what to do.
+    """
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("hessfast."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"{where}: {message}", AccuracyWarning, stacklevel=level)
+
+
+class HessianStatus(enum.Enum):
+    """How derivatives came out; the first that applies."""
+
     NOT_FINITE = "not finite"
+    RANDOM = "random"
     DRIFTED = "drifted"
+    ROUGH = "rough"
+    UNRESOLVED = "unresolved"
+    COMPLETE = "complete"
+    UNVERIFIED = "unverified"
+
+    @property
+    def success(self) -> bool:
+        """Whether nothing speaks against the numbers: everything resolved, or steps given and nothing looked at."""
+        return self in (HessianStatus.COMPLETE, HessianStatus.UNVERIFIED)
 
 
 class EvaluationCounts(NamedTuple):
@@ -335,6 +369,57 @@ class CurvatureResult(Listed):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.array(self.value, dtype=dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class HvpResult(Listed):
+    """
+    Hessian-vector products with a bar.
+
+    Attributes
+    ----------
+    value : ndarray, shape (n,) or (n, k)
+        H v.
+    error : float or ndarray, shape (k,)
+        Bar on the Euclidean norm of the error of each product; nan where a step was given.
+    step : float or ndarray, shape (k,)
+        Smallest step t of the points x0 ± t v that the products were made from.
+    nfev, njev : int
+        Evaluations of f and of its gradient.
+    status : HessianStatus
+        Of all products together, the first that applies.
+    """
+
+    value: Floats
+    error: float | Floats
+    step: float | Floats
+    nfev: int
+    njev: int
+    status: HessianStatus
+
+    @property
+    def success(self) -> bool:
+        """Whether the status is COMPLETE, or UNVERIFIED."""
+        return self.status.success
+
+    @property
+    def message(self) -> str:
+        """The status in one sentence."""
+        return _PRODUCT_MESSAGES[self.status]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.value, dtype=dtype)
+
+
+_PRODUCT_MESSAGES = {
+    HessianStatus.NOT_FINITE: "the gradient was not finite at points that the product depends on",
+    HessianStatus.RANDOM: "the gradient answers differently each time at one point",
+    HessianStatus.DRIFTED: "the gradient at x0 changed during the run by more than its noise",
+    HessianStatus.ROUGH: "differences at short steps and at long ones disagree beyond their bars",
+    HessianStatus.UNRESOLVED: "the product is not known: its bar is as large as itself",
+    HessianStatus.COMPLETE: "the product was determined",
+    HessianStatus.UNVERIFIED: "a step was given and nothing else seen: the error is unknown",
+}
 
 
 class StepStatus(enum.Enum):

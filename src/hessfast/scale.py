@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPS", "ORDINARY", "VANISHING", "Change", "Sizes", "clusters", "find_sizes", "unit_of"]
+__all__ = ["EPS", "ORDINARY", "VANISHING", "Change", "Sizes", "clusters", "find_sizes", "gaps", "unit_of"]
 
 Array = NDArray[np.float64]
 Seen = tuple[float, float]
@@ -106,6 +106,25 @@ def clusters(x: Array) -> tuple[list[tuple[float, float]], bool]:
     if largest < 2.0**-_GAP:
         found.append((1.0, 1.0))
     return found, has_zeros
+
+
+def gaps(octaves: NDArray[np.intp]) -> list[tuple[int, int]] | None:
+    """Return the gaps that `clusters` finds, from the octaves that hold a size: o holds 2^(o-1) <= |x_i| < 2^o.
+
+    None where |x_i| is the size of every coordinate, or 1 that of zeros; else the octaves at both ends of each gap. Zeros
+    are in an octave below that of VANISHING.
+    """
+    least = math.frexp(VANISHING)[1]
+    held = octaves[octaves >= least].tolist()
+    has_zeros = len(held) < len(octaves)
+    if not held:
+        return None if len(octaves) == 1 else []
+    found = [(low, high) for low, high in pairwise(held) if high - low > _GAP]
+    if has_zeros and (found or held[-1] > _GAP):
+        found.insert(0, (least, held[0]))
+    if held[-1] <= -_GAP:
+        found.append((held[-1], 1))
+    return found or ([] if has_zeros and octaves[0] != octaves[-1] and len(octaves) - len(held) > 1 else None)
 
 
 def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None = None) -> Sizes:

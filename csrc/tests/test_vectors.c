@@ -119,7 +119,7 @@ static void sizes_by_octaves(void)
     size_t marked = 0;
     hf_octaves(6, (hf_vector){sizes, 0}, seen);
     for (size_t e = 0; e < 2048; e++) marked += seen[e];
-    CHECK(marked == 4 && seen[0] && seen[1023] && seen[1023 - 30] && seen[1023 + 1023]);
+    CHECK(marked == 5 && seen[0] && seen[1] && seen[1023] && seen[1023 - 30] && seen[1023 + 1023]);
 }
 
 #ifdef COMPARE_WIDE

@@ -108,23 +108,22 @@ def clusters(x: Array) -> tuple[list[tuple[float, float]], bool]:
     return found, has_zeros
 
 
-def gaps(octaves: NDArray[np.intp]) -> list[tuple[int, int]] | None:
-    """Return the gaps that `clusters` finds, from the octaves that hold a size: o holds 2^(o-1) <= |x_i| < 2^o.
+def gaps(octaves: list[int], has_zeros: bool) -> list[tuple[int, int]]:
+    """Return the gaps because of which `find_sizes` would look at f, from the octaves that hold a size.
 
-    None where |x_i| is the size of every coordinate, or 1 that of zeros; else the octaves at both ends of each gap. Zeros
-    are in an octave below that of VANISHING.
+    Octave o holds 2^(o-1) <= |x_i| < 2^o; a gap is its lower and upper end. No gap: sizes are `ORDINARY`.
     """
     least = math.frexp(VANISHING)[1]
-    held = octaves[octaves >= least].tolist()
-    has_zeros = len(held) < len(octaves)
+    held = [octave for octave in octaves if octave >= least]
+    has_zeros = has_zeros or len(held) < len(octaves)
     if not held:
-        return None if len(octaves) == 1 else []
+        return []
     found = [(low, high) for low, high in pairwise(held) if high - low > _GAP]
-    if has_zeros and (found or held[-1] > _GAP):
-        found.insert(0, (least, held[0]))
     if held[-1] <= -_GAP:
         found.append((held[-1], 1))
-    return found or ([] if has_zeros and octaves[0] != octaves[-1] and len(octaves) - len(held) > 1 else None)
+    if has_zeros and (found or held[-1] > _GAP):
+        found.insert(0, (least - 1, held[0]))
+    return found
 
 
 def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None = None) -> Sizes:

@@ -2,12 +2,12 @@
 
     python bench/states.py                                   # every group and route, another seed each time
     python bench/states.py --groups optima peaks --routes "values 4" "jac 2" --draws 300
-    python bench/states.py --groups "near zero" --seed 7 --each   # list the draws that fail, to redo with draw(group, seed)
+    python bench/states.py --groups "near zero" --seed 7 --each   # list the draws that fail: draw(group, seed)
     python bench/states.py --rivals                          # beside statsmodels, numdifftools and SciPy
 
-One row for each group and route. `wrong`, `outside`, `silent` and `false` (alarms) are defined in `problems.states.routes`;
-`wrong` counts loud ones too. Evaluations are those of f, or of its gradient, and their median is printed. Coverage is the
-share of entries within their bars.
+One row for each group and route. `wrong`, `outside`, `silent` and `false` (alarms) are defined in
+`problems.states.routes`; `wrong` and `outside` count loud ones too. Evaluations are those of f, or of its gradient, the
+median of all draws. Coverage is the share of entries within their bars.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def judge_rival(name: str, s: State) -> Verdict | None:
         except Exception as failure:  # whatever it raises
             return Verdict(True, False, True, False, np.inf, 1e-3, fun.calls, 0, 0, type(failure).__name__)
     limits = reach(s, 1 / 2, False)
-    scale = np.sqrt(np.outer(s.scale, s.scale))
-    answer = Answer(hess, s.hess, scale, np.maximum.outer(limits, limits), None, s.slack, not np.all(np.isfinite(hess)))
+    loud = not np.all(np.isfinite(hess))
+    answer = Answer(hess, s.hess, s.scales, np.maximum.outer(limits, limits), None, s.slack, loud)
     return weigh([answer], False, fun.calls, by_bars=False)
 
 
@@ -135,7 +135,8 @@ def main() -> None:
             if options.each:
                 for s, verdict in verdicts:
                     if fate(verdict):
-                        print(f'    draw("{group}", {s.seed})  {s.kind:<24} n {s.n}  {verdict.error:8.1e}  {fate(verdict)}')
+                        what = f"{s.kind:<24} n {s.n}  {verdict.error:8.1e}  {fate(verdict)}"
+                        print(f'    draw("{group}", {s.seed})  {what}')
         print(f"{'':13}{time.perf_counter() - start:.0f} s", file=sys.stderr)
     print("all routes: " + ", ".join(f"{name} {count}" for name, count in total.items()))
 

@@ -124,6 +124,8 @@ class ComplexEvaluator:
 
     def _checked(self, result: Any, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
         value = np.asarray(result)
+        if value.size == 1 and shape in ((), (1,)) and self.lane == "python":
+            value = value.reshape(shape)
         if value.shape != shape:
             raise ValueError(f"{self.name}: shape {shape} expected, got {value.shape}")
         if kind.kind == "c" and value.dtype.kind != "c":

@@ -300,7 +300,7 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
     result = _result(
         problem, f0, values[derivative - 1], parts[derivative - 1], step, one_sided, chosen, noise.level, evaluations
     )
-    u = natural_sizes(problem.x, problem.axes, step, problem.sizes_given.get("x_scale"))
+    u = natural_sizes(problem.x, problem.axes, step, search.sizes)
     with np.errstate(all="ignore"):
         slope, curvature = (np.fmax(np.abs(d) - (T + C), 0.0) for d, (T, C) in zip(values, parts, strict=True))
         change = np.fmax(slope * u, curvature * u * u)

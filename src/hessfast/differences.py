@@ -373,6 +373,7 @@ def with_search(search: StepSearch, order: int) -> Found:
         work.condition,
         work.refined,
         has_drifted,
+        sizes=search.sizes,
     )
 
 

@@ -571,8 +571,10 @@ def _element(result: Any, part: int | None) -> Any:
 
 
 def _real_gradient(result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return a gradient as it is where it is float64 or float32."""
+    """Return a gradient as it is where it is float64 or float32; of one variable a number will do."""
     single = getattr(result, "dtype", None) == np.float32
+    if shape == (1,) and np.shape(result) == ():
+        result = np.asarray(result).reshape(shape)
     return _real_array(result, shape, "jac", "must return the gradient", np.float32 if single else np.float64)
 
 

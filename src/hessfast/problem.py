@@ -185,8 +185,7 @@ def real_array(value: Any, name: str, kinds: str = "fiu") -> NDArray[np.float64]
     array = plain(name, value)
     if array.dtype.kind not in kinds:
         raise TypeError(f"{name}: must be real numbers, got dtype {array.dtype}")
-    with np.errstate(all="ignore"):
-        return array.astype(np.float64)
+    return array.astype(np.float64)
 
 
 def labels(x0: Any, axes: NDArray[np.int32], n: int) -> tuple[Any, ...] | None:
@@ -244,8 +243,7 @@ def given_steps(
         raise ValueError(f"{name}: must be finite and not zero")
     if abs_step is None:
         scale = np.abs(x[axes])
-        with np.errstate(all="ignore"):  # steps that vanish or overflow are refused by name later
-            steps *= np.where(scale == 0.0, 1.0, scale)
+        steps *= np.where(scale == 0.0, 1.0, scale)
     return steps
 
 
@@ -341,8 +339,7 @@ def check_room(x: NDArray[np.float64], axes: NDArray[np.int32], within: Box, ord
         return
     lower, upper = within.lower, within.upper
     size = np.maximum(np.abs(x), np.finfo(np.float64).tiny)
-    with np.errstate(all="ignore"):
-        tight = (np.maximum(upper - x, x - lower) < 64 * (order + 1) * np.finfo(np.float64).eps * size)[axes]
+    tight = (np.maximum(upper - x, x - lower) < 64 * (order + 1) * np.finfo(np.float64).eps * size)[axes]
     if tight.any():
         i = int(axes[np.argmax(tight)])
         raise ValueError(

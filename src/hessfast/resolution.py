@@ -16,6 +16,7 @@ __all__ = [
     "entries",
     "hessian_scale",
     "natural_sizes",
+    "places",
     "resolved_along",
     "resolved_rows",
     "row_blocks",
@@ -64,7 +65,8 @@ class Natural:
         sqrt|H_ii|, as far as it is known.
     size : ndarray
         sqrt(V_i) / u_i: V_i is the largest change of f that is known to come with a move of coordinate i by its size
-        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|).
+        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ F), F the larger of |f| and
+        all known changes.
     """
 
     own: Array
@@ -129,8 +131,10 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
             own[rows] = np.sqrt(np.fmax(np.diagonal(known, rows.start), 0.0))
             known *= u
             coupling[rows] = np.fmax.reduce(known, axis=1, initial=0.0)
-        size = np.sqrt(np.fmax(np.fmax(slope, coupling), 0.0) / u)
-        size = np.fmax(size, np.sqrt(SEEN * np.fmax(abs(f0), 0.0)) / u)
+        change = np.fmax(np.fmax(slope, coupling), 0.0) * u
+        # f is at least as large as its known changes: f(x) itself may vanish, as at the rest of a spring.
+        largest = np.fmax(abs(f0), np.fmax.reduce(change, initial=0.0))
+        size = np.sqrt(np.fmax(change, SEEN * largest)) / u
     return Natural(own, size)
 
 
@@ -184,10 +188,11 @@ def resolved_along(value: Array, bar: Array, change: Array, f0: float, u: Array,
         return np.asarray(np.isfinite(value) & (bar <= np.fmax(allowed, TENTH * np.abs(value))))
 
 
-def entries(places: Sequence[Worst], labels: Sequence[Any] | None) -> str:
-    """Spell entries with their bars, by the labels of their coordinates where there are any."""
-    texts = []
-    for place, value, error in places:
-        names = ", ".join(str(i if labels is None else labels[i]) for i in place)
-        texts.append(f"[{names}] = {value:.3g} ± {error:.2g}")
-    return ", ".join(texts)
+def places(at: Sequence[tuple[int, ...]], labels: Sequence[Any] | None) -> str:
+    """Spell the places of entries, by the labels of their coordinates where there are any."""
+    return ", ".join(f"[{', '.join(str(i if labels is None else labels[i]) for i in place)}]" for place in at)
+
+
+def entries(worst: Sequence[Worst], labels: Sequence[Any] | None) -> str:
+    """Spell entries with their bars."""
+    return ", ".join(f"{places([place], labels)} = {value:.3g} ± {error:.2g}" for place, value, error in worst)

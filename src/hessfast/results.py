@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from hessfast.resolution import (
     entries,
     hessian_scale,
     natural_sizes,
+    places,
     resolved_along,
     resolved_rows,
     row_blocks,
@@ -134,7 +134,7 @@ class AxisDerivatives(Listed):
         """The status in one sentence, with the entries that are not known."""
         lost = np.flatnonzero(~np.isfinite(self.value))[:NAMED] if self.missing else ()
         worst = self._worst() if self.unresolved else ()
-        return _outcome(self.status, self.value.size, _places([(i,) for i in lost], self.labels), self, worst)
+        return _outcome(self.status, self.value.size, places([(i,) for i in lost], self.labels), self, worst)
 
     def judged(
         self,
@@ -171,10 +171,6 @@ def _status(*applies: bool) -> HessianStatus:
     return next(
         (status for status, applying in zip(HessianStatus, applies, strict=False) if applying), HessianStatus.COMPLETE
     )
-
-
-def _places(places: Sequence[tuple[int, ...]], labels: tuple[Any, ...] | None) -> str:
-    return ", ".join(f"[{', '.join(str(i if labels is None else labels[i]) for i in place)}]" for place in places)
 
 
 def _outcome(
@@ -306,9 +302,7 @@ class HessianResult(Listed):
         """
         lost = np.argwhere(np.tril(~np.isfinite(self.hess)))[:NAMED].tolist() if self.missing else ()
         worst = self._unknown()[1] if self.unresolved else ()
-        said = _outcome(
-            self.status, self.hess.size, _places([tuple(place) for place in lost], self.labels), self, worst
-        )
+        said = _outcome(self.status, self.hess.size, places([tuple(place) for place in lost], self.labels), self, worst)
         vague = self._vague() if self.status is HessianStatus.COMPLETE else 0
         return said + (f", {vague} of {self.hess.size} to fewer than three digits" if vague else "")
 

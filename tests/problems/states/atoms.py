@@ -85,7 +85,9 @@ def flat_cluster(choose: Chooser) -> tuple[Floats, list[Any]]:
     position = rest * np.array([[0, 0, 0], [1, 0, 0], [0.5, np.sqrt(0.75), 0], [1.5, np.sqrt(0.75), 0]])
     position = position[: choose.one_of(3, 4)]
     i, j = np.triu_indices(len(position), 1)
-    return position, [(list(zip(i.tolist(), j.tolist(), strict=True)), lennard_jones(choose.rng.uniform(0.01, 1), rest))]
+    return position, [
+        (list(zip(i.tolist(), j.tolist(), strict=True)), lennard_jones(choose.rng.uniform(0.01, 1), rest))
+    ]
 
 
 @member("molecules")
@@ -102,11 +104,17 @@ def planar(choose: Chooser) -> State:
         position[:, 2] = left * choose.rng.standard_normal(len(position)) * (choose.rng.random(len(position)) < 0.8)
     else:
         position[position == 0] = left
-    unit, energy = {"Å": (1.0, 1.0), "bohr": (BOHR, 0.0367493), "m": (1e-10, 1.602e-19)}[choose.one_of("Å", "bohr", "m")]
+    unit, energy = {"Å": (1.0, 1.0), "bohr": (BOHR, 0.0367493), "m": (1e-10, 1.602e-19)}[
+        choose.one_of("Å", "bohr", "m")
+    ]
     f = Molecule(pairs, unit, energy)
     x0 = position[:, choose.rng.permutation(3)].ravel() * unit
     grad, hess = jets.derivatives(f, x0)
-    terms = Molecule([(np.stack([i, j], axis=1).tolist(), (lambda r, V=V[0]: np.abs(V(r)), V[1])) for i, j, V in f.pairs], unit, energy)
+    terms = Molecule(
+        [(np.stack([i, j], axis=1).tolist(), (lambda r, V=V[0]: np.abs(V(r)), V[1])) for i, j, V in f.pairs],
+        unit,
+        energy,
+    )
     return State(
         fun=f,
         jac=f.jac,
@@ -115,6 +123,7 @@ def planar(choose: Chooser) -> State:
         hess=hess,
         lengths=np.full(x0.size, 0.2 * size * unit),
         noise=EPS * max(float(terms(x0)), 0.01 * energy),
+        least=1e-2,  # at rest nothing holds the atoms in their plane
         analytic=True,
         kind=f"{'at rest' if np.abs(grad).max() * size * unit < 1e-6 * energy else 'stretched'} {unit:.2g} {left:.0e}",
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from problems.states.optima import leave
 from problems.states.state import EPS, Chooser, Floats, State, member
-from problems.states.terms import CURVES, Terms, separate
+from problems.states.terms import Terms, separate
 
 SHAPES = {
     "gauss": (lambda u: np.exp(-(u**2) / 2), lambda u: -u * np.exp(-(u**2) / 2)),
@@ -33,7 +33,9 @@ def summit(choose: Chooser) -> State:
     if choose.chance(0.07):
         position[0], width[0] = 9e9 * choose.between(0.1, 10), choose.between(3, 300)
     f = Terms(
-        choose.one_of(0.0, 1.0, 10.0), position, separate(n * [choose.one_of("well", "lorentz")], choose.between(0.1, 1, n), width)
+        choose.one_of(0.0, 1.0, 10.0),
+        position,
+        separate(n * [choose.one_of("well", "lorentz")], choose.between(0.1, 1, n), width),
     )
     return f.at(leave(choose, position, width), width)
 
@@ -75,7 +77,7 @@ class PeakFit:
 
     def hess(self, x: Floats) -> Floats:
         x = x.astype(np.longdouble)
-        s, slope = SHAPES[self.shape]
+        _, slope = SHAPES[self.shape]
         r = (self.model(x) - self.y) / self.sigma
         J = self.jacobian(x) / self.sigma
         H = 2 * J.T @ J
@@ -110,7 +112,11 @@ def fitted(choose: Chooser) -> State:
     width = position / narrow
     x = []
     for p in range(peaks):
-        x += [choose.between(0.3, 30), position + 3.5 * p * width * choose.rng.uniform(0.8, 1.2), width * choose.rng.uniform(0.7, 1.4)]
+        x += [
+            choose.between(0.3, 30),
+            position + 3.5 * p * width * choose.rng.uniform(0.8, 1.2),
+            width * choose.rng.uniform(0.7, 1.4),
+        ]
     if baseline:
         x.append(float(choose.rng.normal()))
     x0 = np.array(x)
@@ -131,7 +137,10 @@ def fitted(choose: Chooser) -> State:
     if residual == "left":
         x0 = x0 + choose.between(1e-16, 1e-6) * lengths * choose.rng.standard_normal(x0.size)
     hess = f.hess(x0)
-    lengths = np.minimum(lengths, np.sqrt(np.max(np.diag(hess) * lengths**2) / np.diag(hess)))
+    bends = np.abs(np.diag(hess))
+    lengths = np.minimum(lengths, np.sqrt(np.max(bends * lengths**2) / bends))
+    if f.log:  # a logarithm bends where its argument doubles
+        lengths = np.minimum(lengths, np.sqrt(t.size / bends))
     wide = x0.astype(np.longdouble)
     return State(
         fun=f,

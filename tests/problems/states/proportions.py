@@ -68,7 +68,7 @@ def log_odds(choose: Chooser) -> State:
 
 @member("proportions", 2)
 def equilibrium(choose: Chooser) -> State:
-    """Σ x (log(x/c) − 1), amounts of 1e-6 … 1e-12 beside 1, some with a balance that holds; or with f's domain clipped."""
+    """Σ x (log(x/c) − 1): amounts of 1e-6 … 1e-12 beside 1, a balance that holds or none, f's domain clipped or not."""
     n = int(choose.rng.integers(2, 6))
     c = choose.rng.uniform(0.2, 2, n)
     rare = int(choose.rng.integers(1, n))
@@ -87,5 +87,10 @@ def equilibrium(choose: Chooser) -> State:
     if floor is None:
         return of_smooth(smooth, x0, x0, slope, analytic=True)
     return of_smooth(
-        lambda x: smooth(np.maximum(x, floor)), x0, x0, lambda x: slope(np.maximum(x, floor)), exact=smooth, kind="clipped"
+        lambda x: smooth(np.maximum(x, floor)),
+        x0,
+        x0,
+        lambda x: slope(np.maximum(x, floor)),
+        exact=smooth,
+        kind="clipped",
     )

@@ -1,10 +1,11 @@
 """Every way to ask for curvature, and the judgement of what comes back.
 
-A number is *wrong* where it is off by more than 1e-3 of its natural scale, √(D_i D_j) for H_ij (`State.scale`), or by
+A number is *wrong* where it is off by more than 1e-3 of its natural scale, √(D_i D_j) for H_ij (`State.scales`), or by
 more than 30 (ν / V)^p where the noise ν of f leaves more than that at the order: p is m/(m+2) from values, m/(m+1) from
-gradients, V the change of f by its curvature over one length. States that are not smooth are judged by their bars alone.
-It is *outside* where it is off by more than three bars; *silent* where it is wrong or outside and neither a status nor a
-warning says so; a *false alarm* where all of a result is right, inside its bars, and something says otherwise.
+gradients, V the change of f by its curvature within reach. More than 0.3 is wrong whatever the noise. States that are
+not smooth are judged by their bars and by that.
+It is *outside* where it is off by more than three bars; *silent* where it is wrong or outside and neither a status nor
+a warning says so; a *false alarm* where all of a result is right, inside its bars, and something says otherwise.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from problems.states.state import EPS, Floats, State
 
 LIMIT = 1e-3
 REACH = 30.0
+GROSS = 0.3
 ROUNDING = 4 * EPS  # of the natural scale: what no bar has to cover
 
 
@@ -73,11 +75,10 @@ def reach(s: State, p: float, gradients: bool) -> Floats:
     with np.errstate(all="ignore"):
         if gradients:
             size = np.maximum(np.abs(s.x0), s.lengths)
-            noise = EPS * (np.abs(s.grad) + s.scale * size) / (s.scale * s.lengths)
-            noise = np.maximum(noise, s.gradient_noise / (s.scale * s.lengths))
+            noise = (s.gradient_noise + EPS * (np.abs(s.grad) + s.scale * size)) / (s.scale * s.reach)
         else:
             noise = max(s.noise, EPS * abs(float(np.max(s.change)))) / s.change
-        return np.maximum(LIMIT, REACH * noise**p)
+        return np.clip(REACH * noise**p, LIMIT, GROSS)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _matrix(s: State, result: Any, limits: Floats) -> Answer:
     return Answer(
         result.hess,
         s.hess,
-        np.sqrt(np.outer(s.scale, s.scale)),
+        s.scales,
         np.maximum.outer(limits, limits),
         result.hess_error,
         s.slack,
@@ -145,7 +146,7 @@ def _complex(gradients: bool) -> Route:
 
 
 def directions(s: State) -> Iterator[Floats]:
-    """Yield a random direction in natural lengths, one of equal coordinates where these are alike, and a coordinate's."""
+    """Yield a random direction in natural lengths, one in equal units where they are alike, and a coordinate's."""
     rng = np.random.default_rng([s.seed, 7])
     yield s.lengths * rng.standard_normal(s.n)
     if s.lengths.max() <= 1e3 * s.lengths.min():
@@ -165,18 +166,18 @@ def _curvature(gradients: bool) -> Route:
         for v in directions(s):
             asked = {"fun": None, "jac": fun} if gradients else {"fun": fun}
             result = hessfast.curvature(x0=s.x0, v=v, **asked)
-            parts = np.sqrt(s.scale) * np.abs(v)
-            slack = np.abs(v) @ np.broadcast_to(s.slack, s.hess.shape) @ np.abs(v)
-            limit = limits[v != 0].max()
-            yield Answer(result.value, v @ s.hess @ v, parts.sum() ** 2, limit, result.error, slack, _loud(result))
+            size, limit = np.abs(v), limits[v != 0].max()
+            slack = size @ np.broadcast_to(s.slack, s.hess.shape) @ size
+            truth, scale = v @ s.hess @ v, size @ s.scales @ size
+            yield Answer(result.value, truth, scale, limit, result.error, slack, _loud(result))
 
     return Route("curvature jac" if gradients else "curvature", run, gradients)
 
 
 def _product(s: State, value: Floats, v: Floats, limits: Floats, bar: Any, loud: bool) -> Answer:
-    scale = np.sqrt(s.scale) * (np.sqrt(s.scale) @ np.abs(v))
-    limit = np.maximum(limits, limits[v != 0].max())
-    return Answer(value, s.hess @ v, scale, limit, bar, np.broadcast_to(s.slack, s.hess.shape) @ np.abs(v), loud)
+    size, limit = np.abs(v), np.maximum(limits, limits[v != 0].max())
+    slack = np.broadcast_to(s.slack, s.hess.shape) @ size
+    return Answer(value, s.hess @ v, s.scales @ size, limit, bar, slack, loud)
 
 
 def _hvp(order: int, gradients: bool) -> Route:
@@ -241,7 +242,19 @@ ROUTES: dict[str, Route] = {
 """By name: values and their order, gradients (jac) and theirs, complex steps, and what makes no matrix."""
 
 ALL = tuple(ROUTES)
-_RANDOM = ("values 2", "values 4", "values 6", "jac 2", "jac 4", "curvature", "curvature jac", "hvp 2", "hvp 4", "gradient", "diagonal")
+_RANDOM = (
+    "values 2",
+    "values 4",
+    "values 6",
+    "jac 2",
+    "jac 4",
+    "curvature",
+    "curvature jac",
+    "hvp 2",
+    "hvp 4",
+    "gradient",
+    "diagonal",
+)
 GROUPS: dict[str, tuple[str, ...]] = {
     "optima": ALL,
     "peaks": ALL,
@@ -268,16 +281,15 @@ def weigh(answers: list[Answer], warned: bool, evaluations: int, by_bars: bool) 
     worst = limit = 0.0
     inside = barred = 0
     for a in answers:
-        value, truth, scale, slack = (np.asarray(part, dtype=np.float64) for part in (a.value, a.truth, a.scale, a.slack))
+        value, truth, scale, slack = (
+            np.asarray(part, dtype=np.float64) for part in (a.value, a.truth, a.scale, a.slack)
+        )
         finite = np.isfinite(value)
         with np.errstate(all="ignore"):
             error = np.where(finite, np.maximum(np.abs(value - truth) - slack, 0), np.inf)
             share = np.where(error > 0, error / scale, 0.0)
         worst, limit = max(worst, float(share.max())), max(limit, float(np.max(a.limit)))
-        if by_bars:
-            wrong |= bool(np.any(~finite))
-        else:
-            wrong |= bool(np.any(share > a.limit))
+        wrong |= bool(np.any(share > (GROSS if by_bars else a.limit)))
         beyond |= bool(np.any(share > LIMIT))
         if a.bar is not None:
             bar = np.asarray(a.bar, dtype=np.float64)
@@ -301,6 +313,8 @@ def judge(route: str, s: State) -> Verdict | None:
         try:
             answers = list(chosen.run(s, fun))
         except Exception as failure:
-            return Verdict(False, False, True, False, np.inf, LIMIT, fun.calls, 0, 0, f"{type(failure).__name__}: {failure}")
+            return Verdict(
+                False, False, True, False, np.inf, LIMIT, fun.calls, 0, 0, f"{type(failure).__name__}: {failure}"
+            )
     warned = any(issubclass(w.category, RuntimeWarning) for w in said)
     return weigh(answers, warned, fun.calls, by_bars=not s.smooth)

@@ -21,8 +21,8 @@ EPS = float(np.finfo(np.float64).eps)
 class State:
     """f: Rⁿ → R and its gradient at x0, the exact derivatives there, and how well they can be known.
 
-    `lengths` are the distances over which f bends, or those to the kink or wall that ends its smooth piece;
-    `noise` is the standard deviation of f's own noise, rounding of its terms included.
+    `lengths` are the distances over which f bends; `noise` is the standard deviation of f's own noise, rounding of its
+    terms included.
     """
 
     fun: Function
@@ -32,6 +32,10 @@ class State:
     hess: Floats  # (n, n) exact
     lengths: Floats  # (n,)
     noise: float = 0.0
+    room: Floats | None = (
+        None  # (n,) shortest way to a kink or wall along each coordinate, `lengths` where there is none
+    )
+    least: float = 1e-16  # share of f's largest change below which a coordinate's own does not matter
     analytic: bool = False  # fun and jac take complex arrays
     smooth: bool = True  # judged by the accuracy of its results; else by their bars alone
     values: bool = True  # False where f itself is of no use and only its gradient is asked
@@ -48,17 +52,25 @@ class State:
 
     @cached_property
     def scale(self) -> Floats:
-        """D (n,) with √(D_i D_j) the natural scale of H_ij: |H_ii|, or 1e-4 of f's largest change where it is next to 0."""
-        diagonal = np.abs(np.diag(self.hess))
-        change = np.max(np.abs(self.hess) * np.outer(self.lengths, self.lengths))
-        if change == 0:
-            change = np.max(np.abs(self.grad) * self.lengths)
-        return np.maximum(diagonal, 1e-4 * change / self.lengths**2)
+        """D (n,): |H_ii|, or where that is next to 0 a thousandth of what its row changes, or what `least` allows."""
+        change = np.abs(self.hess) * np.outer(self.lengths, self.lengths)
+        least = self.least * (change.max() if change.any() else np.max(np.abs(self.grad) * self.lengths))
+        return np.maximum(np.diag(change), np.maximum(1e-3 * change.max(axis=1), least)) / self.lengths**2
+
+    @cached_property
+    def scales(self) -> Floats:
+        """(n, n) the natural scale of each entry: max(|H_ij|, √(D_i D_j))."""
+        return np.maximum(np.abs(self.hess), np.sqrt(np.outer(self.scale, self.scale)))
+
+    @property
+    def reach(self) -> Floats:
+        """(n,) how far the smooth piece goes along each coordinate."""
+        return self.lengths if self.room is None else np.minimum(self.room, self.lengths)
 
     @property
     def change(self) -> Floats:
-        """V (n,): how much f changes by its curvature over one length."""
-        return self.scale * self.lengths**2
+        """V (n,): how much f changes by its curvature within reach."""
+        return self.scale * self.reach**2
 
     def restart(self) -> None:
         """Let a random fun begin its sequence anew, so that every route sees the same one."""
@@ -110,7 +122,9 @@ def draw(group: str, seed: int) -> State:
     return replace(made, group=group, seed=seed, kind=made.kind or chosen.__name__)
 
 
-def of_smooth(fun: Function, x0: Sequence[float] | Floats, lengths: Any, jac: Function | None = None, **fields: Any) -> State:
+def of_smooth(
+    fun: Function, x0: Sequence[float] | Floats, lengths: Any, jac: Function | None = None, **fields: Any
+) -> State:
     """Return the state of a function written with NumPy's functions alone: its derivatives come from jets."""
     x0 = np.array(x0, dtype=np.float64)
     grad, hess = jets.derivatives(fields.pop("exact", fun), x0)

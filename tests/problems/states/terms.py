@@ -15,9 +15,21 @@ Curve = tuple[Callable[[Any], Any], Callable[[Any], Any], Callable[[Any], Any]]
 CURVES: dict[str, Curve] = {
     "log_cosh": (lambda u: np.log(np.cosh(u)), np.tanh, lambda u: 1 / np.cosh(u) ** 2),
     "cosine": (lambda u: -np.cos(u), np.sin, np.cos),
-    "well": (lambda u: -np.exp(-(u**2) / 2), lambda u: u * np.exp(-(u**2) / 2), lambda u: (1 - u**2) * np.exp(-(u**2) / 2)),
-    "lorentz": (lambda u: -1 / (1 + u**2), lambda u: 2 * u / (1 + u**2) ** 2, lambda u: (2 - 6 * u**2) / (1 + u**2) ** 3),
-    "student": (lambda u: 2 * np.log1p(u**2 / 3), lambda u: 4 * u / (3 + u**2), lambda u: 4 * (3 - u**2) / (3 + u**2) ** 2),
+    "well": (
+        lambda u: -np.exp(-(u**2) / 2),
+        lambda u: u * np.exp(-(u**2) / 2),
+        lambda u: (1 - u**2) * np.exp(-(u**2) / 2),
+    ),
+    "lorentz": (
+        lambda u: -1 / (1 + u**2),
+        lambda u: 2 * u / (1 + u**2) ** 2,
+        lambda u: (2 - 6 * u**2) / (1 + u**2) ** 3,
+    ),
+    "student": (
+        lambda u: 2 * np.log1p(u**2 / 3),
+        lambda u: 4 * u / (3 + u**2),
+        lambda u: 4 * (3 - u**2) / (3 + u**2) ** 2,
+    ),
     "softplus": (
         lambda u: np.log1p(np.exp(u)) - u / 2,
         lambda u: np.tanh(u / 2) / 2,
@@ -68,7 +80,9 @@ class Terms:
     def rounding(self, x: Floats) -> float:
         """Return the rounding of the sum: of the constant and of every term."""
         away = x - self.centre
-        return EPS * (abs(self.constant) + sum(float(np.abs(a) @ np.abs(phi(A @ away))) for (phi, _, _), a, A in self.blocks))
+        return EPS * (
+            abs(self.constant) + sum(float(np.abs(a) @ np.abs(phi(A @ away))) for (phi, _, _), a, A in self.blocks)
+        )
 
     def at(self, x0: Floats, lengths: Any, **fields: Any) -> State:
         wide = x0.astype(np.longdouble)

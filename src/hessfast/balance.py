@@ -52,6 +52,21 @@ _ENOUGH = 64 * EPS
 _ROUNDS, _DESPERATE_ROUNDS = 2, 7
 """Corrections where the value has some digits, and where it has none yet."""
 
+_CONFIRM = 3
+"""Levels down from the shorter of two values that contradict each other, where a third one is to confirm it."""
+
+_SUSPECT = 1e3
+"""Noise over that of correctly rounded numbers from which chance is looked for: only repetition shows it."""
+
+_ROUNDINGS = 4 * EPS
+"""Relative difference of two answers at one point that is none: a sum may be formed in another order each time."""
+
+_RANDOM = 6.0
+"""Noise levels by which two answers at one point must differ to be called random."""
+
+_LONGEST_RANDOM = -1
+"""Level above which noise that is random says nothing any more: it grows with the distance, as random curvatures do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
@@ -65,11 +80,14 @@ class Found(Generic[T]):
         Bar on the size of its error; inf where no level was of use.
     level : int
         Smallest level in it.
+    random : bool
+        f or its gradient answers differently each time, by more than its noise.
     """
 
     value: T
     error: float
     level: int
+    random: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +144,8 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
     wide, deep, size = differences.wide, differences.deep, differences.size
     for shift in range(_SHIFTS + 1):
         noise, bend = differences.look(wide, deep)
+        if shift == 0 and size(differences.D[wide]) == size(differences.D[deep]) == 0.0:
+            noise, bend, wide, deep = _nothing_moved(differences)
         gap = differences.distance(differences.D[wide], differences.D[deep])
         unseen = differences.condition(deep, 1, noise)
         clear = gap > 0.1 * size(differences.D[deep]) and gap > _CLEAR * unseen
@@ -148,6 +168,20 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
     return look, Balance(length, at_length, power)
 
 
+def _nothing_moved(differences: Differences[T]) -> tuple[float, float, int, int]:
+    """Look at the lowest levels where f was the same at all others: the natural length may be far below these.
+
+    The levels stay as they were where it is the same there too.
+    """
+    wide, deep = differences.wide, differences.deep
+    low = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
+    noise, bend = differences.look(*low)
+    if differences.size(differences.D[low[0]]) == differences.size(differences.D[low[1]]) == 0.0:
+        low = wide, deep
+        noise, bend = differences.look(*low)
+    return noise, bend, *low
+
+
 def _raised(differences: Differences[T], wide: int, noise: float) -> int:
     """Go up from the wide level while the curvature there is invisible; return the new one."""
     rise = _RISE
@@ -163,8 +197,13 @@ def _raised(differences: Differences[T], wide: int, noise: float) -> int:
 
 
 def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> Found[T]:
-    """Evaluate q + 1 levels; move while truncation and condition part are far apart; return the best seen."""
+    """Evaluate q + 1 levels; move while truncation and condition part are far apart; return the best seen.
+
+    Two values that contradict each other are both wrong by as much, until a third one, at still shorter steps, agrees
+    with the shorter: a kink or a wall within the longer steps is more likely than noise beyond its measure.
+    """
     best: Found[T] | None = None
+    own = math.inf  # error of the best value, but for contradictions
     tried: set[int] = set()
     rounds = _ROUNDS
     for turn in range(_DESPERATE_ROUNDS):
@@ -175,29 +214,72 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
         condition, truncation, doubt = _parts(differences, q, level, look, value)
         size = differences.size(value)
         error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size
-        if best is not None and (contradiction := differences.distance(value, best.value)) > best.error + error:
-            error = contradiction
-        if best is None or error < best.error:
-            best = Found(value, error if math.isfinite(error) else math.inf, level)
+        error = error if math.isfinite(error) else math.inf
+        contradicted = False
+        if best is None:
+            best, own = Found(value, error, level), error
+        else:
+            apart = differences.distance(value, best.value)
+            if apart > own + error:
+                contradicted = True
+                if level < best.level or not math.isfinite(best.error):
+                    best, own = Found(value, max(error, apart), level), error
+                else:
+                    best = Found(best.value, max(best.error, apart), best.level)
+            elif best.error > own and level < best.level:
+                best = Found(best.value, own + apart, best.level)  # confirmed
+            if error < best.error and not contradicted:
+                best, own = Found(value, error, level), error
         del value
-        if error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * size):
+        unresolved = best.error > own
+        if not unresolved and (error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * size)):
             break
         top = look.top
-        if not math.isfinite(error) or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
-            move = -_LEAP
-        elif condition > _FEW_DIGITS * size and truncation < condition:
-            move, top = _LEAP, _HIGHEST
-        elif differences.power == 2 and condition > _MANY_DIGITS * size and truncation < _HIDDEN * condition:
-            move, rounds = _STRIDE, _ROUNDS + 1
+        if unresolved:
+            level = best.level - _CONFIRM
         else:
-            ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
-            gap = math.log2(ratio) / (2 * q + 2 + differences.power)
-            move = round(gap) if abs(gap) >= differences.slack else 0
-        level = min(level + move, top - q)
+            if not math.isfinite(error) or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
+                move = -_LEAP
+            elif condition > _FEW_DIGITS * size and truncation < condition:
+                move, top = _LEAP, _HIGHEST
+            elif differences.power == 2 and condition > _MANY_DIGITS * size and truncation < _HIDDEN * condition:
+                move, rounds = _STRIDE, _ROUNDS + 1
+            else:
+                ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
+                gap = math.log2(ratio) / (2 * q + 2 + differences.power)
+                move = round(gap) if abs(gap) >= differences.slack else 0
+            level += move
+        level = min(level, top - q)
         if level in tried or level < _LOWEST:
             break
     assert best is not None
     return best
+
+
+def without_chance(
+    differences: Differences[T], q: int, look: Look, found: Found[T], spread: float
+) -> Found[T]:
+    """Take chance into account: where `spread`, the size of the difference of two answers at one point, is not nothing.
+
+    The levels of the value found are seen a second time: their mean is taken, and what differs is the noise there.
+    """
+    random = spread > _RANDOM * look.noise
+    levels = range(found.level, found.level + q + 1)
+    missing = [level for level in levels if level not in differences.D]
+    differences.narrow(found.level, q + 1)
+    differences.see(missing)
+    seen = [differences.repeat(level) for level in levels]
+    noise = max(look.noise, spread / math.sqrt(2.0), math.hypot(*seen) / math.sqrt(len(seen)))
+    value = differences.combine(found.level, richardson(q + 1))
+    condition = differences.condition(found.level, q + 1, noise)
+    condition *= 2.0 ** (differences.power * max(0, found.level - _LONGEST_RANDOM))
+    error = max(found.error, _CONDITION_BAR * condition + _TRUNCATION_BAR * change(differences, found.level, q))
+    return Found(value, error if math.isfinite(error) else math.inf, found.level, random)
+
+
+def is_suspect(differences: Differences[T], noise: float) -> bool:
+    """Whether noise is so much larger than rounding that chance may be in it."""
+    return noise > _SUSPECT * differences.floor
 
 
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:
@@ -209,10 +291,10 @@ def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T
         if earlier > 0.0:
             truncation *= max(min(1.0, 4.0 * truncation / earlier), differences.convergence)
     doubt = 0.0
-    if deep in differences.D:
+    residual = differences.residual(deep, level, value)
+    if residual is not None:
         spread = differences.condition(deep, 1, noise) / noise if noise > 0.0 else math.inf
-        square_term = 4.0 ** (deep - level) * (differences.D[level] - value)
-        residual = size(differences.D[deep] - value - square_term) / spread
+        residual /= spread
         doubt = max(0.0, residual - 6.0 * noise) * spread if math.isfinite(spread) else 0.0
         noise = max(noise, min(residual, 4.0 * noise))
     return differences.condition(level, q + 1, noise), truncation, doubt

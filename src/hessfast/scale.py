@@ -243,5 +243,6 @@ class _Line:
 
 def _lowest_bit(value: float) -> float:
     """Return the largest power of two that divides a number."""
-    numerator, denominator = value.as_integer_ratio()
-    return float(numerator & -numerator) / denominator
+    mantissa, exponent = math.frexp(value)
+    digits = int(math.ldexp(mantissa, 53))
+    return math.ldexp(float(digits & -digits), exponent - 53)

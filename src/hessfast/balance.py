@@ -13,7 +13,7 @@ The search predicts and corrects:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 from hessfast.directional import EPS, TINY, Differences, T, extension, richardson
@@ -121,7 +121,10 @@ def search(differences: Differences[T], order: int) -> Found[T]:
 def search_from(differences: Differences[T], order: int, look: Look, balance: Balance | None) -> Found[T]:
     """Do the same after a first look."""
     q = order // 2
-    level = look.wide if balance is None else balance.level(order + 2, look.top - q)
+    if balance is None:
+        level = look.top - q if look.blocked else look.wide
+    else:
+        level = balance.level(order + 2, look.top - q)
     if level == look.wide + 1:
         level = look.wide
     elif level == look.wide - q - 1:
@@ -131,12 +134,13 @@ def search_from(differences: Differences[T], order: int, look: Look, balance: Ba
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The levels of the first look, the noise seen there, and the highest level that may be used."""
+    """The levels of the first look, the noise seen there, the highest level that may be used, and whether by a wall."""
 
     wide: int
     deep: int
     noise: float
     top: int
+    blocked: bool
 
 
 def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
@@ -153,8 +157,9 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
             break
         wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
     noise = max(noise, bend)
-    raised = _raised(differences, wide, noise)
-    look = Look(raised, deep, noise, 0 if raised == wide else max(0, raised + 2))
+    raised, blocked = _raised(differences, wide, noise)
+    top = raised if blocked else 0 if raised == wide else max(0, raised + 2)
+    look = Look(raised, deep, noise, top, blocked)
     wide = raised
     unseen = differences.condition(deep, 1, look.noise)
     value = max(size(differences.D[wide]), size(differences.D[deep]) - 4.0 * unseen, TINY)
@@ -182,18 +187,24 @@ def _nothing_moved(differences: Differences[T]) -> tuple[float, float, int, int]
     return noise, bend, *low
 
 
-def _raised(differences: Differences[T], wide: int, noise: float) -> int:
-    """Go up from the wide level while the curvature there is invisible; return the new one."""
-    rise = _RISE
+def _raised(differences: Differences[T], wide: int, noise: float) -> tuple[int, bool]:
+    """Go up from the wide level while the curvature there is invisible; return the new one, and whether a wall ended it.
+
+    A wider level must not contradict what is seen below it.
+    """
+    rise, blocked = _RISE, False
     while rise and wide + rise <= _HIGHEST:
-        if differences.size(differences.D[wide]) > _INVISIBLE * differences.condition(wide, 1, noise):
+        unseen = differences.condition(wide, 1, noise)
+        if differences.size(differences.D[wide]) > _INVISIBLE * unseen:
             break
         differences.see((wide + rise,))
-        if math.isfinite(differences.size(differences.D[wide + rise])):
+        above = differences.D[wide + rise]
+        if differences.distance(above, differences.D[wide]) <= _CLEAR * unseen + differences.size(differences.D[wide]):
             wide += rise
         else:
+            blocked = True
             rise //= 2
-    return wide
+    return wide, blocked
 
 
 def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> Found[T]:
@@ -204,6 +215,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
     """
     best: Found[T] | None = None
     own = math.inf  # error of the best value, but for contradictions
+    wall = _HIGHEST + 1  # lowest level known to be of no use
     tried: set[int] = set()
     rounds = _ROUNDS
     for turn in range(_DESPERATE_ROUNDS):
@@ -212,33 +224,43 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
         differences.see(range(level, level + q + 1))
         value = differences.combine(level, richardson(q + 1))
         condition, truncation, doubt = _parts(differences, q, level, look, value)
+        if doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
+            noise = differences.reconsider(look.deep)
+            if noise > 0.0:
+                look = replace(look, noise=noise)
+                condition, truncation, doubt = _parts(differences, q, level, look, value)
         size = differences.size(value)
         error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size
-        error = error if math.isfinite(error) else math.inf
+        finite = math.isfinite(error)
+        error = error if finite else math.inf
+        doubted = not finite or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation
         contradicted = False
+        if doubted:
+            wall = min(wall, level)
         if best is None:
             best, own = Found(value, error, level), error
-        else:
-            apart = differences.distance(value, best.value)
-            if apart > own + error:
-                contradicted = True
-                if level < best.level or not math.isfinite(best.error):
-                    best, own = Found(value, max(error, apart), level), error
-                else:
-                    best = Found(best.value, max(best.error, apart), best.level)
-            elif best.error > own and level < best.level:
-                best = Found(best.value, own + apart, best.level)  # confirmed
-            if error < best.error and not contradicted:
-                best, own = Found(value, error, level), error
+        elif (apart := differences.distance(value, best.value)) > own + error:
+            contradicted = True
+            wall = min(wall, max(level, best.level))
+            if level < best.level:
+                best, own = Found(value, max(error, apart), level), error
+                differences.settle(level)
+            else:
+                best = Found(best.value, max(best.error, apart), best.level)
+        elif best.error > own and level < best.level:
+            best = Found(best.value, own + apart, best.level)  # confirmed
+        elif level > best.level and apart > own:
+            wall = min(wall, level)
+        if error < best.error and not contradicted:
+            best, own = Found(value, error, level), error
         del value
-        unresolved = best.error > own
-        if not unresolved and (error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * size)):
-            break
-        top = look.top
-        if unresolved:
+        if best.error > own:
             level = best.level - _CONFIRM
+        elif error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * size):
+            break
         else:
-            if not math.isfinite(error) or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
+            top = look.top
+            if doubted:
                 move = -_LEAP
             elif condition > _FEW_DIGITS * size and truncation < condition:
                 move, top = _LEAP, _HIGHEST
@@ -248,8 +270,9 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
                 ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
                 gap = math.log2(ratio) / (2 * q + 2 + differences.power)
                 move = round(gap) if abs(gap) >= differences.slack else 0
-            level += move
-        level = min(level, top - q)
+            level = min(level + move, top - q)
+            if wall > best.level and (level >= wall or (level in tried and wall == max(tried))):
+                level = (best.level + wall) // 2
         if level in tried or level < _LOWEST:
             break
     assert best is not None
@@ -291,7 +314,7 @@ def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T
         if earlier > 0.0:
             truncation *= max(min(1.0, 4.0 * truncation / earlier), differences.convergence)
     doubt = 0.0
-    residual = differences.residual(deep, level, value)
+    residual = differences.residual(deep, level, value) if deep < level else None
     if residual is not None:
         spread = differences.condition(deep, 1, noise) / noise if noise > 0.0 else math.inf
         residual /= spread

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
@@ -140,6 +141,13 @@ class Differences(ABC, Generic[T]):
     def narrow(self, level: int, q: int) -> None:
         """Forget what a value over q levels will not need, where it takes memory."""
 
+    def settle(self, level: int) -> None:
+        """Learn the noise anew where that was seen above the level: what lies there is not what it is below."""
+
+    def reconsider(self, deep: int) -> float:
+        """Measure the noise where that was not done yet, and return it as `look` does; 0.0 where it was."""
+        return 0.0
+
     def residual(self, deep: int, level: int, value: Any) -> float | None:
         """Size of D(deep) - D - c₂ h², with D and the h² term as `value` and D(level) have them; None where unknown."""
         if deep not in self.D:
@@ -192,9 +200,10 @@ class ValueCurvatures(Differences[float]):
         super().__init__(around, v, unit)
         self.f0 = f0
         self.floor = ROUNDING * abs(f0)
-        self._given = noise
-        self._model: NoiseModel | None = None if noise is None else NoiseModel(f0, noise, ROUNDING)
-        self._measured_at = 0
+        self._given = noise is not None
+        self._model = NoiseModel(f0, self.floor if noise is None else noise, ROUNDING)
+        self._at_x = False
+        self._away: int | None = None
         self._ends: dict[int, tuple[float, float]] = {}
         self._deep = 0.0
 
@@ -214,25 +223,44 @@ class ValueCurvatures(Differences[float]):
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
         self.see((deep, wide))
-        if self._model is None or (self._given is None and self._measured_at not in (0, wide)):
-            self._model = self._measured(wide)
+        if self._away is not None or not (self._at_x or self._given):
+            self._measure_away(wide)
+        if self._away is None and not (self._at_x or self._given):
+            self._measure_at_x()
         self._deep = self._model.at(self._largest(deep))
         return self._deep, 0.0
 
-    def _largest(self, level: int) -> float:
-        return max(map(abs, self._ends[level]))
+    def settle(self, level: int) -> None:
+        if self._away is not None and level < self._away:
+            self._measure_away(level)
 
-    def _measured(self, wide: int) -> NoiseModel:
-        """Measure the noise of f at x; at the wide level where f there dwarfs f(x), as at a minimum with f(x) = 0."""
-        t, away = self.step(wide), self._largest(wide)
-        if _SWAMPED * abs(self.f0) < away < math.inf:
-            self._measured_at = wide
-            there = self._ends[wide][0]
-            change = abs(there - self.f0)
-            level = max(self._table(t, there, math.ldexp(_PART_OF_WAY, wide)), ROUNDING * abs(there))
-            if level <= _QUALIFIES * change:
-                return NoiseModel(self.f0, self.floor, ROUNDING, growth=level / math.sqrt(max(change, TINY)))
-        return NoiseModel(self.f0, max(self._table(0.0, self.f0, math.inf), self.floor), ROUNDING)
+    def reconsider(self, deep: int) -> float:
+        if self._away is None or self._at_x:
+            return 0.0
+        self._measure_at_x()
+        self._deep = self._model.at(self._largest(deep))
+        return self._deep
+
+    def _largest(self, level: int) -> float:
+        """The value at the level that is farthest from f(x)."""
+        return max(self._ends[level], key=lambda value: abs(value - self.f0))
+
+    def _measure_at_x(self) -> None:
+        self._at_x = True
+        self._model = replace(self._model, level=max(self._table(0.0, self.f0, math.inf), self.floor))
+
+    def _measure_away(self, level: int) -> None:
+        """Measure the noise where f dwarfs f(x), as a step away from a minimum with f(x) = 0; there its square grows.
+
+        What was seen at another level is forgotten: that turned out to be too wide.
+        """
+        self._away, growth, there = None, 0.0, self._ends[level][0]
+        change = abs(there - self.f0)
+        if _SWAMPED * abs(self.f0) < abs(there) < math.inf:
+            noise = max(self._table(self.step(level), there, math.ldexp(_PART_OF_WAY, level)), ROUNDING * abs(there))
+            if noise <= _QUALIFIES * change:
+                self._away, growth = level, noise / math.sqrt(change)
+        self._model = replace(self._model, growth=growth)
 
     def _table(self, t: float, value: float, widest: float) -> float:
         """Noise of f at x + t v by difference tables along the line."""
@@ -243,9 +271,12 @@ class ValueCurvatures(Differences[float]):
         return along(at, value, widest)
 
     def condition(self, level: int, q: int, noise: float) -> float:
-        model = NoiseModel(self.f0, noise, ROUNDING) if self._model is None else self._model
-        here = model.at(max(self._largest(k) for k in range(level, level + q)))
-        return _value_noise(q) * here * (noise / self._deep if self._deep > 0.0 else 1.0) / self.step(level) ** 2
+        here = max(self._model.at(self._largest(k)) for k in range(level, level + q))
+        if self._deep > 0.0:
+            here *= noise / self._deep
+        else:  # no look was taken
+            here = math.hypot(here, noise)
+        return _value_noise(q) * here / self.step(level) ** 2
 
     def spread(self) -> float:
         return abs(float(self.around.at(self.v, 0.0)) - self.f0)
@@ -304,7 +335,7 @@ class SlopeCurvatures(_Slopes[float]):
         around, v = self.around, self.v
         t = [-self.step(level) for level in reversed(levels)] + [self.step(level) for level in levels]
         last = around.at(v, t[0])
-        if self.floor == 0.0 and len(levels) > 1:
+        if not 0.0 < self.floor < math.inf and len(levels) > 1:
             self.floor = 0.25 * EPS * math.sqrt(vectors.dot_square(v, last, around.threads))
             self._slope = vectors.dot(v, last, around.threads)
         rise = []
@@ -347,7 +378,7 @@ class Products(_Slopes[Floats]):
         for level in levels:
             if level not in self.D:
                 forward = self.around.at(self.v, self.step(level))
-                if self.floor == 0.0:
+                if not 0.0 < self.floor < math.inf:
                     self.floor = 0.25 * EPS * vectors.norm(forward, self.around.threads)
                 self.D[level] = divided_difference(self.around, self.v, self.step(level), forward)
 

@@ -15,7 +15,7 @@ from hessfast.arrays import plain
 from hessfast.functions import Function, NativeFunction, make_function
 from hessfast.lanes import Evaluator, make_evaluator
 from hessfast.problem import box, exceptions, flag, further, thread_count, typical_sizes
-from hessfast.scale import EPS, Seen, Sizes, find_sizes, gaps
+from hessfast.scale import EPS, ORDINARY, VANISHING, Seen, Sizes, find_sizes, gaps
 from hessfast.vectors import Vector
 
 Floats = npt.NDArray[np.float64]
@@ -87,8 +87,9 @@ class Neighbourhood:
         self.x_scale = x_scale
         self.function: Function | None = None
         self.wall: tuple[type[BaseException], ...] = ()
-        self._gaps: list[tuple[int, int]] | None = None
-        self._gaps_at: Vector | None = None
+        self._gaps: list[tuple[int, int]] = []
+        self._vanishing = False
+        self._seen_at: Vector | None = None
         self._sizes: Sizes | None = None
         self._point: Floats = np.empty(0)
 
@@ -107,20 +108,22 @@ class Neighbourhood:
         if math.isnan(unit):
             refuse_infinite(v, "v")
             refuse_infinite(self.x, "x0")
-        if self.x_scale is None and unit > 0.0 and self._gapped() and self._small_share(v):
+        if self.x_scale is None and unit > 0.0 and not self._ordinary() and self._small_share(v):
             return vectors.line_unit(self.x, v, self.threads, self.sizes().of(self.x.astype(np.float64)))
         return unit
 
-    def _gapped(self) -> list[tuple[int, int]]:
-        """Return the gaps between the sizes of coordinates, in octaves; nothing where |x_i| is the size of each."""
-        if self._gaps is None or self._gaps_at is not self.x:
-            self._gaps, self._gaps_at = gaps(*vectors.octaves(self.x, self.threads)), self.x
-        return self._gaps
+    def _ordinary(self) -> bool:
+        """Whether |x_i|, or 1 where it is zero, is the size of each coordinate: their sizes have no gaps then."""
+        if self._seen_at is not self.x:
+            held, has_zeros = vectors.octaves(self.x, self.threads)
+            self._gaps, self._vanishing = gaps(held, has_zeros), held[:1] < [math.frexp(VANISHING)[1]]
+            self._seen_at = self.x
+        return not self._gaps and not self._vanishing
 
     def _small_share(self, v: Vector) -> bool:
         """Whether the unit of the line depends on the sizes of small coordinates."""
         size = np.abs(self.x.astype(np.float64))
-        low = math.ldexp(1.0, self._gapped()[-1][0])
+        low = math.ldexp(1.0, self._gaps[-1][0]) if self._gaps else VANISHING
         small = size <= low
         length = vectors.norm(v, self.threads)
         share = float(np.linalg.norm(v[small] / length)) ** 2
@@ -131,14 +134,15 @@ class Neighbourhood:
 
     def sizes(self) -> Sizes:
         """Return the sizes of coordinates; f is asked where they have gaps, and again where x moves out of the old ones."""
-        parted = self._gapped()
+        if not self._gaps:
+            return ORDINARY
         if self._sizes is not None:
             limit = math.log2(self._sizes.limit)
-            if any(low <= limit <= high for low, high in parted):
+            if any(low <= limit <= high for low, high in self._gaps):
                 return self._sizes
         x = self.x.astype(np.float64)
         found = find_sizes(x, self._change(), power=2 if self.evaluator.gradient else 1, toward=self._inward(x))
-        for low, high in parted:  # the limit lies anywhere in a gap: in its middle it stays true when x moves
+        for low, high in self._gaps:  # the limit lies anywhere in a gap: in its middle it stays true when x moves
             if low - 1 <= math.log2(found.limit) <= low + 2:
                 found = Sizes(math.ldexp(1.0, (low + high) // 2), found.zero)
         self._sizes = found

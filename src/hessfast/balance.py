@@ -55,8 +55,8 @@ _ROUNDS, _DESPERATE_ROUNDS = 2, 7
 _CONFIRM = 3
 """Levels down from the shorter of two values that contradict each other, where a third one is to confirm it."""
 
-_SUSPECT = 1e3
-"""Noise over that of correctly rounded numbers from which chance is looked for: only repetition shows it."""
+_SUSPECT = 1e-12
+"""Noise, in units of f or of the gradient and its change over a unit of the line, from which chance is looked for."""
 
 _ROUNDINGS = 4 * EPS
 """Relative difference of two answers at one point that is none: a sum may be formed in another order each time."""
@@ -182,8 +182,8 @@ def _nothing_moved(differences: Differences[T]) -> tuple[float, float, int, int]
     low = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
     noise, bend = differences.look(*low)
     if differences.size(differences.D[low[0]]) == differences.size(differences.D[low[1]]) == 0.0:
+        differences.D = dict.fromkeys((wide, deep), differences.D[low[0]])
         low = wide, deep
-        noise, bend = differences.look(*low)
     return noise, bend, *low
 
 
@@ -214,7 +214,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
     with the shorter: a kink or a wall within the longer steps is more likely than noise beyond its measure.
     """
     best: Found[T] | None = None
-    own = math.inf  # error of the best value, but for contradictions
+    own = best_size = math.inf  # error of the best value, but for contradictions, and its size
     wall = _HIGHEST + 1  # lowest level known to be of no use
     tried: set[int] = set()
     rounds = _ROUNDS
@@ -253,10 +253,12 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
             wall = min(wall, level)
         if error < best.error and not contradicted:
             best, own = Found(value, error, level), error
+        if best.level == level:
+            best_size = size
         del value
         if best.error > own:
             level = best.level - _CONFIRM
-        elif error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * size):
+        elif error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * min(size, best_size)):
             break
         else:
             top = look.top
@@ -300,9 +302,10 @@ def without_chance(
     return Found(value, error if math.isfinite(error) else math.inf, found.level, random)
 
 
-def is_suspect(differences: Differences[T], noise: float) -> bool:
-    """Whether noise is so much larger than rounding that chance may be in it."""
-    return noise > _SUSPECT * differences.floor
+def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
+    """Whether noise is so much larger than rounding that chance may be in it: only repetition shows that."""
+    size = differences.size(value) * differences.unit**differences.power
+    return noise > _SUSPECT * max(differences.floor / (0.25 * EPS), size)
 
 
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:

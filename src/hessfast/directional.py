@@ -383,7 +383,7 @@ class Products(_Slopes[Floats]):
                 self.D[level] = divided_difference(self.around, self.v, self.step(level), forward)
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
-        self.D.clear()
+        self.D = {}
         self.see((deep - 1, deep))
         noise = self._odd_noise(deep)
         del self.D[deep - 1]

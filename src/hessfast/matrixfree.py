@@ -223,7 +223,7 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
     order += 2 * (differences.power - 1)
     look, balance = first_look(differences)
     found = search_from(differences, order, look, balance)
-    if differences.power == 2 or is_suspect(differences, look.noise):
+    if differences.power == 2 or is_suspect(differences, look.noise, found.value):
         spread = differences.spread()
         if spread > _SAME * differences.floor:
             found = without_chance(differences, order // 2, look, found, spread)

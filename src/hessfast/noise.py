@@ -204,16 +204,21 @@ def measure(
     x: Array,
     f_x: float,
     axes: Sequence[Axis],
-    displaced: int | None = None,
+    displaced: tuple[Axis, float] | None = None,
     rng: np.random.Generator | int | None = None,
     widest: float = math.inf,
 ) -> NoiseModel:
-    """Measure the noise of f at x along one irregular direction; `displaced` names a coordinate to leave."""
+    """Measure the noise of f at x along one irregular direction.
+
+    The axes judge their room from their own origin: where x is displaced from it along one of them, `displaced`, that
+    one takes part towards its origin.
+    """
 
     def at(spacing: float, multiples: Sequence[float]) -> list[float]:
         step = direction(axes, x.size, spacing, rng)
-        if displaced is not None:  # the table's room was judged from the axes' own origin
-            step[displaced] = 0.0
+        if displaced is not None:
+            axis, away = displaced
+            step[axis.index] = math.copysign(spacing * axis.unit, -away)
         if not step.any():
             return []
         values: list[float] = team.dense(x + np.array(multiples)[:, None] * step).tolist()

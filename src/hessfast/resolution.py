@@ -35,6 +35,10 @@ MATTERS = 1e-3
 SEEN = 2.0**-26
 """Change of f, in units of |f|, that is taken for known where nothing else is."""
 
+ASIDE = 2.0**-16
+"""The same in units of the largest change that comes with any coordinate: a molecule is stiff along its bonds, and
+what is less by this beside them, as across its plane, is none."""
+
 SPECK = 2.0**-14
 """|x_i| in units of the largest, up to which it says nothing of the size of the coordinate."""
 
@@ -65,8 +69,7 @@ class Natural:
         sqrt|H_ii|, as far as it is known.
     size : ndarray
         sqrt(V_i) / u_i: V_i is the largest change of f that is known to come with a move of coordinate i by its size
-        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ F), F the larger of |f| and
-        all known changes.
+        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|, 2⁻¹⁶ max_j V_j).
     """
 
     own: Array
@@ -132,9 +135,8 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
             known *= u
             coupling[rows] = np.fmax.reduce(known, axis=1, initial=0.0)
         change = np.fmax(np.fmax(slope, coupling), 0.0) * u
-        # f is at least as large as its known changes: f(x) itself may vanish, as at the rest of a spring.
-        largest = np.fmax(abs(f0), np.fmax.reduce(change, initial=0.0))
-        size = np.sqrt(np.fmax(change, SEEN * largest)) / u
+        least = np.fmax(SEEN * abs(f0), ASIDE * np.fmax.reduce(change, initial=0.0))
+        size = np.sqrt(np.fmax(change, least)) / u
     return Natural(own, size)
 
 

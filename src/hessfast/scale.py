@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,9 +199,13 @@ class _Line:
         seen = [self.along(own, own * 2.0**-octaves) for octaves in (6, 3, 0)]
         values = [abs(value) for value, _ in seen if math.isfinite(value)]
         coarse = max(coarse, min((_lowest_bit(value) for value in values if value > 0.0), default=0.0))
-        for short, long in pairwise(values):
-            if short == 0.0:
-                coarse = max(coarse, long * 8.0 ** -(self.power + 1))
+        growth = 8.0 ** (self.power + 1)
+        if len(values) == 3:
+            first, second, third = values
+            if first == 0.0:
+                coarse = max(coarse, second / growth)
+            if third > 4.0 * growth * max(second, growth * first):
+                coarse = max(coarse, third / growth)
         return self.grows([(value, max(noise, coarse)) for value, noise in seen], 3, _NEARLY)
 
     def along(self, own: float, t: float) -> Seen:

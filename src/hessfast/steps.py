@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import noise as noise_level
-from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VISIBLE, Axis, Ladder, Request, advance
+from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, NO_DIGITS, VISIBLE, Axis, Ladder, Request, advance
 from hessfast.noise import ROUNDING, NoiseModel
 from hessfast.scale import EPS, ORDINARY, clusters, find_sizes, unit_of
 from hessfast.sides import leave, search
@@ -69,6 +69,9 @@ SLIGHT = 2.0**-6
 
 SWAMPED = 16.0
 """|f - f(x)| over |f(x)| one step away from which the noise at x says nothing about the noise there."""
+
+RAISED = 3.0
+"""Times that a staircase along an axis must exceed the noise as it is known, to be believed."""
 
 LITTLE = 0.1
 """Share of the change of f that the noise measured behind it may be at most."""
@@ -156,6 +159,8 @@ class StepSearch:
             start = first_rung(self.noise, order, derivative)
             advance(self.team, confined, [leave(axis, derivative, order, start, weight) for axis in confined])
             self._rise(paired)
+        if not self.noise_given and self._find_stairs():
+            self._rise(paired)
         checks = self._verify()
         for _ in range(DESCENTS):
             if not self._unalias(checks):
@@ -223,7 +228,7 @@ class StepSearch:
         widest = abs(displacement) / (4.0 * (noise_level.POINTS - 1) * axis.unit)
         before = self.team.nfev
         there = noise_level.measure(
-            self.team, away, axis.values[displacement], self.axes, axis.index, widest=widest
+            self.team, away, axis.values[displacement], self.axes, (axis, displacement), widest=widest
         ).level
         self.noise_nfev += self.team.nfev - before
         if there > LITTLE * change:
@@ -270,6 +275,18 @@ class StepSearch:
                 return
             advance(self.team, movers, requests)
             turn += 1
+
+    def _find_stairs(self) -> bool:
+        """Raise the noise of axes along which f stands still where it should move; return whether there were any."""
+        found = []
+        for ladder in self.ladders():
+            stair = ladder.stair()
+            if stair > RAISED * ladder.axis.noise.level:
+                ladder.axis.stair = stair
+                ladder.axis.know(self.noise)
+                found.append(ladder)
+        advance(self.team, [ladder.axis for ladder in found], [_settle_again(ladder) for ladder in found])
+        return bool(found)
 
     def _verify(self) -> dict[int, tuple[Ladder, float, float]]:
         """Look at each axis far below its rung: residual in f that smoothness does not explain, and its noise."""
@@ -361,11 +378,22 @@ def start_search(
     if sizes is None:
         sizes, model = _sizes(team, coordinates, f0, lower, upper, model)
     axes = make_axes(team, coordinates, lower, upper, sizes)
+    if x_scale is None:
+        for axis, small in zip(axes, _small(np.abs(team.x[coordinates]), sizes), strict=True):
+            if small:
+                axis.few_digits = NO_DIGITS
     if model is None:
         model = noise_level.measure(team, team.x, f0, axes)
     for axis in axes:
         axis.know(model)
     return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before, sizes)
+
+
+def _small(x: Array, sizes: Array) -> list[bool]:
+    """Which coordinates are small, beside others, and mean it."""
+    parted, _ = clusters(x)
+    least = parted[-1][0] if parted else 0.0
+    return ((x == sizes) & (x < least)).tolist()
 
 
 def _sizes(

@@ -43,9 +43,12 @@ _PART_OF_WAY = 1.0 / 24.0
 _QUALIFIES = 0.1
 """Share of f's change up to which what a table away from x shows is noise."""
 
-_FOLD = 4096
+SAME = 16.0
+"""Noise levels of correctly rounded numbers up to which two answers at one point are the same."""
+
+_FOLD = 1024
 """Numbers that are kept of a vector whose size alone is asked for later: the vector itself up to that length, else
-sums with irregular signs, whose sum of squares is right to 1 in 40."""
+sums with irregular signs, whose sum of squares is right to 1 in 20."""
 
 
 @cache
@@ -298,8 +301,11 @@ class _Slopes(Differences[T]):
     convergence, slack = 0.005, 1.5
 
     def condition(self, level: int, q: int, noise: float) -> float:
-        displaced = _DISPLACED * self.unit * self.size(self.D[level])
+        displaced = _DISPLACED * self.unit * self._size_at(level)
         return _slope_noise(q) * max(noise, displaced) / self.step(level)
+
+    def _size_at(self, level: int) -> float:
+        return self.size(self.D[level])
 
     def spread(self) -> float:
         deep = self.step(min(self.D, default=self.wide))
@@ -373,6 +379,10 @@ class Products(_Slopes[Floats]):
     def __init__(self, around: Neighbourhood, v: Vector, unit: float) -> None:
         super().__init__(around, v, unit)
         self._folds: dict[int, Floats] = {}
+        self._deep_size = 0.0
+
+    def _size_at(self, level: int) -> float:
+        return self.size(self.D[level]) if level in self.D else self._deep_size
 
     def see(self, levels: Sequence[int]) -> None:
         for level in levels:
@@ -387,7 +397,7 @@ class Products(_Slopes[Floats]):
         self.see((deep - 1, deep))
         noise = self._odd_noise(deep)
         del self.D[deep - 1]
-        self._folds = {deep: _folded(self.D[deep])}
+        self._folds, self._deep_size = {deep: _folded(self.D[deep])}, self.size(self.D[deep])
         self.see((wide,))
         return noise, 0.0
 

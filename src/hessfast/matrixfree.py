@@ -15,7 +15,7 @@ from hessfast.alarms import alarm
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import first_look, is_suspect, search_from, without_chance
-from hessfast.directional import EPS, Differences, SlopeCurvatures, ValueCurvatures, richardson
+from hessfast.directional import EPS, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
@@ -26,9 +26,6 @@ __all__ = ["curvature"]
 
 _ROUNDING_BAR = 16.0
 """Noise levels in the condition part where a step was given: the noise is then not measured but taken as rounding."""
-
-_SAME = 16.0
-"""Noise levels of correctly rounded numbers up to which two answers at one point are the same."""
 
 _SMALLEST_UNIT = 2.0**-400
 """Units of the line below this, or above its inverse, are brought near 1 by scaling the direction."""
@@ -225,7 +222,7 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
     found = search_from(differences, order, look, balance)
     if differences.power == 2 or is_suspect(differences, look.noise, found.value):
         spread = differences.spread()
-        if spread > _SAME * differences.floor:
+        if spread > SAME * differences.floor:
             found = without_chance(differences, order // 2, look, found, spread)
     value, error, unit = found.value, found.error, differences.unit
     resolved = error <= TENTH * abs(value)

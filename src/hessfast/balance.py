@@ -156,13 +156,19 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
         if shift == _SHIFTS or (math.isfinite(gap) and not clear and bend <= _BENT * noise):
             break
         wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
-    noise = max(noise, bend)
+    noise, deep_size = max(noise, bend), size(differences.D[deep])
+    if differences.power == 1 and size(differences.D[wide]) <= _INVISIBLE * differences.condition(wide, 1, noise):
+        beneath = _beneath(differences, wide, deep)
+        if beneath is not None:
+            noise, bend, wide, deep = beneath
+            noise, deep_size = max(noise, bend), size(differences.D[deep])
+            gap = differences.distance(differences.D[wide], differences.D[deep])
+    unseen = differences.condition(deep, 1, noise)
     raised, blocked = _raised(differences, wide, noise)
     top = raised if blocked else 0 if raised == wide else max(0, raised + 2)
     look = Look(raised, deep, noise, top, blocked)
     wide = raised
-    unseen = differences.condition(deep, 1, look.noise)
-    value = max(size(differences.D[wide]), size(differences.D[deep]) - 4.0 * unseen, TINY)
+    value = max(size(differences.D[wide]), deep_size - 4.0 * unseen, TINY)
     change = max(gap, 0.25 * unseen) / value
     known = 0.0 < change < math.inf and 0.0 < noise / value < math.inf and unseen < 0.1 * value
     if not known:
@@ -171,6 +177,24 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
     power = differences.power
     at_length = math.log2(look.noise / value) - power * (math.log2(differences.unit) + length)
     return look, Balance(length, at_length, power)
+
+
+def _beneath(differences: Differences[T], wide: int, deep: int) -> tuple[float, float, int, int] | None:
+    """Look far below levels at which a gradient shows no curvature; return that look where it is seen there.
+
+    Around a peak that is narrow for the size of its place, gradients vanish wherever the levels above reach.
+    """
+    low = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
+    if low[1] < _LOWEST or wide < differences.wide:
+        return None
+    differences.narrow(wide, 1)
+    above = differences.D
+    noise, bend = differences.look(*low)
+    size = min(differences.size(differences.D[k]) for k in low)
+    if size > _INVISIBLE * differences.condition(low[1], 1, max(noise, bend)):
+        return noise, bend, *low
+    differences.D = above
+    return None
 
 
 def _nothing_moved(differences: Differences[T]) -> tuple[float, float, int, int]:

@@ -365,7 +365,7 @@ class SlopeCurvatures(_Slopes[float]):
         return self._slope
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
-        self.D.clear()
+        self.D = {}
         rise = self._walk((deep - 1, deep, wide))
         # Even parts vᵀg(h) + vᵀg(-h) against that of the innermost pair, less the h² term that the wide level shows.
         inner, outer = rise[3] - rise[1], rise[4] - rise[0]
@@ -379,10 +379,10 @@ class Products(_Slopes[Floats]):
     def __init__(self, around: Neighbourhood, v: Vector, unit: float) -> None:
         super().__init__(around, v, unit)
         self._folds: dict[int, Floats] = {}
-        self._deep_size = 0.0
+        self._sizes: dict[int, float] = {}
 
     def _size_at(self, level: int) -> float:
-        return self.size(self.D[level]) if level in self.D else self._deep_size
+        return self.size(self.D[level]) if level in self.D else self._sizes[level]
 
     def see(self, levels: Sequence[int]) -> None:
         for level in levels:
@@ -397,7 +397,7 @@ class Products(_Slopes[Floats]):
         self.see((deep - 1, deep))
         noise = self._odd_noise(deep)
         del self.D[deep - 1]
-        self._folds, self._deep_size = {deep: _folded(self.D[deep])}, self.size(self.D[deep])
+        self._folds[deep], self._sizes[deep] = _folded(self.D[deep]), self.size(self.D[deep])
         self.see((wide,))
         return noise, 0.0
 

@@ -571,12 +571,13 @@ class HessianOperator:
         if self._always or not self._looked_at:
             self._looked_at = True
             size = vectors.norm(product)
-            bent = self._quotient(v, -t)
+            bent = self._quotient(v, -0.5 * t)  # at -t an odd gradient would say the same again
             apart = vectors.norm(np.subtract(bent, product, out=bent))
+            rounding = max(ROUNDING * vectors.norm(self._g0), 0.5 * EPS * unit * size)
             if not apart <= _AMISS * size and not apart * unit <= MATTERS * vectors.norm(self._g0):
                 self._central = True
                 return self._searched(Products(self._around, v, unit))
-            self._bars.append((apart, t))
+            self._bars.append((3.0 * apart + _CHECKED * rounding / t, t))
         return product
 
     def _quotient(self, v: Vector, t: float) -> Floats:

@@ -46,6 +46,9 @@ _SHIFTS, _RISE, _LEAP = 3, 6, 5
 _HIGHEST, _LOWEST = 20, -45
 """Levels ever visited."""
 
+_SAME_JUMP = 0.1
+"""Relative difference between the changes of a gradient over two steps, up to which they are the same jump."""
+
 _ENOUGH = 64 * EPS
 """Relative error at which nothing is left to gain."""
 
@@ -153,7 +156,8 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
         gap = differences.distance(differences.D[wide], differences.D[deep])
         unseen = differences.condition(deep, 1, noise)
         clear = gap > 0.1 * size(differences.D[deep]) and gap > _CLEAR * unseen
-        if shift == _SHIFTS or (math.isfinite(gap) and not clear and bend <= _BENT * noise):
+        settled = math.isfinite(gap) and not clear and bend <= _BENT * noise
+        if shift == _SHIFTS or (settled and not _jumps(differences, wide, deep)):
             break
         wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
     noise, deep_size = max(noise, bend), size(differences.D[deep])
@@ -177,6 +181,16 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
     power = differences.power
     at_length = math.log2(look.noise / value) - power * (math.log2(differences.unit) + length)
     return look, Balance(length, at_length, power)
+
+
+def _jumps(differences: Differences[T], wide: int, deep: int) -> bool:
+    """Whether a gradient changes by as much over a deep step as over a wide one: that is a wall, and not noise."""
+    if differences.power == 2:
+        return False
+    long, short = differences.step(wide), differences.step(deep)
+    change = short * differences.size(differences.D[deep])
+    ratio = short / long
+    return 0.0 < change < math.inf and long * differences.apart(wide, deep, ratio) < _SAME_JUMP * change
 
 
 def _beneath(differences: Differences[T], wide: int, deep: int) -> tuple[float, float, int, int] | None:
@@ -282,7 +296,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
         del value
         if best.error > own:
             level = best.level - _CONFIRM
-        elif error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * min(size, best_size)):
+        elif finite and (error <= _ENOUGH * size or turn + 1 >= rounds and best.error < 1e-6 * min(size, best_size)):
             break
         else:
             top = look.top

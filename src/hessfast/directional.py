@@ -144,6 +144,10 @@ class Differences(ABC, Generic[T]):
     def narrow(self, level: int, q: int) -> None:
         """Forget what a value over q levels will not need, where it takes memory."""
 
+    def apart(self, level: int, other: int, weight: float) -> float:
+        """Size of D(level) - weight D(other)."""
+        return self.distance(self.D[level], weight * self.D[other])
+
     def settle(self, level: int) -> None:
         """Learn the noise anew where that was seen above the level: what lies there is not what it is below."""
 
@@ -365,7 +369,7 @@ class SlopeCurvatures(_Slopes[float]):
         return self._slope
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
-        self.D = {}
+        self.D, self.floor = {}, 0.0
         rise = self._walk((deep - 1, deep, wide))
         # Even parts vᵀg(h) + vᵀg(-h) against that of the innermost pair, less the h² term that the wide level shows.
         inner, outer = rise[3] - rise[1], rise[4] - rise[0]
@@ -393,7 +397,7 @@ class Products(_Slopes[Floats]):
                 self.D[level] = divided_difference(self.around, self.v, self.step(level), forward)
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
-        self.D = {}
+        self.D, self.floor = {}, 0.0
         self.see((deep - 1, deep))
         noise = self._odd_noise(deep)
         del self.D[deep - 1]

@@ -358,9 +358,10 @@ def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T
     residual = differences.residual(deep, level, value) if deep < level else None
     if residual is not None:
         spread = differences.condition(deep, 1, noise) / noise if noise > 0.0 else math.inf
-        residual /= spread
-        doubt = max(0.0, residual - 6.0 * noise) * spread if math.isfinite(spread) else 0.0
-        noise = max(noise, min(residual, 4.0 * noise))
+        if 0.0 < spread < math.inf:
+            residual /= spread
+            doubt = max(0.0, residual - 6.0 * noise) * spread
+            noise = max(noise, min(residual, 4.0 * noise))
     return differences.condition(level, q + 1, noise), truncation, doubt
 
 

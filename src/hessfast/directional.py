@@ -78,6 +78,12 @@ def _slope_noise(q: int) -> float:
     return math.sqrt(0.5 * sum((w / 2.0**offset) ** 2 for offset, w in enumerate(richardson(q))))
 
 
+def _over_square(value: float, h: float) -> float:
+    """Return value / h², also where h² leaves the range of float64."""
+    square = h * h
+    return value / square if 0.0 < square < math.inf else value / h / h
+
+
 class Differences(ABC, Generic[T]):
     """Central differences along one line by level; each point is evaluated once.
 
@@ -220,7 +226,7 @@ class ValueCurvatures(Differences[float]):
                 h = self.step(level)
                 ends = forward, backward = self.around.at(self.v, h), self.around.at(self.v, -h)
                 self._ends[level] = ends
-                self.D[level] = ((forward - self.f0) + (backward - self.f0)) / (h * h)
+                self.D[level] = _over_square((forward - self.f0) + (backward - self.f0), h)
 
     def slope(self) -> float:
         """Return vᵀg as the shortest step shows it."""
@@ -283,7 +289,7 @@ class ValueCurvatures(Differences[float]):
             here *= noise / self._deep
         else:  # no look was taken
             here = math.hypot(here, noise)
-        return _value_noise(q) * here / self.step(level) ** 2
+        return _over_square(_value_noise(q) * here, self.step(level))
 
     def spread(self) -> float:
         return abs(float(self.around.at(self.v, 0.0)) - self.f0)

@@ -43,6 +43,9 @@ _BLOCK_NUMBERS = 2**20
 _GLANCE = 8
 """Levels below its own at which the first product at each x is looked at, at most."""
 
+_LARGE_EXPONENT = 400
+"""Binary exponent of the unit of a line from which its direction is scaled: squares would leave the range of float64."""
+
 _AMISS = 1e-3
 """Relative difference between two levels from which the kept one is not trusted."""
 
@@ -383,10 +386,11 @@ class HessianOperator:
             raise ValueError(f"V: shape ({n}, k) expected, got {V.shape}")
         product = np.empty(V.shape)
         done = 0
-        if self._level is None and self._step is None and V.shape[1] and self._batched:
+        if not self._looked_at and self._step is None and V.shape[1] and self._batched:
             product[:, 0] = self.matvec(V[:, 0])
             done = 1
-        width = max(1, _BLOCK_NUMBERS // (n * self._order)) if self._batched else 1
+        together = self._batched and not self._always and not self._central
+        width = max(1, _BLOCK_NUMBERS // (n * self._order)) if together else 1
         while done < V.shape[1]:
             if width == 1:
                 product[:, done] = self.matvec(V[:, done])
@@ -454,10 +458,18 @@ class HessianOperator:
         return unit, self._level if self._level is not None else 0
 
     def _product(self, v: Vector) -> Floats:
+        around = self._around
+        natural = vectors.line_unit(around.x, v, around.threads) if self._from_values else around.unit(v)
+        exponent = math.frexp(natural)[1]
+        if abs(exponent) > _LARGE_EXPONENT and self._step is None:
+            v = np.ldexp(v.astype(np.float64), exponent)
+            product = self._product(v)
+            bar, step = self._bars[-1]
+            self._bars[-1] = float(np.ldexp(bar, -exponent)), float(np.ldexp(step, exponent))
+            return np.asarray(np.ldexp(product, -exponent))
         self.products += 1
         if self._from_values:
             return self._from_crosses(v)
-        natural = self._around.unit(v)
         if natural == 0.0:
             self._bars.append((0.0, 0.0))
             return np.zeros(v.size)

@@ -161,7 +161,7 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
     random = np.random.default_rng(20190)
     lines = [_Line(change, signs * random.uniform(0.1, 1.0, x.size), size, power) for _ in range(_LOOKS)]
     line = lines[0]
-    top = 2.0 ** math.ceil(math.log2(max(parted[-1][1], 1.0)))
+    top = math.ldexp(1.0, min(1023, math.ceil(math.log2(max(parted[-1][1], 1.0)))))
     largest = float(size.max())
     found = ORDINARY
     for own in ([0.0] if has_zeros else []) + [high for _, high in parted[:-1]][:_CLUSTERS]:

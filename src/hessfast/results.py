@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -462,6 +463,7 @@ class CurvatureStatus(enum.Enum):
     UNRESOLVED = "unresolved"
     UNVERIFIED = "unverified"
     NOT_FINITE = "not finite"
+    RANDOM = "random"
 
     @property
     def message(self) -> str:
@@ -475,6 +477,7 @@ _CURVATURE_MESSAGES = {
     CurvatureStatus.UNRESOLVED: "the curvature is below its own error bar: its sign is unknown",
     CurvatureStatus.UNVERIFIED: "one step was given and nothing else seen: the truncation error is unknown",
     CurvatureStatus.NOT_FINITE: "the function was not finite at any useful step",
+    CurvatureStatus.RANDOM: "the function answers differently each time at one point, by more than its noise",
 }
 
 
@@ -499,6 +502,10 @@ class CurvatureResult(Listed):
         Evaluations of f and of its gradient.
     status
         `CurvatureStatus`; an object array for a batch.
+    resolved
+        Whether value is known: to a tenth of itself, or so well that what is not known of it cannot change f, over the
+        natural unit of the line, by a thousandth of what is known to change. A 0 that is right is known, though its
+        sign is not. An array of bool for a batch.
     """
 
     value: float | Floats
@@ -507,12 +514,20 @@ class CurvatureResult(Listed):
     nfev: int
     njev: int
     status: CurvatureStatus | npt.NDArray[np.object_]
+    resolved: bool | npt.NDArray[np.bool_] = True
+
+    @property
+    def success(self) -> bool:
+        """Whether every value is known, finite and that of a function of x alone."""
+        lost = (CurvatureStatus.NOT_FINITE, CurvatureStatus.RANDOM)
+        return bool(np.all(self.resolved)) and not any(status in lost for status in np.ravel(np.array(self.status)))
 
     @property
     def message(self) -> str:
         """The status in one sentence; for a batch, how often each came out."""
         if isinstance(self.status, CurvatureStatus):
-            return self.status.message
+            unknown = "" if self.resolved or self.success else ", and it is known to less than one digit"
+            return self.status.message + (unknown if math.isfinite(float(np.max(self.error))) else "")
         counts = [(status, int(np.count_nonzero(self.status == status))) for status in CurvatureStatus]
         return ", ".join(f"{count} {status.value}" for status, count in counts if count)
 

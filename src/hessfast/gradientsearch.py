@@ -47,6 +47,7 @@ _RUN = 1 << 16  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
 _FARTHER = 7  # octaves by which a coordinate must be smaller than the others to have a higher ceiling
+_SMALL_LEAP = 4  # levels that a search from short steps goes up at once
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
 _CONDITION_BAR = 5.0
 _TRUNCATION_BAR = 4.0
@@ -144,8 +145,17 @@ class GradientSearch:
                 break
             self._search(doubtful)
             self.scale = equilibrate(self.value)
+        refuted = self._refuted()
+        for _ in range(2):
+            if not refuted.any():
+                break
+            self._search_below(np.flatnonzero(refuted))
+            self.scale = equilibrate(self.value)
+            refuted = self._refuted()
         if not self._certified():
             self._search({i: 0.0 for i in range(self.gradient.size) if i not in self.searched})
+            refuted = self._refuted()
+        self._charge(refuted)
         return self._result()
 
     def _count(self, purpose: str) -> None:
@@ -374,8 +384,9 @@ class GradientSearch:
                     continue
                 at_least = np.maximum(self.bend / self.gradient.size, np.maximum(allotted, allotted[i]))
                 if nodes.symmetric:
-                    at_least = np.maximum(min(2 / 3 * ratio**2, 1.0), at_least)
-                    self.truncation[i] = np.maximum(min(2 / 3 * ratio, 1.0) * drift[i], at_least * size)
+                    ratio = min(ratio, 1.0)
+                    at_least = np.maximum(2 / 3 * ratio**2, at_least)
+                    self.truncation[i] = np.maximum(2 / 3 * ratio * drift[i], at_least * size)
                 else:
                     self.truncation[i] = np.maximum(self.bend, at_least) * size
 
@@ -517,6 +528,49 @@ class GradientSearch:
         self.value[i], self.truncation[i] = j.value, j.truncation
         self.level[i], self.errors[i], self.relative[i] = ray.best, ray.error, ray.relative
         self.symmetric[i], self.side[i] = ray.nodes.symmetric, np.sign(ray.unit)
+
+    # ---- what the table of the noise saw
+
+    def _refuted(self) -> Array:
+        """Return by how much each component of g changed otherwise over the table of its noise than the columns say.
+
+        Its points are so close to x that only the roughest contradiction shows, but that wherever the steps are: beyond
+        the natural length of g, where it is flat, columns vanish at every step in sight and confirm each other.
+        """
+        d, change = self.glance
+        product, size, truncation, condition = self._products(d)
+        with np.errstate(all="ignore"):
+            bound = CLEAR * (np.sqrt(2.0) * self.noise + np.sqrt(condition)) + 3 * truncation + 1e-2 * size
+            missed = np.abs(change - product)
+            return np.asarray(np.where(missed > bound, missed, 0.0))
+
+    def _charge(self, refuted: Array) -> None:
+        """Charge contradictions that no search resolved to all that may be their cause."""
+        which = np.flatnonzero(refuted)
+        with np.errstate(all="ignore"):
+            for j in which:
+                missed = refuted[j] / np.fmax(np.abs(self.glance[0]), TINY)
+                self.truncation[:, j] = np.maximum(self.truncation[:, j], missed)
+                self.truncation[j] = np.maximum(self.truncation[j], missed)
+
+    def _search_below(self, which: NDArray[np.intp]) -> None:
+        """Search these coordinates anew from the short steps of the table up, in small leaps."""
+        d = np.abs(self.glance[0])
+        which = which[d[which] > 0]
+        starts = np.floor(np.log2(d[which]) - np.log2(self.unit[which])).astype(np.intp)
+        for first in range(0, which.size, _RAYS):
+            some = which[first : first + _RAYS].tolist()
+            rays = [self._ray(i, int(k)) for i, k in zip(some, starts[first : first + _RAYS], strict=True)]
+            for ray in rays:
+                ray.leap, ray.beyond = _SMALL_LEAP, 0
+                ray.ceiling = min(ray.ceiling, max(int(self.level[ray.axis]) - 2, ray.level))
+                self.errors[ray.axis] = self.relative[ray.axis] = np.inf
+            self._climb(rays)
+            self._reconsider(rays)
+            for ray in rays:
+                self._adopt(ray)
+        self.searched.update(which.tolist())
+        self._count("refinement")
 
     # ---- certificate and bars
 

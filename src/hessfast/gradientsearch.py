@@ -133,6 +133,8 @@ class GradientSearch:
         self.walled: set[int] = set()
         self.bend = 0.0
         self.along = np.zeros(m), np.zeros(m)
+        self.unsettled = np.zeros(m)
+        self.missed = np.zeros(m)
 
     def run(self) -> GradientHessian:
         """Search, and return the Hessian with its bars."""
@@ -342,6 +344,11 @@ class GradientSearch:
                 which = chosen[run]
                 found = differences(self.gradient, which, self.step[which], nodes, self.g0)
                 self._keep(which, found.D, found.bend, nodes, drift)
+                if both:
+                    # c_1 h / h is half the third derivative d2 g_k / dx_i dx_i = dH_ii / dx_k.
+                    with np.errstate(all="ignore"):
+                        turned = 2 * (found.bend @ np.abs(self.gradient.x)) / np.abs(self.step[which])
+                    self.unsettled[which] = np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0))
         self._count("pairs")
         self.scale = equilibrate(self.value)
         self._settle(drift)
@@ -591,6 +598,8 @@ class GradientSearch:
             residual = np.abs((g[0] - g[1]) / 2 - product)
             noise = np.sqrt(self.noise**2 / 2 + condition)
             bound = CLEAR * noise + 3 * truncation + max(self.bend / 64, 1e-6) * size
+            if self.order <= 2:  # its own h^2 term is then far smaller than that of the columns
+                self.missed = np.where(residual > 5 * noise, np.minimum(quotient(residual, size), 1.0), 0.0)
         return not np.any(residual > bound)
 
     def _products(self, v: Array) -> tuple[Array, Array, Array, Array]:
@@ -649,10 +658,12 @@ class GradientSearch:
                 useless = np.maximum(own, other) > _USELESS * least
                 better = np.where(useless, other < own, D + T[b, a].T < C + T[a, b])
                 H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
+                missed = np.maximum(self.missed[a, None], self.missed[b])
                 explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)
-                bar = _TRUNCATION_BAR * np.where(better, T[b, a].T, T[a, b])
+                bar = _TRUNCATION_BAR * np.maximum(np.where(better, T[b, a].T, T[a, b]), missed * np.abs(H))
                 bar += np.fmax(asymmetry - explained, 0.0) if useless.any() else asymmetry
                 error = _CONDITION_BAR * np.where(better, D, C) + 4 * EPS * np.abs(H)
+                error += np.multiply.outer(self.unsettled[a], self.unsettled[b])
                 for whole, part in ((G, H), (T, bar), (condition, error)):
                     whole[a, b] = part
                     whole[b, a] = part.T

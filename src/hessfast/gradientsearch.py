@@ -148,10 +148,10 @@ class GradientSearch:
             self._search(doubtful)
             self.scale = equilibrate(self.value)
         refuted = self._refuted()
-        for _ in range(2):
+        for everywhere in (False, True):  # most often the diagonal entry is what is wrong
             if not refuted.any():
                 break
-            self._search_below(np.flatnonzero(refuted))
+            self._search_below(np.flatnonzero(self.glance[0] if everywhere else refuted))
             self.scale = equilibrate(self.value)
             refuted = self._refuted()
         if not self._certified():
@@ -217,7 +217,7 @@ class GradientSearch:
 
     def _find_sizes(self, noise: Array) -> bool:
         """Ask g for the sizes of coordinates that are next to zero; return whether they differ from |x_i|."""
-        x = self.gradient.x
+        x, spread = self.gradient.x, unit_of(np.maximum(np.abs(self.gradient.x), self.size))
 
         def change(d: Array) -> tuple[float, float]:
             point = np.clip(x + d, self.lower, self.upper)
@@ -235,6 +235,9 @@ class GradientSearch:
             return False
         self.size = found.of(x)
         self.unit = unit_of(self.size)
+        # A look at each coordinate over as much of its size as the table has.
+        point = np.clip(x + self.glance[0] / spread * self.unit, self.lower, self.upper)
+        self.glance = point - x, self.gradient.dense(point[None, :])[0] - self.g0
         return True
 
     def _cap(self) -> int:

@@ -171,13 +171,14 @@ class _Line:
         """Whether the coordinates of up to this size can move by it without leaving a natural length of f.
 
         Changes that vanish, or do not grow, towards longer displacements tell how coarse f is: a smooth change grows
-        at most like t^(p+1).
+        at most like t^(p+1), and no change is less than what f is coarse by.
         """
         seen = [self.along(own, own * 2.0**-octaves) for octaves in (6, 3, 0)]
         coarse = 0.0
+        least = min((abs(value) for value, _ in seen if value != 0.0), default=0.0)
         for (short, _), (long, _) in pairwise(seen):
             if abs(short) >= abs(long):
-                coarse = max(coarse, abs(short))
+                coarse = max(coarse, min(abs(short), least))
             elif short == 0.0:
                 coarse = max(coarse, abs(long) * 8.0 ** -(self.power + 1))
         return self.grows([(value, max(noise, coarse)) for value, noise in seen], 3, _NEARLY)

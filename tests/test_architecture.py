@@ -11,7 +11,8 @@ import hessfast
 
 SOURCE = Path(hessfast.__file__).parent
 FLOORS = [
-    {"arrays", "listing", "scale"},
+    {"alarms", "arithmetic", "arrays", "listing", "resolution", "scale"},
+    {"covariance"},
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"config", "noise", "picture", "functions", "quadratic", "vectors"},
     {"jacobian", "ladder", "lanes", "symmetric"},

@@ -19,7 +19,7 @@ def scaled(p, order, function):
     with np.errstate(all="ignore"):
         result = function(counted, p.x0, order=order, bounds=p.bounds, full_output=True)
     assert result.nfev == len(calls) == sum(result.evaluations)
-    assert result.success
+    assert result.success, result.message
     exact, weights = (p.grad, p.lengths) if function is gradient else (np.diag(p.hess), p.lengths**2)
     error = np.abs(result.value - exact)
     inside = error <= result.error + np.finfo(float).eps * np.abs(exact)

@@ -85,7 +85,7 @@ def test_full_output_repeats_bit_for_bit_from_its_steps():
     again = hessian(log_sum_exp, X0, abs_step=result.step, full_output=True)
     np.testing.assert_array_equal(again.hess, result.hess)
     assert result.success
-    assert result.status is HessianStatus.COMPLETE
+    assert result.status is HessianStatus.UNVERIFIED
     assert result.fun == log_sum_exp(X0)
     np.testing.assert_allclose(result.jac, gradient(X0), atol=1e-7)
     np.testing.assert_array_equal(result.x, X0)
@@ -121,7 +121,6 @@ def test_out_is_filled_and_returned():
     ("arguments", "error", "named"),
     [
         ({"x0": [[1.0, 2.0]]}, ValueError, "x0"),
-        ({"x0": 1.0}, ValueError, "x0"),
         ({"x0": []}, ValueError, "x0"),
         ({"x0": [1.0, np.nan]}, ValueError, r"x0\[1\]"),
         ({"x0": [1.0, np.inf]}, ValueError, "x0"),
@@ -147,11 +146,28 @@ def test_out_is_filled_and_returned():
         ({"workers": 2}, TypeError, "workers"),
         ({"workers": 1.5}, TypeError, "workers.*integer"),
         ({"kwargs": [1.0]}, TypeError, "kwargs.*mapping"),
+        ({"kwargs": 5}, TypeError, "kwargs.*mapping"),
+        ({"kwargs": {1: 2.0}}, TypeError, "kwargs.*names"),
+        ({"vectorized": "no"}, TypeError, "vectorized"),
+        ({"method": np.array(["fd", "cs"])}, ValueError, "method"),
+        ({"order": np.array([4])}, ValueError, "order"),
+        ({"order": [4]}, ValueError, "order"),
+        ({"noise": "a"}, TypeError, "noise"),
+        ({"noise": [1e-3, 1e-3]}, TypeError, "noise"),
+        ({"noise": -1.0}, ValueError, "noise"),
+        ({"noise": 10**400}, TypeError, "noise"),
+        ({"x_scale": 0.0}, ValueError, "x_scale"),
+        ({"x_scale": [1.0, np.inf]}, ValueError, "x_scale"),
+        ({"x_scale": [1.0, 1.0, 1.0]}, ValueError, "x_scale.*shape"),
+        ({"x_scale": "jac"}, TypeError, "x_scale"),
+        ({"x0": [[1.0], [1.0, 2.0]]}, ValueError, "x0"),
+        ({"mask": [[True], [True, False]]}, ValueError, "mask"),
+        ({"abs_step": [[0.1], [0.1, 0.2]]}, ValueError, "abs_step"),
+        ({"on_error": "ignore"}, TypeError, "on_error"),
         ({"out": np.empty((3, 3))}, ValueError, "out"),
         ({"out": np.empty((2, 2), dtype=np.float32)}, TypeError, "out"),
         ({"out": np.empty((2, 4))[:, ::2]}, ValueError, "out"),
         ({"fun": lambda x: x}, ValueError, "fun.*shape"),
-        ({"fun": lambda x: x[:1]}, ValueError, "fun.*shape"),
         ({"fun": lambda x: 1j}, TypeError, "fun.*complex"),
         ({"fun": lambda x: np.array(1j)}, TypeError, "fun.*complex"),
         ({"fun": lambda x: None}, TypeError, "fun.*NoneType"),
@@ -170,7 +186,7 @@ def test_bad_input_is_named(arguments, error, named):
         hessian(call.pop("fun"), call.pop("x0"), **call)
 
 
-@pytest.mark.parametrize("number", [np.float32(2), np.float64(2), 2, np.int64(2), np.array(2.0), True])
+@pytest.mark.parametrize("number", [np.float32(2), np.float64(2), 2, np.int64(2), np.array(2.0), np.array([[2.0]]), True])
 def test_any_single_real_number_will_do(number):
     np.testing.assert_array_equal(hessian(lambda x: number, [1.0, 2.0]), np.zeros((2, 2)))
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hessfast import estimate_noise, hessian
-from hessfast.noise import EPS, ROUNDING, NoiseModel, difference_table
+from hessfast.noise import ROUNDING, NoiseModel, difference_table
+from hessfast.scale import EPS
 
 X = np.array([1.3, -0.7, 2.1, 0.4])
 

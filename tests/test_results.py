@@ -89,7 +89,7 @@ def a_result(hess, hess_error=None):
 def test_standard_errors_invert_the_hessian_at_any_scaling():
     H = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
     scale = np.array([1e-120, 1.0, 1e120])
-    value, error = a_result(H * np.outer(scale, scale)).standard_errors(scale=2.0)
+    value, error = a_result(H * np.outer(scale, scale)).standard_errors("chi2")
     np.testing.assert_allclose(value * scale, np.sqrt(2.0 * np.diag(np.linalg.inv(H))), rtol=1e-14)
     assert np.isnan(error).all()
 
@@ -106,9 +106,9 @@ def test_standard_errors_carry_the_bars_of_the_hessian():
 
 
 def test_standard_errors_away_from_a_minimum():
-    with pytest.raises(np.linalg.LinAlgError, match="eigenvalue is -1"):
+    with pytest.raises(np.linalg.LinAlgError, match=r"not positive definite.*eigenvalue -1 .*along x\[0\], x\[1\]"):
         a_result([[1.0, 2.0], [2.0, 1.0]]).standard_errors()
-    with pytest.raises(np.linalg.LinAlgError, match=r"entry \[1, 1\] is -3"):
+    with pytest.raises(np.linalg.LinAlgError, match=r"not positive definite.*eigenvalue -1 .*along x\[1\]"):
         a_result([[1.0, 0.0], [0.0, -3.0]]).standard_errors()
 
 
@@ -132,4 +132,4 @@ def test_message_counts_what_is_vague():
     noisy = hessian(lambda x: np.sin(3.0 * x).sum() + 1e-2 * rng.standard_normal(), [1.0, 2.0], full_output=True)
     assert "of 4 to fewer than three digits" in noisy.message
     given = hessian(lambda x: x @ x, [1.0, 2.0], abs_step=1e-3, full_output=True)
-    assert given.message == "every entry was determined"
+    assert given.message == "steps were given: nothing is known of the errors"

@@ -8,7 +8,8 @@ from problems import draw
 from hessfast import HessianStatus, hessian
 from hessfast.ladder import Axis, formula
 from hessfast.noise import NoiseModel
-from hessfast.steps import advance, unit_of
+from hessfast.scale import ORDINARY, unit_of
+from hessfast.steps import advance
 
 
 class Recorder:
@@ -252,7 +253,7 @@ def test_rounds_ask_each_axis_for_what_it_lacks():
             return nodes**2
 
     asked = []
-    axes = [Axis(i, x, 1.0, -np.inf, np.inf, NoiseModel(0.0, 0.0, 0.0)) for i, x in enumerate([1.0, 10.0])]
+    axes = [Axis(i, x, 1.0, 1.0, -np.inf, np.inf, NoiseModel(0.0, 0.0, 0.0)) for i, x in enumerate([1.0, 10.0])]
     advance(Team(), axes, [axes[0].ask([0.5, -0.5]), axes[1].ask([0.5])])
     advance(Team(), axes, [axes[0].ask([0.5, 0.25]), axes[1].ask([0.5])])
     assert asked == [[1.5, 0.5, 10.5], [1.25]]
@@ -260,7 +261,8 @@ def test_rounds_ask_each_axis_for_what_it_lacks():
 
 
 def test_units_are_powers_of_two_near_the_coordinates():
-    np.testing.assert_array_equal(unit_of(np.array([0.0, 1.0, -3.0, 1e-8, 1e8])), [1.0, 1.0, 4.0, 2.0**-27, 2.0**27])
+    sizes = ORDINARY.of(np.array([0.0, 1.0, -3.0, 1e-8, 1e8]))
+    np.testing.assert_array_equal(unit_of(sizes), [1.0, 1.0, 4.0, 2.0**-27, 2.0**27])
 
 
 @pytest.mark.parametrize("order", [2, 4, 6])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hessfast._bars import PairFormula
 from hessfast.ladder import VISIBLE, Ladder
-from hessfast.noise import EPS, NoiseModel
+from hessfast.noise import NoiseModel
+from hessfast.scale import EPS
 from hessfast.stencils import Stencil
 
 Array = NDArray[np.float64]
@@ -77,7 +78,7 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]
     condition = ladder.condition_of(rung, 2)
     formula, curvature = ladder.formula, abs(rung.curvature)
     rate = 0.0
-    relative_step = abs(rung.step) / (abs(ladder.axis.x) or 1.0)
+    relative_step = abs(rung.step) / ladder.axis.size
     if relative_step > 0.25 and not ladder.shows(VISIBLE):
         rate = relative_step / LONGEST_LENGTH  # a polynomial along this axis; its pairs may see more
     if curvature > VISIBLE * condition:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessfast.arithmetic import quiet
 from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
 from hessfast.differences import Differences, Layout, along_given, chosen_steps, drifted, given_one_sided, value_at
 from hessfast.problem import (
@@ -17,13 +17,13 @@ from hessfast.problem import (
     Order,
     Problem,
     bind,
-    box,
     check_room,
     checked_order,
     given_steps,
     noise_given,
 )
-from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus
+from hessfast.resolution import natural_sizes
+from hessfast.results import ADVICE, AxisDerivatives, EvaluationCounts, HessianStatus, alarm
 from hessfast.stencils import ORDERS
 from hessfast.steps import start_search
 
@@ -39,6 +39,7 @@ def gradient(
     rel_step: ArrayLike | None = ...,
     abs_step: ArrayLike | None = ...,
     noise: float | None = ...,
+    x_scale: ArrayLike | None = ...,
     bounds: Any = ...,
     mask: ArrayLike | None = ...,
     args: tuple[Any, ...] = ...,
@@ -57,6 +58,7 @@ def gradient(
     rel_step: ArrayLike | None = ...,
     abs_step: ArrayLike | None = ...,
     noise: float | None = ...,
+    x_scale: ArrayLike | None = ...,
     bounds: Any = ...,
     mask: ArrayLike | None = ...,
     args: tuple[Any, ...] = ...,
@@ -66,6 +68,7 @@ def gradient(
     on_error: Any = ...,
     full_output: Literal[True],
 ) -> AxisDerivatives: ...
+@quiet
 def gradient(
     fun: Fun,
     x0: ArrayLike,
@@ -74,6 +77,7 @@ def gradient(
     rel_step: ArrayLike | None = None,
     abs_step: ArrayLike | None = None,
     noise: float | None = None,
+    x_scale: ArrayLike | None = None,
     bounds: Any = None,
     mask: ArrayLike | None = None,
     args: tuple[Any, ...] = (),
@@ -87,7 +91,7 @@ def gradient(
 
     Parameters
     ----------
-    fun, x0, order, rel_step, abs_step, noise, bounds, mask, args, kwargs, vectorized, workers, on_error
+    fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
         As in `hessian`.
     full_output : bool
         Whether to return an `AxisDerivatives`.
@@ -103,7 +107,7 @@ def gradient(
 
     Warns
     -----
-    RuntimeWarning
+    AccuracyWarning
         As `hessian` does.
 
     Notes
@@ -120,10 +124,9 @@ def gradient(
     array([2., 1.])
     """
     result = _along_axes(
-        1, fun, x0, order, rel_step, abs_step, noise, bounds, mask, args, kwargs, vectorized, workers, on_error
+        1, fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
     )
-    if not result.success:
-        warnings.warn(f"gradient: {result.message}", RuntimeWarning, stacklevel=2)
+    _warn("gradient", result)
     return result if full_output else result.value
 
 
@@ -136,6 +139,7 @@ def hessian_diag(
     rel_step: ArrayLike | None = ...,
     abs_step: ArrayLike | None = ...,
     noise: float | None = ...,
+    x_scale: ArrayLike | None = ...,
     bounds: Any = ...,
     mask: ArrayLike | None = ...,
     args: tuple[Any, ...] = ...,
@@ -154,6 +158,7 @@ def hessian_diag(
     rel_step: ArrayLike | None = ...,
     abs_step: ArrayLike | None = ...,
     noise: float | None = ...,
+    x_scale: ArrayLike | None = ...,
     bounds: Any = ...,
     mask: ArrayLike | None = ...,
     args: tuple[Any, ...] = ...,
@@ -163,6 +168,7 @@ def hessian_diag(
     on_error: Any = ...,
     full_output: Literal[True],
 ) -> AxisDerivatives: ...
+@quiet
 def hessian_diag(
     fun: Fun,
     x0: ArrayLike,
@@ -171,6 +177,7 @@ def hessian_diag(
     rel_step: ArrayLike | None = None,
     abs_step: ArrayLike | None = None,
     noise: float | None = None,
+    x_scale: ArrayLike | None = None,
     bounds: Any = None,
     mask: ArrayLike | None = None,
     args: tuple[Any, ...] = (),
@@ -184,7 +191,7 @@ def hessian_diag(
 
     Parameters
     ----------
-    fun, x0, order, rel_step, abs_step, noise, bounds, mask, args, kwargs, vectorized, workers, on_error
+    fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
         As in `hessian`.
     full_output : bool
         Whether to return an `AxisDerivatives`.
@@ -200,7 +207,7 @@ def hessian_diag(
 
     Warns
     -----
-    RuntimeWarning
+    AccuracyWarning
         As `hessian` does.
 
     Notes
@@ -216,10 +223,9 @@ def hessian_diag(
     array([ 2., 12.])
     """
     result = _along_axes(
-        2, fun, x0, order, rel_step, abs_step, noise, bounds, mask, args, kwargs, vectorized, workers, on_error
+        2, fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
     )
-    if not result.success:
-        warnings.warn(f"hessian_diag: {result.message}", RuntimeWarning, stacklevel=2)
+    _warn("hessian_diag", result)
     return result if full_output else result.value
 
 
@@ -231,6 +237,7 @@ def _along_axes(
     rel_step: ArrayLike | None,
     abs_step: ArrayLike | None,
     noise: float | None,
+    x_scale: ArrayLike | None,
     bounds: Any,
     mask: ArrayLike | None,
     args: tuple[Any, ...],
@@ -242,9 +249,17 @@ def _along_axes(
     order = checked_order(order, (*ORDERS, "auto"))
     noise = noise_given(noise)
     with bind(
-        fun, x0, mask=mask, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers, on_error=on_error
+        fun,
+        x0,
+        x_scale=x_scale,
+        mask=mask,
+        args=args,
+        kwargs=kwargs,
+        vectorized=vectorized,
+        workers=workers,
+        on_error=on_error,
     ) as problem:
-        within = box(bounds, problem.x)
+        within = problem.confine(bounds)
         check_room(problem.x, problem.axes, within, 6 if order == "auto" else int(order))
         step = given_steps(problem.x, problem.axes, rel_step, abs_step)
         if step is not None:
@@ -259,39 +274,37 @@ def _given(problem: Problem, derivative: int, order: int, step: Array, within: B
     one_sided = given_one_sided(problem, step, order, within)
     f0 = value_at(team)
     values = along_given(team, problem.axes, f0, order, step, one_sided)
-    return _result(problem, f0, values[derivative - 1], None, step, one_sided, order, np.nan, None, False)
+    return _result(problem, f0, values[derivative - 1], None, step, one_sided, order, np.nan, None)
 
 
-def _searched(problem: Problem, derivative: int, order: Order, noise: float | None, within: Box) -> AxisDerivatives:
+def _searched(problem: Problem, derivative: int, order: Order, given: float | None, within: Box) -> AxisDerivatives:
     team = problem.fun
     assert team is not None
     f0 = value_at(team)
-    search = start_search(team, problem.axes, f0, within.lower, within.upper, noise)
+    search = start_search(team, problem.axes, f0, within.lower, within.upper, given, **problem.sizes_given)
     chosen = search.automatic_order() if order == "auto" else int(order)
     search.run(chosen, derivative, paired=False)
-    axes = search.axes
+    axes, noise = search.axes, search.noise
     step, one_sided = chosen_steps(axes)
     bars = axis_bars([axis.ladder for axis in axes])
-    work = Differences.along(team, axes, chosen, search.noise, step, one_sided)
+    work = Differences.along(team, axes, chosen, noise, step, one_sided)
     with np.errstate(all="ignore"):
         values = work.along_axes(Layout.of_axes(team.x, problem.axes, step, one_sided, chosen))
-    value = values[derivative - 1]
-    parts = (bars.slope_truncation, bars.slope_condition) if derivative == 1 else (bars.truncation, bars.condition)
-    spent = team.nfev - search.noise_nfev - 1
-    has_drifted = drifted(team, search.noise)
-    evaluations = EvaluationCounts(origin=2, noise=search.noise_nfev, axes=spent)
-    return _result(
-        problem,
-        f0,
-        value,
-        bar_parts(value, *parts, AXIS_FACTORS),
-        step,
-        one_sided,
-        chosen,
-        search.noise.level,
-        evaluations,
-        has_drifted,
+    parts = (
+        bar_parts(values[0], bars.slope_truncation, bars.slope_condition, AXIS_FACTORS),
+        bar_parts(values[1], bars.truncation, bars.condition, AXIS_FACTORS),
     )
+    spent = team.nfev - search.noise_nfev - 1
+    has_drifted = drifted(team, noise)
+    evaluations = EvaluationCounts(origin=2, noise=search.noise_nfev, axes=spent)
+    result = _result(
+        problem, f0, values[derivative - 1], parts[derivative - 1], step, one_sided, chosen, noise.level, evaluations
+    )
+    u = natural_sizes(problem.x, problem.axes, step, search.sizes)
+    with np.errstate(all="ignore"):
+        slope, curvature = (np.fmax(np.abs(d) - (T + C), 0.0) for d, (T, C) in zip(values, parts, strict=True))
+        change = np.fmax(slope * u, curvature * u * u)
+    return result.judged(change, u, derivative, drifted=has_drifted)
 
 
 def _result(
@@ -304,10 +317,8 @@ def _result(
     order: int,
     noise: float,
     evaluations: EvaluationCounts | None,
-    has_drifted: bool,
 ) -> AxisDerivatives:
     missing = int(np.count_nonzero(~np.isfinite(value)))
-    status = HessianStatus.DRIFTED if has_drifted else HessianStatus.COMPLETE
     assert problem.fun is not None
     return AxisDerivatives(
         x=problem.x,
@@ -324,6 +335,12 @@ def _result(
         nfev=problem.nfev,
         evaluations=evaluations,
         lane=problem.fun.lane,
-        status=HessianStatus.NOT_FINITE if missing else status,
+        status=HessianStatus.NOT_FINITE if missing else HessianStatus.UNVERIFIED,
         missing=missing,
+        labels=problem.labels,
     )
+
+
+def _warn(where: str, result: AxisDerivatives) -> None:
+    if not result.success:
+        alarm(where, f"{result.message}. {ADVICE[result.status]}")

@@ -277,7 +277,11 @@ class Differences:
 
 
 class Found(NamedTuple):
-    """What differences of f say about its Hessian; the error parts are None where steps were given."""
+    """What differences of f say about its Hessian; the error parts are None where steps were given.
+
+    `random`, `drifted`, `rough`: what the search saw of f itself, as in `HessianStatus`. `sizes`: the natural sizes of
+    the coordinates that were differentiated, where the search knows better than |x_i|.
+    """
 
     jac: Array
     hess: Array
@@ -291,6 +295,9 @@ class Found(NamedTuple):
     condition_error: Array | None = None
     refined: int = 0
     drifted: bool = False
+    random: bool = False
+    rough: bool = False
+    sizes: Array | None = None
 
 
 def with_steps(
@@ -366,6 +373,7 @@ def with_search(search: StepSearch, order: int) -> Found:
         work.condition,
         work.refined,
         has_drifted,
+        sizes=search.sizes,
     )
 
 

@@ -69,6 +69,11 @@ class Team:
         if self._pool is not None:
             self._pool.shutdown()
 
+    def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
+        """Let no point outside lower and upper, shape (n,), reach f; x lies inside."""
+        for worker in (self.evaluator, *self._others):
+            worker.confine(lower, upper)
+
     @property
     def nfev(self) -> int:
         """Calls so far, by all workers."""

@@ -364,14 +364,12 @@ def _capsule_pointer(capsule: object) -> int:
 
 
 def real_number(result: Any) -> float:
-    """Return what fun returned as a float, where it is one real number; say what it is instead.
-
-    A 0-d array counts as a number; an array of one element does not, since it may be one of several.
-    """
+    """Return what fun returned as a float, where it is one real number or an array of one; say what it is instead."""
     shape = getattr(result, "shape", ())
     if shape != ():
-        element = "; return its element" if math.prod(shape) == 1 else ""
-        raise ValueError(f"fun: must return one real number, returned an array of shape {tuple(shape)}{element}")
+        if math.prod(shape) != 1:
+            raise ValueError(f"fun: must return one real number, returned an array of shape {tuple(shape)}")
+        result = np.asarray(result).reshape(())[()]
     if isinstance(result, (complex, np.complexfloating)) or getattr(result, "dtype", None) in _COMPLEX:
         raise TypeError(f"fun: must return one real number, returned a complex one: {result!r}")
     if isinstance(result, (str, bytes)) or not hasattr(type(result), "__float__"):

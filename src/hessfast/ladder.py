@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.noise import EPS, NoiseModel
+from hessfast.noise import NoiseModel
+from hessfast.scale import EPS
 from hessfast.stencils import stencil
 
 if TYPE_CHECKING:
@@ -59,9 +60,6 @@ LONGEST_LEAP = 6
 
 LOWEST = -48
 """No rung below this is tried: h would come near an ulp of x."""
-
-VANISHING = 2.0**-400
-"""|x_i| below which it counts as zero: h² would leave the range of float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +124,8 @@ class Axis:
     ----------
     index : int
         Number of the coordinate.
-    x, unit, lower, upper : float
-        Coordinate, unit of the ladder, bounds.
+    x, size, unit, lower, upper : float
+        Coordinate, its size, the power of two nearest to that (the unit of the ladder), bounds.
     noise : NoiseModel
         Noise of f.
     values : dict
@@ -136,8 +134,11 @@ class Axis:
         The ladder whose best rung is the axis's step.
     """
 
-    def __init__(self, index: int, x: float, unit: float, lower: float, upper: float, noise: NoiseModel) -> None:
-        self.index, self.x, self.unit, self.lower, self.upper, self.noise = index, x, unit, lower, upper, noise
+    def __init__(
+        self, index: int, x: float, size: float, unit: float, lower: float, upper: float, noise: NoiseModel
+    ) -> None:
+        self.index, self.x, self.size, self.unit = index, x, size, unit
+        self.lower, self.upper, self.noise = lower, upper, noise
         self.values: dict[float, float] = {}
         self.ladder: Ladder | None = None
 
@@ -238,7 +239,7 @@ class Ladder:
         self._best: Rung | None = None
         self._top: Rung | None = None
         reach = formula.reach * axis.unit
-        size = abs(axis.x) if abs(axis.x) >= VANISHING else 1.0
+        size = axis.size
         self._caps = math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach))
 
     def step(self, k: int) -> float:

@@ -57,6 +57,10 @@ _CLUSTERS = 3
 """Clusters of small coordinates looked at, from the smallest up."""
 
 
+_LOOKS = 3
+"""Directions looked along where all coordinates are small: springs may look straight along one of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """Sizes of all coordinates of one x in two numbers.
@@ -138,15 +142,18 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
         return ORDINARY
     size = np.abs(x)
     signs = np.random.default_rng(20110).choice((-1.0, 1.0), x.size) if toward is None else toward
-    line = _Line(change, signs * np.random.default_rng(20190).uniform(0.5, 1.0, x.size), size, power)
+    random = np.random.default_rng(20190)
+    lines = [_Line(change, signs * random.uniform(0.1, 1.0, x.size), size, power) for _ in range(_LOOKS)]
+    line = lines[0]
     top = 2.0 ** math.ceil(math.log2(max(parted[-1][1], 1.0)))
     largest = float(size.max())
     found = ORDINARY
     for own in ([0.0] if has_zeros else []) + [high for _, high in parted[:-1]][:_CLUSTERS]:
-        if own > 0.0 and not line.straight(own):
+        others = line.others(next(low for low, high in parted if high >= largest)) if own < largest else 0.0
+        looks = () if own == 0.0 else lines[:1] if own < largest else lines
+        if not all(look.straight(own, EPS * others) for look in looks):
             break
-        noticed = line.noticed(next(low for low, high in parted if high >= largest)) if own < largest else math.inf
-        length = line.length(own, top, noticed)
+        length = line.length(own, top, _NOTICED * others if others > 0.0 else math.inf)
         if length <= 2.0**_STRIDE * own:
             break
         found = Sizes(max(2.0 * own, VANISHING), length)
@@ -162,25 +169,24 @@ class _Line:
     size: Array
     power: int
 
-    def noticed(self, least: float) -> float:
-        """Change that the coordinates of at least this size allow: _NOTICED times their own at 2^-14 of their sizes."""
+    def others(self, least: float) -> float:
+        """Change of f where the coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
         seen, noise = self.change(np.where(self.size >= least, 2.0**-_GAP * self.direction * self.size, 0.0))
-        return _NOTICED * abs(seen) if _CLEAR * noise < abs(seen) < math.inf else math.inf
+        return abs(seen) if _CLEAR * noise < abs(seen) < math.inf else 0.0
 
-    def straight(self, own: float) -> bool:
+    def straight(self, own: float, coarse: float) -> bool:
         """Whether the coordinates of up to this size can move by it without leaving a natural length of f.
 
-        Changes that vanish, or do not grow, towards longer displacements tell how coarse f is: a smooth change grows
-        at most like t^(p+1), and no change is less than what f is coarse by.
+        `coarse` is how coarse f is at least: where f(x) vanishes because large terms cancel, its noise is not that of
+        its value. It shows in changes that are multiples of a number far above their own rounding, and in those that
+        begin all of a sudden: a smooth change grows at most like t^(p+1).
         """
         seen = [self.along(own, own * 2.0**-octaves) for octaves in (6, 3, 0)]
-        coarse = 0.0
-        least = min((abs(value) for value, _ in seen if value != 0.0), default=0.0)
-        for (short, _), (long, _) in pairwise(seen):
-            if abs(short) >= abs(long):
-                coarse = max(coarse, min(abs(short), least))
-            elif short == 0.0:
-                coarse = max(coarse, abs(long) * 8.0 ** -(self.power + 1))
+        values = [abs(value) for value, _ in seen if math.isfinite(value)]
+        coarse = max(coarse, min((_lowest_bit(value) for value in values if value > 0.0), default=0.0))
+        for short, long in pairwise(values):
+            if short == 0.0:
+                coarse = max(coarse, long * 8.0 ** -(self.power + 1))
         return self.grows([(value, max(noise, coarse)) for value, noise in seen], 3, _NEARLY)
 
     def along(self, own: float, t: float) -> Seen:
@@ -223,3 +229,9 @@ class _Line:
         promised = for_first * seen[0][0] + for_second * seen[1][0]
         unsure = abs(for_first) * seen[0][1] + abs(for_second) * seen[1][1] + seen[2][1]
         return abs(promised - seen[2][0]) <= unlike * max(abs(promised), abs(seen[2][0])) + _CLEAR * unsure
+
+
+def _lowest_bit(value: float) -> float:
+    """Return the largest power of two that divides a number."""
+    numerator, denominator = value.as_integer_ratio()
+    return float(numerator & -numerator) / denominator

@@ -76,6 +76,8 @@ class GradientHessian:
         certificate as `calibration`.
     sizes : ndarray, shape (m,)
         Natural size of each coordinate: |x_i|, or what the search found in its place.
+    random, drifted : bool
+        Whether g answered otherwise when it was asked again at x, each time or in the course of the run.
     """
 
     hess: Array
@@ -91,6 +93,8 @@ class GradientHessian:
     walled: NDArray[np.intp]
     spent: dict[str, int]
     sizes: Array
+    random: bool
+    drifted: bool
 
 
 class GradientSearch:
@@ -131,6 +135,7 @@ class GradientSearch:
         self.beyond = np.zeros(m, dtype=np.intp)
         self.searched: set[int] = set()
         self.walled: set[int] = set()
+        self.random = self.drifted = False
         self.bend = 0.0
         self.along = np.zeros(m), np.zeros(m)
         self.unsettled = np.zeros(m)
@@ -685,4 +690,6 @@ class GradientSearch:
             np.array(sorted(self.walled), dtype=np.intp),
             self.spent,
             np.maximum(self.size, np.abs(self.step)),
+            self.random,
+            self.drifted,
         )

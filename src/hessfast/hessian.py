@@ -292,6 +292,9 @@ def _from_gradients(
             columns.truncation_error,
             columns.condition_error,
             columns.searched.size,
+            drifted=columns.drifted,
+            random=columns.random,
+            sizes=columns.sizes,
         )
         return _result(problem, f0, found, "gradient", within)
     chosen = 4 if order == "auto" else int(order)

@@ -47,6 +47,8 @@ _RUN = 1 << 16  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
 _FARTHER = 7  # octaves by which a coordinate must be smaller than the others to have a higher ceiling
+_ROUNDING = 1e-12  # relative noise above which it is no mere rounding, and g may be random
+_RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
 _CONDITION_BAR = 5.0
@@ -120,6 +122,7 @@ class GradientSearch:
         self.unit = unit_of(self.size)
         self.spent = dict.fromkeys(("origin", "noise", "axes", "pairs", "refinement", "calibration"), 0)
         self._random = np.random.default_rng(20110317)
+        self.repeatable, self.random, self.drifted = True, False, False
         self._signs = self._random.choice((-1.0, 1.0), x.size)
         self._counted = gradient.njev
         self._measure_noise(order, noise, x_scale is None)
@@ -135,7 +138,6 @@ class GradientSearch:
         self.beyond = np.zeros(m, dtype=np.intp)
         self.searched: set[int] = set()
         self.walled: set[int] = set()
-        self.random = self.drifted = False
         self.bend = 0.0
         self.along = np.zeros(m), np.zeros(m)
         self.unsettled = np.zeros(m)
@@ -163,6 +165,10 @@ class GradientSearch:
             self._search({i: 0.0 for i in range(self.gradient.size) if i not in self.searched})
             refuted = self._refuted()
         self._charge(refuted)
+        if not (self.repeatable or self.random):
+            last = self.gradient.dense(self.gradient.x[None, :])[0]
+            self.drifted = self._in_noise(last - self.g0) > _RANDOM
+            self._count("calibration")
         return self._result()
 
     def _count(self, purpose: str) -> None:
@@ -200,11 +206,35 @@ class GradientSearch:
         self.noise = measured if given is None else np.maximum(given, floor)
         known = np.isfinite(size) & (size > 0)
         relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
+        if relative > _ROUNDING:
+            self._ask_again()
+            relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
         relative = min(max(relative, EPS / 2), 1e-2)
         self.order = (6 if relative <= 16 * EPS else 4) if order == "auto" else int(order)
         self.start = round(np.log2(relative) / (self.order + 1))
         self.attainable = relative ** (self.order / (self.order + 1))
         self._count("noise")
+
+    def _ask_again(self) -> None:
+        """Ask g for its value at x again: one that answers differently each time shows it nowhere else.
+
+        Its noise is no less than that. Where one more answer differs by far less, it is a drift.
+        """
+        x = self.gradient.x[None, :]
+        again = self.gradient.dense(x)[0]
+        if np.array_equal(again, self.g0):
+            return
+        answers = np.stack([self.g0, again, self.gradient.dense(x)[0]])
+        self.repeatable = False
+        with np.errstate(all="ignore"):
+            apart, next_to = (self._in_noise(answers[k + 1] - answers[k]) for k in (0, 1))
+            self.random = apart > _RANDOM and next_to > apart / 3
+            scatter = np.std(answers, axis=0, ddof=1) if next_to > apart / 3 else np.abs(answers[2] - answers[1])
+            self.noise = np.maximum(self.noise * max(self._in_noise(scatter), 1.0), scatter)
+
+    def _in_noise(self, differences: Array) -> float:
+        """Root mean square in units of the noise."""
+        return float(np.sqrt(np.mean((differences / np.fmax(self.noise, TINY)) ** 2)))
 
     def _table(self, offsets: Array) -> Array:
         """Evaluate g along one irregular direction inside the bounds: (7, m), the first at x."""

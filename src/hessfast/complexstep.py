@@ -38,7 +38,6 @@ _MOST_LEVELS = 24
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
 _SHORTEST = 2.0**-30  # share of |x_i| below which the bounds leave no room for a search
 _GLANCE = -38  # level at which f is looked at once more: short enough to see where all other steps are too long
-_RELATIVE = 1e3  # times the rounding of what was differenced that noise may be to fall with it
 _FARTHER = 7  # octaves by which a coordinate must be smaller than the others to have a higher ceiling
 _BLOCK_BYTES = 1 << 20
 _CONDITION_BAR = 4.5
@@ -130,7 +129,8 @@ def _sizes(evaluator: ComplexEvaluator, axes: Axes, room: Array, centre: NDArray
             g = evaluator.at((x + moved)[None, :])[0]
             return float(moved @ (g - centre)), float(EPS * np.abs(moved) @ np.maximum(np.abs(g), np.abs(centre)))
         ends = evaluator.at(np.array([x + (1 + 1j) * moved, x - (1 + 1j) * moved]))
-        return float(ends.imag.sum() / 2), float(EPS * np.abs(ends.imag).sum() + np.finfo(np.float64).tiny)
+        # What is nothing even against the rounding of the rounding of f is nothing by which f notices a coordinate.
+        return float(ends.imag.sum() / 2), float(EPS * np.abs(ends.imag).sum() + EPS**2 * abs(float(centre)) + TINY)
 
     return find_sizes(x[axes], change, power=2)
 
@@ -139,7 +139,8 @@ def _is_derivative(evaluator: ComplexEvaluator, v: Array, centre: Array, derivat
     """Whether real differences along v contradict the derivative.
 
     They do where they differ from it by more than from each other: in order (the second from the third), and in a step
-    four times as long, which their own noise does not survive. Where no step makes them agree they say nothing.
+    four times as long, which their own noise does not survive. Where no step makes them agree they say nothing, nor
+    where f changes by far more than it could by a wrong derivative, as next to a minimum.
     """
     x = evaluator.x
     for exponent in (-12, -19, -26, -33):
@@ -149,9 +150,10 @@ def _is_derivative(evaluator: ComplexEvaluator, v: Array, centre: Array, derivat
             second = (ahead - behind) / (2 * s)
             third = (6 * ahead - 3 * centre - 2 * behind - further) / (6 * s)
             doubt = np.abs(second - third) + 64 * EPS * np.maximum(np.abs(ahead), np.abs(behind)) / s
-            if not np.all(doubt <= 1e-3 * np.max(np.abs(third))):
+            if not (np.any(third != 0.0) and np.all(doubt <= 1e-3 * np.max(np.abs(third)))):
                 continue
             apart = np.abs(derivative - second)
+            doubt += 1e-3 * np.maximum(np.abs(ahead - centre), np.abs(behind - centre)) / s
             if np.all(apart <= 3 * doubt):
                 return True
             behind, ahead = evaluator.at(x + 4 * s * np.array([[-1.0], [1.0]]) * v)
@@ -194,21 +196,24 @@ def from_gradient(
         points[np.arange(some.size), some] += 1j * _IMAGINARY
         G[first : first + rows] = evaluator.at(points).imag[:, axes] / _IMAGINARY
     with np.errstate(all="ignore"):
-        s = equilibrate(G)
         # Sums whose terms cancel leave asymmetry; the rounding of x, through third derivatives, may not. One more
-        # gradient tells both: H v at a point a few roundings away, in the scale of the rows and columns.
-        signs = np.random.default_rng(20110317).choice((-1.0, 1.0), (2, axes.size))
+        # gradient tells both: H v at a point a few roundings away, v a combination of natural sizes.
+        random = np.random.default_rng(20110317)
+        signs = random.choice((-1.0, 1.0), (2, axes.size))
+        v = signs[1] * size * random.uniform(0.5, 1.0, axes.size)
         point = evaluator.x.astype(np.complex128)
         nearby = EPS * np.abs(point[axes].real) * (1 + np.arange(axes.size) % 3)  # uneven: signs alone may cancel
-        point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * _IMAGINARY * signs[1] * s
-        product = (signs[1] * s) @ G
-        missed = evaluator.at(point[None, :])[0].imag[axes] / _IMAGINARY - product
+        point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * _IMAGINARY * v
+        missed = size * np.abs(evaluator.at(point[None, :])[0].imag[axes] / _IMAGINARY - v @ G)
+        change = size * (np.abs(v) @ np.abs(G))
         asymmetry = np.abs(G - G.T)
-        scattered = s * np.abs(missed) / max(float(np.linalg.norm(s * product)), TINY)
-        relative = max(float(np.median(s[:, None] * asymmetry * s)), float(np.linalg.norm(scattered)), EPS)
-        # One row may be known less than the others: where its terms cancel, or turn with x.
-        rows = np.sqrt(np.maximum(relative, 3 * scattered * math.sqrt(axes.size)))
-        condition = 2 * asymmetry + 4 * EPS * np.abs(G) + np.multiply.outer(rows / s, rows / s)
+        s = equilibrate(G)
+        relative = max(float(np.median(s[:, None] * asymmetry * s)), 2 * _middle(missed / change), EPS)
+        # No entry can be known less than the largest change of g over the sizes of all coordinates.
+        condition = np.fmin(1 / np.multiply.outer(s, s), np.fmax(np.max(change), 0.0) / np.multiply.outer(size, size))
+        condition = relative * condition + 2 * asymmetry + 4 * EPS * np.abs(G)
+        rows = np.sqrt(8 * np.nan_to_num(missed, posinf=0.0)) / size
+        condition += np.multiply.outer(rows, rows)
         # x itself is only known to its rounding, which moves g by as much.
         jac_error = 4 * EPS * (np.abs(g0) + np.abs(G) @ np.abs(evaluator.x[axes]))
     spent = {"origin": 1, "calibration": checked, "pairs": axes.size}
@@ -249,6 +254,7 @@ class ComplexSearch:
         # Values at +-(1 + i) 2^k u_i e_i by (axis, k).
         self.seen: dict[tuple[int, int], Complex] = {}
         self.spread = np.zeros(self.m)
+        self.shows = np.zeros(self.m, dtype=np.bool_)
 
     def run(self, step: Array | None = None) -> ComplexHessian:
         """Search the steps, or take those given, and return the Hessian with its bars."""
@@ -261,9 +267,10 @@ class ComplexSearch:
             return self._at_levels(np.zeros(self.m, dtype=np.intp))
         level = self._search()
         found = self._at_levels(level)
-        refuted = self._refuted(found.hess)
+        refuted = [] if self.shows.all() else self._refuted(found.hess)
         if refuted:
             level[refuted] = self._search_below(refuted, level)
+            level = self._verified(level)
             found = self._at_levels(level)
         return found
 
@@ -330,6 +337,7 @@ class ComplexSearch:
         level = self._verified(np.minimum(start, self.ceiling))
         first = level.copy()
         best, seen = self._climb(range(self.m), level, self.ceiling, _MOST_LEVELS)
+        self.shows = seen
         # Where no level shows a curvature above its noise, the pairs are best served by an ordinary step.
         return np.where(seen, best, np.minimum(level, first))
 
@@ -368,44 +376,38 @@ class ComplexSearch:
         """Return the axes along which f curves otherwise at steps far shorter than all others.
 
         Beyond its natural length f may be flat: its curvature then vanishes at every step in sight. One line of short
-        steps in all coordinates tells, and each axis is asked where it contradicts. Noise that does not fall with the
-        imaginary part drowns all that could be seen there.
+        steps in all coordinates tells, and each axis is asked where it contradicts. Noise contradicts too, but not alike
+        at twice the step.
         """
-        floor = np.array([self._floor(i, k) for i, k in enumerate(self._lowest())])
-        if _middle(self.spread / floor) > _RELATIVE:
-            return []
         x = self.evaluator.x
-        d = np.zeros(x.size)
+        short = 2.0**_GLANCE * unit_of(np.maximum(np.abs(x[self.axes]), self.size))
         signs = np.random.default_rng(20080305).choice((-1.0, 1.0), self.m)
-        d[self.axes] = np.minimum(2.0**_GLANCE * unit_of(np.maximum(np.abs(x[self.axes]), self.size)), self.room) * signs
-        d = (x + d) - x
-        ends = self.evaluator.at(np.array([x + (1 + 1j) * d, x - (1 + 1j) * d]))
-        self.spent["calibration"] += 2
-        d = d[self.axes]
-        missed = abs(ends.imag.sum() / 2 - d @ H @ d)
-        noise = 20 * EPS * float(np.abs(ends.imag).sum()) * max(_middle(self.spread / floor), 1.0)
-        if not missed > noise + 1e-2 * float(np.abs(d) @ np.abs(H) @ np.abs(d)):
-            return []
+        told = 0.0
+        for longer in (1.0, 2.0):
+            d = np.zeros(x.size)
+            d[self.axes] = longer * np.minimum(short, self.room / 2) * signs
+            d = (x + d) - x
+            ends = self.evaluator.at(np.array([x + (1 + 1j) * d, x - (1 + 1j) * d]))
+            self.spent["calibration"] += 2
+            d = d[self.axes] / longer
+            curved, known = float(ends.imag.sum()) / 2 / longer**2, float(d @ H @ d)
+            noise = 20 * EPS * float(np.abs(ends.imag).sum()) / longer**2
+            if not abs(curved - known) > noise + 1e-2 * float(np.abs(d) @ np.abs(H) @ np.abs(d)):
+                return []
+            if longer > 1 and not abs(curved - told) < 0.1 * abs(curved - known):
+                return []
+            told = curved
         levels = self._glances()
-        self._sample(list(enumerate(levels)))
-        return [
-            i
-            for i, k in enumerate(levels)
-            if abs(self._curvature(i, k) - H[i, i])
-            > 20 * self._floor(i, k) / (self.unit[i] * 2.0**k) + 1e-2 * abs(H[i, i])
-        ]
+        self._sample([(i, k + up) for i, k in enumerate(levels) for up in (0, 1)])
+        near, far = (np.array([self._curvature(i, k + up) for i, k in enumerate(levels)]) for up in (0, 1))
+        missed = np.abs(near - np.diag(H))
+        clear = (missed > 1e-2 * np.abs(near)) & (np.abs(near - far) < 0.1 * missed)
+        return [int(i) for i in np.flatnonzero(clear)]
 
     def _glances(self) -> list[int]:
         """Level of a glance at each axis."""
         size = np.maximum(np.abs(self.evaluator.x[self.axes]), self.size)
         return (_GLANCE + np.round(np.log2(size) - np.log2(self.unit))).astype(np.intp).tolist()
-
-    def _lowest(self) -> list[int]:
-        """Lowest level seen along each axis."""
-        lowest = [0] * self.m
-        for i, k in self.seen:
-            lowest[i] = min(lowest[i], k)
-        return lowest
 
     def _search_below(self, axes: list[int], level: NDArray[np.intp]) -> NDArray[np.intp]:
         """Search these axes anew from the glance up, in small leaps."""
@@ -460,8 +462,9 @@ class ComplexSearch:
             # The next term, of order 8, follows the first as 4 drift^2 / H between the exponential and 1/(1 - x).
             np.fill_diagonal(T, drift * np.minimum(1.0, 4 * drift / np.maximum(np.abs(near), TINY)))
             np.fill_diagonal(N, spread / step)
-            self._pairs(H, T, N, k, 2 * spread * step, sixth)
+            unsettled = np.sqrt(EPS * self._pairs(H, T, N, k, 2 * spread * step, sixth, step))
             condition = _CONDITION_BAR * N + 4 * EPS * np.abs(H)
+            condition += np.tril(np.multiply.outer(unsettled, unsettled))
             for matrix in (H, T, condition):
                 matrix += np.tril(matrix, -1).T
             jac, jac_error = self._gradient(k, spread, sixth)
@@ -482,13 +485,17 @@ class ComplexSearch:
         """Return h^6 T_6 / (h^4 T_4) of each axis, from drift = h^4 T_6 / 90 and the bend (2 h)^4 T_4 / 3 at 2 h."""
         bend = np.array([self._bend(i, k + 1) for i, k in enumerate(level)])
         seen = bend > 64 * EPS * np.array([self._magnitude(i, k + 1) for i, k in enumerate(level)])
+        square = (step / self.size) ** 2  # where neither shows they are as far apart as elsewhere, step for step
         if not seen.any():
-            return np.full(self.m, 2.0**-16)
+            return np.asarray(np.maximum(16 * square, 2.0**-16))
         found: Array = 480 * drift * step**2 / np.maximum(bend, TINY)
-        return np.asarray(np.where(seen, found, np.median(found[seen])))
+        usual = np.median(found[seen])
+        return np.asarray(np.where(seen, found, np.maximum(usual, np.median(found[seen] / square[seen]) * square)))
 
-    def _pairs(self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array) -> None:
-        """Fill the strict lower triangles.
+    def _pairs(
+        self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array, step: Array
+    ) -> Array:
+        """Fill the strict lower triangles; return by how much each diagonal entry turns with x.
 
         With psi = f(x + r a) - f(x + r a_i) - f(x + r a_j) + f(x): Im (psi+ + psi-) = 4 h_i h_j H_ij - M_6 / 45 and
         Re (psi+ + psi-) = -M_4 / 3, M_k the mixed part of T_k. M_6 is taken as M_4 T_6 / T_4 (2^6 - 2) / (2^4 - 2).
@@ -497,6 +504,7 @@ class ComplexSearch:
         taken = np.array([self._taken(i, k) for i, k in enumerate(level)])
         rows, columns = np.tril_indices(self.m, -1)
         x = self.evaluator.x.astype(np.complex128)
+        place, unsettled = self.evaluator.x[self.axes], np.zeros(self.m)
         size = max(1, _BLOCK_BYTES // (32 * self.evaluator.n))
         for first in range(0, rows.size, size):
             i, j = rows[first : first + size], columns[first : first + size]
@@ -507,6 +515,10 @@ class ComplexSearch:
             values = self.evaluator.at(points).reshape(-1, 2)
             psi = values - ends[i] - ends[j] + self.f0
             product = taken[i] * taken[j]
+            # Im (psi+ - psi-) / 2 is d3 f / dx_i dx_i dx_j h_i h_i h_j and its mirror image: how H_ii turns with x_j.
+            turned = np.abs(np.diff(psi.imag, axis=1)[:, 0]) / 2
+            for one, two in ((i, j), (j, i)):
+                np.add.at(unsettled, one, turned / (step[one] ** 2 * step[two]) * np.abs(place[two]))
             H[i, j] = (psi.imag / product).sum(axis=1) / 4
             area = product.sum(axis=1) / 2
             T[i, j] = np.abs(psi.real.sum(axis=1)) * np.maximum(sixth[i], sixth[j]) * (62 / 14 / 60) / area
@@ -514,6 +526,7 @@ class ComplexSearch:
             # Measured: the noise of the four values of a pair is 0.6 of what their axes would say.
             N[i, j] = 0.6 * np.sqrt(sigma[i] ** 2 + sigma[j] ** 2 + own**2) / (4 * area)
         self.spent["pairs"] += 2 * rows.size
+        return np.nan_to_num(unsettled, posinf=0.0)
 
     def _gradient(self, level: list[int], spread: Array, sixth: Array) -> tuple[Array, Array]:
         """Extrapolate Im (f(x + r a) - f(x - r a)) / 2h = g + h^2 T_3 / 3 - h^4 T_5 / 30 from h and 2 h."""

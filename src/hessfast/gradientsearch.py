@@ -525,7 +525,8 @@ class GradientSearch:
                 sides = []
                 for sign, room in zip((1.0, -1.0), tops, strict=True):
                     if room > 0:
-                        top = int(min(np.floor(np.log2(room / (max(one.nodes[-1], 2.0) * unit))), self._cap()))
+                        fits = np.floor(np.log2(room / max(one.nodes[-1], 2.0)) - np.log2(unit))
+                        top = int(min(max(fits, -_LEVELS), self._cap()))
                         sides.append(Ray(sign * unit, one, min(max(start, self.start), top), top, ray.axis))
                 self._climb(sides)
                 rays[r] = min([ray, *sides], key=lambda candidate: candidate.error)

@@ -246,6 +246,8 @@ class Ray:
             if -0.6 <= move <= 1.25 or self.misses > 2:
                 return False
         above = self.beyond if errors.condition > reachable else 0
+        if self.level >= self.ceiling and errors.condition >= _BLIND:  # far from any size in sight
+            move, self.leap = float(self.leap), 2 * self.leap
         wanted = min(self.level + min(int(np.floor(move + 0.4)), self.leap), self.ceiling + above)
         while wanted in self.tried and self.best is None:
             wanted -= 1

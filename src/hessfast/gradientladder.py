@@ -32,7 +32,7 @@ _NOISY = 0.03
 _HIDDEN_IN_NOISE = 4.0
 _SQUARED = (1e-140, 1e140)  # between these a sum of squares is right
 _MOST = 1e300
-_RUN = 1 << 16  # entries of a matrix worked on at once
+_RUN = 1 << 14  # entries of a matrix worked on at once
 _BLIND = 1.0  # relative condition error above which a column was not seen at all
 
 

@@ -42,8 +42,9 @@ from hessfast.scale import ORDINARY, Sizes, find_sizes, unit_of
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
 _SHORT = 50.0  # or where its condition error exceeds what a balanced step could reach this many times
 _UNEVEN = np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])  # offsets of the noise table
-_RAYS = 256  # coordinates searched at a time: what they have seen is kept
-_RUN = 1 << 16  # entries of a matrix worked on at once
+_RAYS = 256  # coordinates searched at a time at most, as many as leave what they have seen in
+_SEEN_BYTES = 1 << 20
+_RUN = 1 << 14  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
 _FARTHER = 7  # octaves by which a coordinate must be smaller than the others to have a higher ceiling
@@ -179,6 +180,11 @@ class GradientSearch:
     def step(self) -> Array:
         """Signed step of each coordinate."""
         return np.asarray(self.side * self.unit * np.exp2(self.level))
+
+    @property
+    def _rays(self) -> int:
+        """Coordinates searched at a time: some ten gradients of each are kept."""
+        return int(np.clip(_SEEN_BYTES // (80 * self.gradient.size), 16, _RAYS))
 
     # ---- noise, and a level for all coordinates
 
@@ -435,12 +441,12 @@ class GradientSearch:
                 else:
                     self.truncation[i] = np.maximum(self.bend, at_least) * size
 
-    def _condition(self, rows: slice) -> Array:
-        """Condition error of each entry of some rows."""
+    def _condition(self, rows: slice, columns: slice = slice(None)) -> Array:
+        """Condition error of each entry of some rows and columns."""
         factor = np.where(self.symmetric, family(self.order, True).noise, family(self.order, False).noise)
         with np.errstate(all="ignore"):
             per_step = (factor / np.abs(self.step))[rows, None]
-            return np.asarray(np.hypot(per_step * self.noise, EPS * self.value[rows]))
+            return np.asarray(np.hypot(per_step * self.noise[columns], EPS * self.value[rows, columns]))
 
     def _relative(self) -> tuple[Array, Array, Array]:
         """Return the norm of each column, and its condition and truncation errors relative to that."""
@@ -478,9 +484,9 @@ class GradientSearch:
     # ---- a search for each coordinate
 
     def _search(self, moves: dict[int, float]) -> None:
-        axes = list(moves)
-        for first in range(0, len(axes), _RAYS):
-            rays = [self._ray(i, int(self.level[i] + np.floor(moves[i]))) for i in axes[first : first + _RAYS]]
+        axes, count = list(moves), self._rays
+        for first in range(0, len(axes), count):
+            rays = [self._ray(i, int(self.level[i] + np.floor(moves[i]))) for i in axes[first : first + count]]
             self._climb(rays)
             self._reconsider(rays)
             for ray in rays:
@@ -604,9 +610,10 @@ class GradientSearch:
         d = np.abs(self.glance[0])
         which = which[d[which] > 0]
         starts = np.floor(np.log2(d[which]) - np.log2(self.unit[which])).astype(np.intp)
-        for first in range(0, which.size, _RAYS):
-            some = which[first : first + _RAYS].tolist()
-            rays = [self._ray(i, int(k)) for i, k in zip(some, starts[first : first + _RAYS], strict=True)]
+        count = self._rays
+        for first in range(0, which.size, count):
+            some = which[first : first + count].tolist()
+            rays = [self._ray(i, int(k)) for i, k in zip(some, starts[first : first + count], strict=True)]
             for ray in rays:
                 ray.leap, ray.beyond = _SMALL_LEAP, 0
                 ray.ceiling = min(ray.ceiling, max(int(self.level[ray.axis]) - 2, ray.level))
@@ -654,14 +661,16 @@ class GradientSearch:
 
     def _excess(self) -> float:
         """Asymmetry of the pairs whose truncation errors do not hide it, over what the noise level explains."""
-        spread = []
+        m = self.gradient.size
+        found, count = np.empty(m * (m - 1) // 2), 0
         for rows, other in self._tiles():
             T = self.truncation[rows, other] + self.truncation[other, rows].T
-            C = np.hypot(self._condition(rows)[:, other], self._condition(other)[:, rows].T)
+            C = np.hypot(self._condition(rows, other), self._condition(other, rows).T)
             below = (np.arange(rows.start, rows.stop)[:, None] > np.arange(other.start, other.stop)) & (T < 0.1 * C)
-            spread.append((np.abs(self.value[rows, other] - self.value[other, rows].T) / C)[below])
-        found = np.concatenate(spread)
-        return float(np.median(found, overwrite_input=True)) / 0.6745 if found.size >= 3 else 1.0
+            spread = (np.abs(self.value[rows, other] - self.value[other, rows].T) / C)[below]
+            found[count : count + spread.size] = spread
+            count += spread.size
+        return float(np.median(found[:count], overwrite_input=True)) / 0.6745 if count >= 3 else 1.0
 
     def _tiles(self) -> Iterator[tuple[slice, slice]]:
         """Squares of the lower triangle, with the diagonal."""

@@ -290,6 +290,9 @@ def _from_gradients(
             columns.truncation_error,
             columns.condition_error,
             columns.searched.size,
+            drifted=columns.drifted,
+            random=columns.random,
+            sizes=columns.sizes,
         )
         return _result(problem, f0, found, "gradient", within)
     chosen = 4 if order == "auto" else int(order)
@@ -315,7 +318,7 @@ def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianR
     if problem.jac:
         evaluator = complex_twin(problem.jac.evaluator, "jac")
         f0 = value_at(problem.fun) if problem.fun else np.nan
-        columns = from_gradient(evaluator, axes, room)
+        columns = from_gradient(evaluator, axes, room, **problem.sizes_given)
     else:
         assert problem.fun is not None
         evaluator = complex_twin(problem.fun.evaluator, "fun")
@@ -336,6 +339,7 @@ def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianR
         None if given else columns.jac_error,
         None if given else columns.truncation_error,
         None if given else columns.condition_error,
+        sizes=columns.sizes,
     )
     result = _result(problem, f0, found, evaluator.lane, within)
     if problem.jac:

@@ -319,9 +319,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
     return best
 
 
-def without_chance(
-    differences: Differences[T], q: int, look: Look, found: Found[T], spread: float
-) -> Found[T]:
+def without_chance(differences: Differences[T], q: int, look: Look, found: Found[T], spread: float) -> Found[T]:
     """Take chance into account: where `spread`, the size of the difference of two answers at one point, is not nothing.
 
     The levels of the value found are seen a second time: their mean is taken, and what differs is the noise there.

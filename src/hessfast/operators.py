@@ -370,7 +370,9 @@ class HessianOperator:
             advice = _ADVICE[status].format(name="fun" if self._from_values else "jac")
             alarm(self._name, f"{what}; {advice}")
 
-    def _judge(self, v: Vector, size: float, bar: float, unit: float, gradient: float, random: bool, step: float) -> None:
+    def _judge(
+        self, v: Vector, size: float, bar: float, unit: float, gradient: float, random: bool, step: float
+    ) -> None:
         """Take note of the bar of a product, and say where it is not known."""
         self._bars.append((bar, step))
         if random:

@@ -189,3 +189,16 @@ def test_pairs_of_nodes_outside_are_walls(lane):
         values = evaluator.pairs(axes, nodes, 0, 3).reshape(3, 2)
         assert np.isnan(values).tolist() == [[False, beyond > 2.5], [False, False], [False, beyond > 2.5]]
         assert evaluator.pairs(axes, nodes, 1, 2)[1] == 1.5 + 2.0 + 3.5
+
+
+@pytest.mark.parametrize("lane", ["python", "batched"])
+def test_nothing_is_evaluated_beside_a_point_outside(lane):
+    x = np.array([1.0, 2.0])
+    evaluator = make_evaluator(make_function(lambda x: x.sum(axis=0), name="fun", vectorized=lane == "batched"), x)
+    evaluator.confine(np.array([0.0, 2.5]), np.array([3.0, 4.0]))
+    index, value = np.array([[0, -1], [-1, -1]], dtype=np.int32), np.array([[1.5, 0.0], [0.0, 0.0]])
+    for worker in (evaluator, evaluator.fork()):
+        assert np.isnan(worker.displaced(index, value)).all()
+        assert np.isnan(worker.pairs(np.arange(2, dtype=np.int32), np.array([[1.5], [3.0]]), 0, 1)).all()
+        assert worker.dense(np.array([[1.0, 3.0]])) == [4.0]
+        assert worker.nfev == 1

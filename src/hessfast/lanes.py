@@ -103,6 +103,7 @@ class Evaluator(ABC):
         self.wall = wall
         self.gradient = gradient
         self.confines: Confines | None = None
+        self._x_inside = True
         self.nfev = 0
         self.seconds = 0.0
         self.stop = False
@@ -111,8 +112,9 @@ class Evaluator(ABC):
         self._nodes_inside: NDArray[np.float64] | None = None
 
     def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
-        """Let no point outside lower and upper, shape (n,), reach f; x lies inside."""
+        """Let no point outside lower and upper, shape (n,), reach f; where x lies outside, no point beside it does."""
         self.confines = Confines(lower, upper)
+        self._x_inside = bool(self.confines.hold_rows(self.x[None, :])[0])
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -131,7 +133,7 @@ class Evaluator(ABC):
         ndarray, shape (points,) or (points, n)
         """
         if self.confines is not None:
-            inside = self.confines.hold(index, value)
+            inside = self.confines.hold(index, value) & self._x_inside
             if not inside.all():
                 return self._where(inside, lambda: self._timed(self._displaced, index[inside], value[inside]))
         return self._timed(self._displaced, index, value)
@@ -204,7 +206,7 @@ class Evaluator(ABC):
             Node fastest.
         """
         if self.confines is not None and nodes is not self._nodes_inside:  # the same for all tiles of a sweep
-            if not self.confines.hold_nodes(axes, nodes):
+            if not (self._x_inside and self.confines.hold_nodes(axes, nodes)):
                 index, value = self._pair_points(axes, nodes, first, last)
                 return self.displaced(index, value)
             self._nodes_inside = nodes
@@ -223,7 +225,7 @@ class Evaluator(ABC):
     def fork(self) -> Evaluator:
         """Return an evaluator of the same function for one more worker, its count at zero."""
         made = make_evaluator(self.function, self.x, wall=self.wall, gradient=self.gradient)
-        made.confines, made.seconds = self.confines, self.seconds
+        made.confines, made._x_inside, made.seconds = self.confines, self._x_inside, self.seconds
         return made
 
     @abstractmethod

@@ -17,11 +17,12 @@ from hessfast.ladder import Axis, values_along
 from hessfast.lanes import make_evaluator
 from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
+from hessfast.plateaus import direction_inside, roughness
 from hessfast.problem import Box, Problem
 from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
 from hessfast.results import EvaluationCounts
 from hessfast.stencils import stencil
-from hessfast.steps import StepSearch, make_axes
+from hessfast.steps import StepSearch, first_rung, make_axes
 
 Array = NDArray[np.float64]
 Coordinates = NDArray[np.int32]
@@ -30,6 +31,9 @@ _NOTHING = np.empty((0, 0))
 
 BLOCK = 1 << 18
 """Entries of a matrix worked on at once."""
+
+VAGUE = 0.1
+"""Part of the curvature of long steps below which short ones see nothing of it."""
 
 PAIRS = BLOCK // 16
 """Pairs refined at once: each takes many numbers until it is done."""
@@ -262,6 +266,16 @@ class Differences:
                 self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order], scale
             )
 
+    def roughness(self, search: StepSearch) -> float:
+        """Look at steps of about the coordinates' own sizes; return the height of what shows there as roughness."""
+        v = direction_inside(self.axes, first_rung(self.noise, self.order))
+        if not v.any():
+            return 0.0
+        size = np.abs(v)
+        with np.errstate(all="ignore"):
+            bar = float(size @ self.truncation @ size + size @ self.condition @ size)
+            return roughness(self.team, search.coordinates, v, float(v @ self.hess @ v), bar, self.noise)
+
     def pairs(self, layout: Layout, i: NDArray[np.intp], j: NDArray[np.intp], edge: bool, rate: Array) -> Pairs:
         """Return pairs of axes, all of one kind, with the steps that the sweep gives them."""
         step = layout.step(edge)
@@ -372,21 +386,23 @@ def with_search(search: StepSearch, order: int) -> Found:
         counts.append(team.nfev)
         work.refine(layout, bars.rate)
         counts.append(team.nfev)
-    has_drifted = drifted(team, noise)
     work.widen(scale)
     on_diagonal = bar_parts(diagonal, bars.truncation, bars.condition, AXIS_FACTORS)
     for matrix, part in ((work.hess, diagonal), (work.truncation, on_diagonal[0]), (work.condition, on_diagonal[1])):
         np.fill_diagonal(matrix, part)
     jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition, AXIS_FACTORS)
+    rough = 0.0 if search.noise_given else work.roughness(search)
+    counts.append(team.nfev)
+    has_drifted = drifted(team, noise)
     evaluations = EvaluationCounts(
         origin=2,
         noise=search.noise_nfev,
         axes=counts[0] - search.noise_nfev - 1,
         pairs=counts[2] - counts[1],
         refinement=counts[3] - counts[2],
-        calibration=counts[1] - counts[0],
+        calibration=counts[1] - counts[0] + counts[4] - counts[3],
     )
-    return Found(
+    found = Found(
         jac,
         work.hess,
         step,
@@ -400,6 +416,36 @@ def with_search(search: StepSearch, order: int) -> Found:
         work.refined,
         has_drifted,
         sizes=search.sizes,
+    )
+    return found if rough == 0.0 else _smoothed(found, with_search(search.again(rough), order))
+
+
+def _smoothed(short: Found, long: Found) -> Found:
+    """Let bars cover what the search in the noise of f's roughness found.
+
+    Where that contradicts short steps nobody can know which is meant. Short steps that see nothing of what long ones
+    do, as in the cell of a table, are those of no derivative: then the long ones have the value.
+    """
+    assert short.evaluations is not None
+    assert long.evaluations is not None
+    assert short.truncation_error is not None
+    assert short.condition_error is not None
+    assert long.truncation_error is not None
+    assert long.condition_error is not None
+    counts = EvaluationCounts(*(a + b for a, b in zip(short.evaluations, long.evaluations, strict=True)))
+    bar = long.truncation_error + long.condition_error
+    with np.errstate(all="ignore"):
+        between = np.abs(short.hess - long.hess)
+        contradicts = not (between <= short.truncation_error + short.condition_error + bar).all()
+        size = np.abs(np.diag(long.hess)).max()
+        nothing = bool(np.abs(np.diag(short.hess)).max() <= VAGUE * size)
+    chosen = long if nothing else short
+    return chosen._replace(
+        evaluations=counts,
+        drifted=short.drifted or long.drifted,
+        rough=contradicts,
+        truncation_error=long.truncation_error + between,
+        condition_error=long.condition_error,
     )
 
 

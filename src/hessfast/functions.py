@@ -378,7 +378,10 @@ def real_number(result: Any) -> float:
         if isinstance(result, (int, np.integer)):
             return float(result)
         raise TypeError(f"fun: must return one real number, returned {type(result).__name__}: {result!r}")
-    return float(result)
+    try:
+        return float(result)
+    except OverflowError:  # an integer beyond them
+        return math.inf if result > 0 else -math.inf
 
 
 _COMPLEX = (np.dtype(np.complex64), np.dtype(np.complex128), np.dtype(np.clongdouble))

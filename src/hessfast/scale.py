@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPS", "ORDINARY", "VANISHING", "Change", "Sizes", "clusters", "find_sizes", "unit_of"]
+__all__ = ["EPS", "ORDINARY", "VANISHING", "Change", "Sizes", "clusters", "find_sizes", "gaps", "unit_of"]
 
 Array = NDArray[np.float64]
 Seen = tuple[float, float]
@@ -40,8 +41,10 @@ _NOTICED = 2.0**7
 _CLEAR = 20.0
 """Noise levels below which a change of f tells nothing."""
 
-_NEARLY = 0.1
-"""The same over sizes as they are: next to zero f is straight over |x_i|, at sizes that are meant it is not."""
+_NEARLY = 0.01
+"""The same over sizes as they are: next to zero f is straight over |x_i|, at sizes that are meant it is not. Where the
+natural length is 2^7 of it or more, what t^p + t^(p+1) leave is less than this; stiff directions of a molecule in metres,
+nearly straight, hide no more than a part of what bends."""
 
 _UNLIKE = 0.75
 """Share of the larger by which the change over a whole size may differ from what its beginnings promise: a factor
@@ -111,6 +114,24 @@ def clusters(x: Array) -> tuple[list[tuple[float, float]], bool]:
     return found, has_zeros
 
 
+def gaps(octaves: list[int], has_zeros: bool) -> list[tuple[int, int]]:
+    """Return the gaps because of which `find_sizes` would look at f, from the octaves that hold a size.
+
+    Octave o holds 2^(o-1) <= |x_i| < 2^o; a gap is its lower and upper end. No gap: sizes are `ORDINARY`.
+    """
+    least = math.frexp(VANISHING)[1]
+    held = [octave for octave in octaves if octave >= least]
+    has_zeros = has_zeros or len(held) < len(octaves)
+    if not held:
+        return []
+    found = [(low, high) for low, high in pairwise(held) if high - low > _GAP]
+    if held[-1] <= -_GAP:
+        found.append((held[-1], 1))
+    if has_zeros and (found or held[-1] > _GAP):
+        found.insert(0, (least - 1, held[0]))
+    return found
+
+
 def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None = None) -> Sizes:
     """Find the sizes of coordinates that are zero or next to it.
 
@@ -142,7 +163,7 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
     random = np.random.default_rng(20190)
     lines = [_Line(change, signs * random.uniform(0.1, 1.0, x.size), size, power) for _ in range(_LOOKS)]
     line = lines[0]
-    top = 2.0 ** math.ceil(math.log2(max(parted[-1][1], 1.0)))
+    top = math.ldexp(1.0, min(1023, math.ceil(math.log2(max(parted[-1][1], 1.0)))))
     largest = float(size.max())
     found = ORDINARY
     for own in ([0.0] if has_zeros else []) + [high for _, high in parted[:-1]][:_CLUSTERS]:
@@ -167,7 +188,7 @@ class _Line:
     power: int
 
     def others(self, least: float) -> float:
-        """Change of f where the coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
+        """Change of f where coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
         seen, noise = self.change(np.where(self.size >= least, 2.0**-_GAP * self.direction * self.size, 0.0))
         return abs(seen) if _CLEAR * noise < abs(seen) < math.inf else 0.0
 
@@ -197,13 +218,19 @@ class _Line:
     def length(self, own: float, top: float, noticed: float) -> float:
         """Return the longest size, from `top` down, over which f grows as over a natural length.
 
-        `own` where there is none above 2^7 of it; where f tells none for zeros, `top` or 1, the shorter.
+        `own` where there is none above 2^7 of it; where f tells none for zeros, `top` or 1, the shorter. Where f does
+        not change at all it may have come to rest far away: shorter ones are asked, and without an answer it is the
+        size of the largest coordinate.
         """
         length = top
+        largest = float(self.size.max()) or 1.0
         seen = [self.along(own, length * 2.0**-octaves) for octaves in (2 * _STRIDE, _STRIDE, 0)]
         for _ in range(_DESCENTS):
             if abs(seen[0][0]) <= noticed and self.grows(seen, _STRIDE, _UNLIKE):
-                return length
+                if any(abs(value) > _CLEAR * noise for value, noise in seen):
+                    return length
+                if length <= largest:
+                    return largest
             length *= 2.0**-_STRIDE
             if length <= 2.0**_STRIDE * own:
                 return own
@@ -228,5 +255,6 @@ class _Line:
 
 def _lowest_bit(value: float) -> float:
     """Return the largest power of two that divides a number."""
-    numerator, denominator = value.as_integer_ratio()
-    return float(numerator & -numerator) / denominator
+    mantissa, exponent = math.frexp(value)
+    digits = int(math.ldexp(mantissa, 53))
+    return math.ldexp(float(digits & -digits), exponent - 53)

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from hessfast import check_hessian, gradient, hessian, hessian_diag
+from hessfast import check_hessian, curvature, gradient, hessian, hessian_diag, hvp
 from hessfast.functions import make_function
 from hessfast.lanes import make_evaluator
 
@@ -95,6 +95,11 @@ def apart(x, lower, upper):
     return lower, upper
 
 
+def direction(x):
+    """Return a direction that takes every coordinate along, at its own size."""
+    return np.where(x == 0.0, 1.0, np.abs(x)) * np.where(np.arange(x.size) % 2 == 0, 1.0, -1.0)
+
+
 ROUTES = {
     "values": lambda f, g, x, bounds, order: hessian(f, x, bounds=bounds, order=order),
     "batched": lambda f, g, x, bounds, order: hessian(f, x, bounds=bounds, order=order, vectorized=True),
@@ -109,6 +114,15 @@ ROUTES = {
     "steps": lambda f, g, x, bounds, order: hessian(f, x, bounds=bounds, order=order, rel_step=1e-6),
     "steps of gradients": lambda f, g, x, bounds, order: hessian(
         f, x, jac=g, bounds=bounds, order=order, rel_step=1e-9
+    ),
+    "curvature": lambda f, g, x, bounds, order: curvature(f, x, direction(x), bounds=bounds, order=max(order, 2)),
+    "curvature from gradients": lambda f, g, x, bounds, order: curvature(
+        None, x, direction(x), jac=g, bounds=bounds, order=max(order, 2)
+    ),
+    "product": lambda f, g, x, bounds, order: hvp(None, x, direction(x), jac=g, bounds=bounds, order=order),
+    "product from values": lambda f, g, x, bounds, order: hvp(f, x, direction(x), bounds=bounds, order=max(order, 2)),
+    "products of columns": lambda f, g, x, bounds, order: hvp(
+        None, x, np.eye(x.size), jac=g, bounds=bounds, order=order, vectorized=True
     ),
     "check": lambda f, g, x, bounds, order: check_hessian(f, x, np.eye(x.size), bounds=bounds),
 }

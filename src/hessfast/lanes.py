@@ -80,8 +80,6 @@ class Evaluator(ABC):
         The point from which others are displaced.
     gradient : bool
         Whether the function gives its gradient: values are then (points, n), otherwise (points,).
-    confines : Confines or None
-        The box that no point leaves, x among them; None where there is none.
     nfev : int
         Calls so far (for gradients: of the gradient); a batched call counts once a column.
     seconds : float
@@ -102,7 +100,7 @@ class Evaluator(ABC):
         self.n = x.size
         self.wall = wall
         self.gradient = gradient
-        self.confines: Confines | None = None
+        self._confines: Confines | None = None
         self._x_inside = True
         self.nfev = 0
         self.seconds = 0.0
@@ -114,7 +112,17 @@ class Evaluator(ABC):
     def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
         """Let no point outside lower and upper, shape (n,), reach f; where x lies outside, no point beside it does."""
         self.confines = Confines(lower, upper)
-        self._x_inside = bool(self.confines.hold_rows(self.x[None, :])[0])
+
+    @property
+    def confines(self) -> Confines | None:
+        """The box that no point leaves, None where there is none."""
+        return self._confines
+
+    @confines.setter
+    def confines(self, box: Confines | None) -> None:
+        self._confines = box
+        self._x_inside = box is None or bool(box.hold_rows(self.x[None, :])[0])
+        self._nodes_inside = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -225,7 +233,7 @@ class Evaluator(ABC):
     def fork(self) -> Evaluator:
         """Return an evaluator of the same function for one more worker, its count at zero."""
         made = make_evaluator(self.function, self.x, wall=self.wall, gradient=self.gradient)
-        made.confines, made._x_inside, made.seconds = self.confines, self._x_inside, self.seconds
+        made.confines, made.seconds = self.confines, self.seconds
         return made
 
     @abstractmethod

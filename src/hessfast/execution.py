@@ -71,7 +71,7 @@ class Team:
             self._pool.shutdown()
 
     def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
-        """Let no point outside lower and upper, shape (n,), reach f; x lies inside."""
+        """Let no point outside lower and upper, shape (n,), reach f."""
         for worker in (self.evaluator, *self._others):
             worker.confine(lower, upper)
 

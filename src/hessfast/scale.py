@@ -54,7 +54,7 @@ _DESCENTS = 30
 """Sizes tried at most, 7 octaves from one to the next."""
 
 _CLUSTERS = 3
-"""Clusters of small coordinates looked at, from the smallest up."""
+"""Clusters of small coordinates looked at, from the largest down."""
 
 
 _LOOKS = 3
@@ -165,20 +165,20 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
     line = lines[0]
     top = math.ldexp(1.0, min(1023, math.ceil(math.log2(max(parted[-1][1], 1.0)))))
     largest = float(size.max())
-    found = ORDINARY
-    for own in ([0.0] if has_zeros else []) + [high for _, high in parted[:-1]][:_CLUSTERS]:
+    # All that is small is asked first; where some of it is meant, what is smaller still, and at last zeros alone.
+    groups = [high for _, high in reversed(parted[:-1])][:_CLUSTERS]
+    for own in groups + ([0.0] if has_zeros else []):
         others = line.others(next(low for low, high in parted if high >= largest)) if own < largest else 0.0
         looks = () if own == 0.0 else lines[:1] if own < largest else lines
         begins = [look.begins(own, EPS * others) for look in looks]
         if not all(line.grows(seen, 3, _NEARLY) for seen in begins):
-            break
+            continue
         # Where f is seen to be straight over the sizes as they are, it need not be asked what it notices.
         is_seen = bool(begins) and all(line.is_clear(seen, 3, _NEARLY) for seen in begins)
         length = line.length(own, top, math.inf if is_seen or others == 0.0 else _NOTICED * others)
-        if length <= 2.0**_STRIDE * own:
-            break
-        found = Sizes(max(2.0 * own, VANISHING), length)
-    return found
+        if length > 2.0**_STRIDE * own:
+            return Sizes(max(2.0 * own, VANISHING), length)
+    return ORDINARY
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -137,13 +137,17 @@ def search_from(differences: Differences[T], order: int, look: Look, balance: Ba
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The levels of the first look, the noise seen there, the highest level that may be used, and whether by a wall."""
+    """The levels of the first look, the noise seen there, the highest level that may be used, and whether by a wall.
+
+    Where a gradient jumps at x itself, `jump` is the difference quotient of that; none of any step is known to less.
+    """
 
     wide: int
     deep: int
     noise: float
     top: int
     blocked: bool
+    jump: float = 0.0
 
 
 def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
@@ -157,7 +161,8 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
         unseen = differences.condition(deep, 1, noise)
         clear = gap > 0.1 * size(differences.D[deep]) and gap > _CLEAR * unseen
         settled = math.isfinite(gap) and not clear and bend <= _BENT * noise
-        if shift == _SHIFTS or (settled and not _jumps(differences, wide, deep)):
+        jumps = _jumps(differences, wide, deep)
+        if shift == _SHIFTS or (settled and not jumps):
             break
         wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
     noise, deep_size = max(noise, bend), size(differences.D[deep])
@@ -170,7 +175,7 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
     unseen = differences.condition(deep, 1, noise)
     raised, blocked = _raised(differences, wide, noise)
     top = raised if blocked else 0 if raised == wide else max(0, raised + 2)
-    look = Look(raised, deep, noise, top, blocked)
+    look = Look(raised, deep, noise, top, blocked, deep_size if jumps else 0.0)
     wide = raised
     value = max(size(differences.D[wide]), deep_size - 4.0 * unseen, TINY)
     change = max(gap, 0.25 * unseen) / value
@@ -268,7 +273,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
                 look = replace(look, noise=noise)
                 condition, truncation, doubt = _parts(differences, q, level, look, value)
         size = differences.size(value)
-        error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size
+        error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size + look.jump
         finite = math.isfinite(error)
         error = error if finite else math.inf
         doubted = not finite or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation
@@ -319,9 +324,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
     return best
 
 
-def without_chance(
-    differences: Differences[T], q: int, look: Look, found: Found[T], spread: float
-) -> Found[T]:
+def without_chance(differences: Differences[T], q: int, look: Look, found: Found[T], spread: float) -> Found[T]:
     """Take chance into account: where `spread`, the size of the difference of two answers at one point, is not nothing.
 
     The levels of the value found are seen a second time: their mean is taken, and what differs is the noise there.

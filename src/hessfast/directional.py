@@ -46,6 +46,9 @@ _QUALIFIES = 0.1
 SAME = 16.0
 """Noise levels of correctly rounded numbers up to which two answers at one point are the same."""
 
+HEADROOM = 32
+"""Octaves between a unit of 1 and that to which a direction of extreme length is scaled: v itself must not overflow."""
+
 _FOLD = 1024
 """Numbers that are kept of a vector whose size alone is asked for later: the vector itself up to that length, else
 sums with irregular signs, whose sum of squares is right to 1 in 20."""

@@ -15,7 +15,7 @@ from hessfast.alarms import alarm
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import first_look, is_suspect, search_from, without_chance
-from hessfast.directional import EPS, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
+from hessfast.directional import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
@@ -192,9 +192,13 @@ def _along(
         return _Along(0.0, 0.0, 0.0)
     step, relative = given
     if not _SMALLEST_UNIT < unit < 1.0 / _SMALLEST_UNIT:  # its square would leave the range of numbers
-        return _along_scaled(around, v, math.frexp(unit)[1], order, given, noise, f0)
+        return _along_scaled(around, v, math.frexp(unit)[1] - HEADROOM, order, given, noise, f0)
     if step is not None:
         unit = step * unit if relative else step
+        if not 0.0 < unit < math.inf:
+            raise ValueError(
+                f"{'rel_step' if relative else 'abs_step'}: leaves the range of float64 along this direction"
+            )
         reach = unit if order == 1 else 2.0 ** (order // 2 - 1) * unit
         if min(around.room(v)) < reach:
             raise ValueError(f"{'rel_step' if relative else 'abs_step'}: points at x0 ± {reach:.3g} v leave the bounds")

@@ -78,9 +78,7 @@ class Neighbourhood:
         Sizes of the coordinates, where the caller knows them.
     """
 
-    def __init__(
-        self, evaluator: Evaluator, x: Vector, threads: int = 1, x_scale: Vector | None = None
-    ) -> None:
+    def __init__(self, evaluator: Evaluator, x: Vector, threads: int = 1, x_scale: Vector | None = None) -> None:
         self.evaluator = evaluator
         self.x = x
         self.threads = threads

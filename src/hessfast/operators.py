@@ -15,13 +15,14 @@ from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import change, first_look, is_suspect, search_from, without_chance
 from hessfast.crosses import CrossProducts
-from hessfast.directional import EPS, ROUNDING, SAME, Products, richardson
+from hessfast.directional import EPS, HEADROOM, ROUNDING, SAME, Products, richardson
 from hessfast.execution import Team
 from hessfast.lanes import make_evaluator
 from hessfast.neighbourhood import Fun, Jac, given_step, real_vector, surround
 from hessfast.problem import Box, box, checked_order, flag
 from hessfast.resolution import MATTERS, TENTH
 from hessfast.results import HessianStatus, HvpResult
+from hessfast.scale import ORDINARY
 from hessfast.vectors import Vector
 
 __all__ = ["HessianOperator", "hvp"]
@@ -369,7 +370,9 @@ class HessianOperator:
             advice = _ADVICE[status].format(name="fun" if self._from_values else "jac")
             alarm(self._name, f"{what}; {advice}")
 
-    def _judge(self, v: Vector, size: float, bar: float, unit: float, gradient: float, random: bool, step: float) -> None:
+    def _judge(
+        self, v: Vector, size: float, bar: float, unit: float, gradient: float, random: bool, step: float
+    ) -> None:
         """Take note of the bar of a product, and say where it is not known."""
         self._bars.append((bar, step))
         if random:
@@ -435,6 +438,8 @@ class HessianOperator:
             self._around.x, self._g0 = x.copy(), None
             self._nfev, self._crosses = self.nfev, None
         if not stays:
+            if not self.success and self._order > 1:
+                self._level = None  # what was found where nothing is known is of no use elsewhere
             self._looked_at = self._central = False
             self._status = HessianStatus.COMPLETE if self._step is None else HessianStatus.UNVERIFIED
 
@@ -459,9 +464,10 @@ class HessianOperator:
 
     def _product(self, v: Vector) -> Floats:
         around = self._around
-        natural = vectors.line_unit(around.x, v, around.threads) if self._from_values else around.unit(v)
+        natural = vectors.line_unit(ORDINARY.of(around.x), v) if self._from_values else around.unit(v)
         exponent = math.frexp(natural)[1]
         if abs(exponent) > _LARGE_EXPONENT and self._step is None:
+            exponent -= HEADROOM
             v = np.ldexp(v.astype(np.float64), exponent)
             product = self._product(v)
             bar, step = self._bars[-1]

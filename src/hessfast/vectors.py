@@ -137,9 +137,7 @@ def line_unit(x: Vector, v: Vector, threads: int = 1, sizes: Vector | None = Non
 
 def _line_sums(x: Vector, v: Vector, v_scale: float, x_scale: float, threads: int) -> list[float]:
     sums = np.empty((3, -(-x.size // _vectors.PANEL)))
-    _over_panels(
-        x.size, threads, lambda first, last: _vectors.line_sums(x, v, v_scale, x_scale, sums, first, last)
-    )
+    _over_panels(x.size, threads, lambda first, last: _vectors.line_sums(x, v, v_scale, x_scale, sums, first, last))
     return [_vectors.tree_sum(row) for row in sums]
 
 

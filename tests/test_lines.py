@@ -1,4 +1,4 @@
-"""Curvature and products where users stand: next to zero, at optima, kinks, walls and bounds, by chance; right or loud."""
+"""Curvature and products where users stand, right or loud: next to zero, at optima, kinks, walls, bounds, by chance."""
 
 import ctypes
 import mmap
@@ -172,8 +172,7 @@ def test_on_a_kink_nothing_is_known():
 def test_an_operator_warns_once_at_each_x():
     operator = HessianOperator(None, [1.0, 2.0], jac=lambda x: np.where(x > 1.0, 7.0, -3.0) + x)
     with pytest.warns(AccuracyWarning, match="HessianOperator") as said:
-        operator @ np.array([1.0, 0.0])
-        operator @ np.array([1.0, 0.1])
+        operator @ np.array([[1.0, 1.0], [0.0, 0.1]])
     assert len(said) == 1
     assert operator.status is HessianStatus.UNRESOLVED
     with warnings.catch_warnings():
@@ -317,7 +316,7 @@ def test_no_point_leaves_the_bounds(distance):
 
 def test_given_step_may_not_leave_the_bounds():
     for call in (curvature, hvp):
-        with pytest.raises(ValueError, match="abs_step: points .*leave the bounds"):
+        with pytest.raises(ValueError, match=r"abs_step: points .*leave the bounds"):
             call(None, [0.9, 0.1], [1.0, 0.0], jac=np.sinh, abs_step=0.2, order=2, bounds=BOX)
 
 

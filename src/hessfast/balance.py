@@ -124,9 +124,8 @@ def search(differences: Differences[T], order: int) -> Found[T]:
 def search_from(differences: Differences[T], order: int, look: Look, balance: Balance | None) -> Found[T]:
     """Do the same after a first look."""
     q = order // 2
-    if balance is None:
-        level = look.top - q if look.blocked else look.wide
-    else:
+    level = look.top - q if look.blocked else look.wide
+    if balance is not None:
         level = balance.level(order + 2, look.top - q)
     if level == look.wide + 1:
         level = look.wide
@@ -203,15 +202,15 @@ def _beneath(differences: Differences[T], wide: int, deep: int) -> tuple[float, 
 
     Around a peak that is narrow for the size of its place, gradients vanish wherever the levels above reach.
     """
-    low = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
-    if low[1] < _LOWEST or wide < differences.wide:
+    low_wide, low_deep = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
+    if low_deep < _LOWEST or wide < differences.wide:
         return None
     differences.narrow(wide, 1)
     above = differences.D
-    noise, bend = differences.look(*low)
-    size = min(differences.size(differences.D[k]) for k in low)
-    if size > _INVISIBLE * differences.condition(low[1], 1, max(noise, bend)):
-        return noise, bend, *low
+    noise, bend = differences.look(low_wide, low_deep)
+    size = min(differences.size(differences.D[low_wide]), differences.size(differences.D[low_deep]))
+    if size > _INVISIBLE * differences.condition(low_deep, 1, max(noise, bend)):
+        return noise, bend, low_wide, low_deep
     differences.D = above
     return None
 
@@ -222,16 +221,16 @@ def _nothing_moved(differences: Differences[T]) -> tuple[float, float, int, int]
     The levels stay as they were where it is the same there too.
     """
     wide, deep = differences.wide, differences.deep
-    low = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
-    noise, bend = differences.look(*low)
-    if differences.size(differences.D[low[0]]) == differences.size(differences.D[low[1]]) == 0.0:
-        differences.D = dict.fromkeys((wide, deep), differences.D[low[0]])
-        low = wide, deep
-    return noise, bend, *low
+    low_wide, low_deep = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
+    noise, bend = differences.look(low_wide, low_deep)
+    if differences.size(differences.D[low_wide]) == differences.size(differences.D[low_deep]) == 0.0:
+        differences.D = dict.fromkeys((wide, deep), differences.D[low_wide])
+        return noise, bend, wide, deep
+    return noise, bend, low_wide, low_deep
 
 
 def _raised(differences: Differences[T], wide: int, noise: float) -> tuple[int, bool]:
-    """Go up from the wide level while the curvature there is invisible; return the new one, and whether a wall ended it.
+    """Go up from the wide level while the curvature there is invisible; return it, and whether a wall ended that.
 
     A wider level must not contradict what is seen below it.
     """
@@ -301,7 +300,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
         del value
         if best.error > own:
             level = best.level - _CONFIRM
-        elif finite and (error <= _ENOUGH * size or turn + 1 >= rounds and best.error < 1e-6 * min(size, best_size)):
+        elif finite and (error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * min(size, best_size))):
             break
         else:
             top = look.top
@@ -351,7 +350,7 @@ def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
 
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:
     """Return condition part, truncation part, and what the deep level says against the value beyond both."""
-    size, deep, noise = differences.size, look.deep, look.noise
+    deep, noise = look.deep, look.noise
     truncation = change(differences, level, q)
     if q > 1 and level + q <= 0:  # above that, steps are longer than x itself and no convergence is taken for granted
         earlier = change(differences, level, q - 1)

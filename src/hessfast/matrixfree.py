@@ -98,8 +98,8 @@ def curvature(
     Warns
     -----
     AccuracyWarning
-        Where a value is not known: no step gave finite values, its bar exceeds a tenth of it and matters (see `resolved`
-        in `CurvatureResult`), or `fun` answers differently each time. Not where steps were given.
+        Where a value is not known: no step gave finite values, its bar exceeds a tenth of it and matters (see
+        `CurvatureResult`, `resolved`), or `fun` answers differently each time. Not where steps were given.
 
     Notes
     -----

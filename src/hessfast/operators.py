@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,11 @@ from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import change, first_look, is_suspect, search_from, without_chance
 from hessfast.crosses import CrossProducts
-from hessfast.directional import EPS, HEADROOM, ROUNDING, SAME, Products, richardson
+from hessfast.directional import EPS, HEADROOM, SAME, Products, richardson
 from hessfast.execution import Team
 from hessfast.lanes import make_evaluator
 from hessfast.neighbourhood import Fun, Jac, given_step, real_vector, surround
+from hessfast.noise import ROUNDING
 from hessfast.problem import Box, box, checked_order, flag
 from hessfast.resolution import MATTERS, TENTH
 from hessfast.results import HessianStatus, HvpResult
@@ -45,7 +46,7 @@ _GLANCE = 8
 """Levels below its own at which the first product at each x is looked at, at most."""
 
 _LARGE_EXPONENT = 400
-"""Binary exponent of the unit of a line from which its direction is scaled: squares would leave the range of float64."""
+"""Binary exponent of the unit of a line from which its direction is scaled: squares would leave the range."""
 
 _AMISS = 1e-3
 """Relative difference between two levels from which the kept one is not trusted."""
@@ -157,9 +158,8 @@ def hvp(
     Notes
     -----
     The step is found along the first column, in about 12 gradients at order 4, and kept for the others, which cost
-    `order` gradients each, two more at order 2 and with `full_output`. Without `jac` a product costs `order` evaluations
-    of `fun` a coordinate and some 20 along v, and the first one 10 to 20 a coordinate more for the steps of all of
-    them. `HessianOperator` keeps the steps for later products too.
+    `order` gradients each and a look of one or two more. Without `jac` a product costs `order` evaluations of `fun` a
+    coordinate and some 20 along v, and the first one 10 to 20 a coordinate more for the steps of all of them. `HessianOperator` keeps the steps for later products too.
 
     Examples
     --------
@@ -464,7 +464,8 @@ class HessianOperator:
 
     def _product(self, v: Vector) -> Floats:
         around = self._around
-        natural = vectors.line_unit(ORDINARY.of(around.x), v) if self._from_values else around.unit(v)
+        x = ORDINARY.of(around.x.astype(np.float64)) if self._from_values else around.x
+        natural = vectors.line_unit(x, v) if self._from_values else around.unit(v)
         exponent = math.frexp(natural)[1]
         if abs(exponent) > _LARGE_EXPONENT and self._step is None:
             exponent -= HEADROOM
@@ -601,7 +602,7 @@ class HessianOperator:
     def _quotient(self, v: Vector, t: float) -> Floats:
         g: Any = self._around.at(v, t)
         product: Floats = g if g.dtype == np.float64 else np.empty(g.size)
-        np.subtract(g, self._g0, out=product, dtype=np.float64)
+        np.subtract(g, cast(Vector, self._g0), out=product, dtype=np.float64)
         product *= 1.0 / t
         return product
 

@@ -11,7 +11,7 @@ import hessfast
 
 SOURCE = Path(hessfast.__file__).parent
 FLOORS = [
-    {"alarms", "arithmetic", "arrays", "listing", "resolution", "scale"},
+    {"alarms", "arithmetic", "arrays", "listing", "resolution", "scale", "workers"},
     {"covariance"},
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"config", "noise", "picture", "functions", "quadratic", "vectors"},

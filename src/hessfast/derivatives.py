@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, overload
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hessfast.arithmetic import quiet
 from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
 from hessfast.differences import Differences, Layout, along_given, chosen_steps, drifted, given_one_sided, value_at
+from hessfast.ladder import Axis
 from hessfast.problem import (
     Box,
     Fun,
@@ -23,11 +25,14 @@ from hessfast.problem import (
     noise_given,
 )
 from hessfast.resolution import natural_sizes
-from hessfast.results import ADVICE, AxisDerivatives, EvaluationCounts, HessianStatus, alarm
+from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
 from hessfast.stencils import ORDERS
 from hessfast.steps import start_search
 
 Array = NDArray[np.float64]
+
+CLEAR = 20.0
+"""Noise levels by which f must change to be known to."""
 
 
 @overload
@@ -126,7 +131,7 @@ def gradient(
     result = _along_axes(
         1, fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
     )
-    _warn("gradient", result)
+    judge_aloud("gradient", result)
     return result if full_output else result.value
 
 
@@ -225,7 +230,7 @@ def hessian_diag(
     result = _along_axes(
         2, fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
     )
-    _warn("hessian_diag", result)
+    judge_aloud("hessian_diag", result)
     return result if full_output else result.value
 
 
@@ -303,8 +308,17 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
     u = natural_sizes(problem.x, problem.axes, step, search.sizes)
     with np.errstate(all="ignore"):
         slope, curvature = (np.fmax(np.abs(d) - (T + C), 0.0) for d, (T, C) in zip(values, parts, strict=True))
-        change = np.fmax(slope * u, curvature * u * u)
+        change = np.fmax(
+            np.fmax(slope * u, curvature * u * u), [_seen(*at) for at in zip(axes, u.tolist(), strict=True)]
+        )
     return result.judged(change, u, derivative, drifted=has_drifted)
+
+
+def _seen(axis: Axis, size: float) -> float:
+    """Return the largest change of f, clear of its noise, that was seen within so far from x along an axis."""
+    noise = axis.noise
+    near = (value for displacement, value in axis.values.items() if abs(displacement) <= size and math.isfinite(value))
+    return max((abs(value - noise.f0) - CLEAR * noise.at(value) for value in near), default=0.0)
 
 
 def _result(
@@ -339,8 +353,3 @@ def _result(
         missing=missing,
         labels=problem.labels,
     )
-
-
-def _warn(where: str, result: AxisDerivatives) -> None:
-    if not result.success:
-        alarm(where, f"{result.message}. {ADVICE[result.status]}")

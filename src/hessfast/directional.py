@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
@@ -54,6 +54,14 @@ _FOLD = 1024
 sums with irregular signs, whose sum of squares is right to 1 in 20."""
 
 
+def _in_order(terms: Iterable[Any]) -> Any:
+    """Sum from the left, rounded at every term; the builtin compensates where Python is 3.12 or later."""
+    total: Any = 0.0
+    for term in terms:
+        total = total + term
+    return total
+
+
 @cache
 def richardson(q: int) -> tuple[float, ...]:
     """Weights of D(k), …, D(k + q - 1) that cancel the terms up to h^(2q - 2): Lagrange's at 0 in the nodes 4^l."""
@@ -72,13 +80,13 @@ def _value_noise(q: int) -> float:
     """Standard deviation of h² times the second difference extrapolated over q levels, for unit noise in f."""
     weights = [w / 4.0**offset for offset, w in enumerate(richardson(q))]
     # f(x) is shared by all levels, hence the squared sum.
-    return math.sqrt(2.0 * sum(w * w for w in weights) + 4.0 * sum(weights) ** 2)
+    return math.sqrt(2.0 * _in_order(w * w for w in weights) + 4.0 * _in_order(weights) ** 2)
 
 
 @cache
 def _slope_noise(q: int) -> float:
     """Standard deviation of h times the difference of gradients extrapolated over q levels, for unit noise in g."""
-    return math.sqrt(0.5 * sum((w / 2.0**offset) ** 2 for offset, w in enumerate(richardson(q))))
+    return math.sqrt(0.5 * _in_order((w / 2.0**offset) ** 2 for offset, w in enumerate(richardson(q))))
 
 
 def _over_square(value: float, h: float) -> float:
@@ -188,7 +196,7 @@ class Differences(ABC, Generic[T]):
 
     def combine(self, level: int, weights: Sequence[float]) -> Any:
         """Return the weighted sum of D(level), D(level + 1) and so on."""
-        return sum(weight * self.D[level + offset] for offset, weight in enumerate(weights))
+        return _in_order(weight * self.D[level + offset] for offset, weight in enumerate(weights))
 
     def combined_size(self, level: int, weights: Sequence[float]) -> float:
         """Size of that sum."""
@@ -332,8 +340,8 @@ class _Slopes(Differences[T]):
 
     def _odd_noise(self, deep: int) -> float:
         """Noise seen in the difference between two neighbouring levels."""
-        variance = 0.5 / self.step(deep) ** 2 + 0.5 / self.step(deep - 1) ** 2
-        return max(self.distance(self.D[deep], self.D[deep - 1]) / math.sqrt(variance), self.floor)
+        spread = math.sqrt(0.5) * math.hypot(1.0 / self.step(deep), 1.0 / self.step(deep - 1))
+        return max(self.distance(self.D[deep], self.D[deep - 1]) / spread, self.floor)
 
 
 class SlopeCurvatures(_Slopes[float]):

@@ -25,7 +25,7 @@ from hessfast.problem import (
     given_steps,
     noise_given,
 )
-from hessfast.results import ADVICE, EvaluationCounts, HessianResult, HessianStatus, alarm
+from hessfast.results import EvaluationCounts, HessianResult, HessianStatus, judge_aloud
 from hessfast.stencils import ORDERS, stencil
 from hessfast.steps import start_search
 
@@ -213,9 +213,7 @@ def hessian(
             result = _from_gradients(problem, order, step, noise, within)
         else:
             result = _from_values(problem, order, step, noise, within)
-    if not result.success:
-        advice = ADVICE.get(result.status)
-        alarm("hessian", f"{result.message}. {advice}" if advice else result.message)
+    judge_aloud("hessian", result)
     if out is not None:
         out[...] = result.hess
         result = result.with_hess(out)
@@ -292,6 +290,9 @@ def _from_gradients(
             columns.truncation_error,
             columns.condition_error,
             columns.searched.size,
+            drifted=columns.drifted,
+            random=columns.random,
+            sizes=columns.sizes,
         )
         return _result(problem, f0, found, "gradient", within)
     chosen = 4 if order == "auto" else int(order)
@@ -317,7 +318,7 @@ def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianR
     if problem.jac:
         evaluator = complex_twin(problem.jac.evaluator, "jac")
         f0 = value_at(problem.fun) if problem.fun else np.nan
-        columns = from_gradient(evaluator, axes, room)
+        columns = from_gradient(evaluator, axes, room, **problem.sizes_given)
     else:
         assert problem.fun is not None
         evaluator = complex_twin(problem.fun.evaluator, "fun")
@@ -338,6 +339,7 @@ def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianR
         None if given else columns.jac_error,
         None if given else columns.truncation_error,
         None if given else columns.condition_error,
+        sizes=columns.sizes,
     )
     result = _result(problem, f0, found, evaluator.lane, within)
     if problem.jac:

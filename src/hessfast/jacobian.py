@@ -25,7 +25,8 @@ Array = NDArray[np.float64]
 Axes = NDArray[np.int32]
 
 EPS = float(np.finfo(np.float64).eps)
-_BLOCK_BYTES = 32 << 20  # gradients kept at a time while columns are differenced
+_BLOCK_BYTES = 1 << 18  # gradients kept at a time while columns are differenced,
+_BLOCK_COLUMNS = 16  # or those of so many columns: enough for all workers
 
 
 class GradientEvaluator(Protocol):
@@ -174,7 +175,7 @@ def extrapolate(D: Sequence[Array], weights: Array) -> Array:
 
 def blocks(count: int, order: int, size: int) -> Iterator[slice]:
     """Cut `count` columns into runs whose gradients fit the memory meant for them."""
-    columns = max(1, _BLOCK_BYTES // (8 * order * size))
+    columns = max(_BLOCK_COLUMNS, _BLOCK_BYTES // (8 * order * size))
     for first in range(0, count, columns):
         yield slice(first, min(first + columns, count))
 

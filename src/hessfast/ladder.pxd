@@ -62,6 +62,8 @@ cdef class Ladder:
     cpdef reassess(self)
 
     cpdef disprove(self, Rung rung, double error)
+
+    @cython.locals(factor=double, h=double)
     cpdef double condition_of(self, Rung rung, int derivative)
 
     @cython.locals(above=Rung)
@@ -75,7 +77,7 @@ cdef class Ladder:
     cpdef Rung best(self)
     cpdef Rung top(self)
 
-    @cython.locals(rung=Rung, best=Rung)
+    @cython.locals(rung=Rung)
     cdef _rank(self)
 
     @cython.locals(rung=Rung, best=Rung, reach=double)

@@ -155,6 +155,17 @@ class Axis:
         self.stair = 0.0
         self.few_digits = FEW_DIGITS
 
+    def anew(self, noise: NoiseModel) -> Axis:
+        """Return the same axis with what was seen along it, to be searched again in another noise.
+
+        It does not go farther than half the size of the coordinate: that far the noise has been looked at.
+        """
+        lower, upper = max(self.lower, self.x - 0.5 * self.size), min(self.upper, self.x + 0.5 * self.size)
+        axis = Axis(self.index, self.x, self.size, self.unit, lower, upper, noise)
+        axis.values = dict(self.values)
+        axis.few_digits = self.few_digits
+        return axis
+
     def know(self, noise: NoiseModel) -> None:
         """Take another noise for that of f; along this axis it is at least that of its own staircase."""
         self.noise = noise if noise.level >= self.stair else replace(noise, level=self.stair)
@@ -334,7 +345,8 @@ class Ladder:
     def condition_of(self, rung: Rung, derivative: int) -> float:
         """Condition part of the error of either derivative."""
         factor = self.formula.slope_noise if derivative == 1 else self.formula.curvature_noise
-        return factor * self.axis.noise.at(rung.largest) / abs(rung.step) ** derivative
+        h = abs(rung.step)
+        return factor * self.axis.noise.at(rung.largest) / (h if derivative == 1 else h * h)
 
     def truncation_of(self, rung: Rung, derivative: int) -> float:
         """Truncation part of the error of either derivative; one-sided slopes are an order better."""
@@ -385,8 +397,7 @@ class Ladder:
             if rung is None or rung.above is None:
                 continue
             rung.error = max(rung.condition + self.weight * self.truncation_at_least(rung), rung.doubt)
-            best = self._best
-            if best is None or rung.moved > best.moved or (rung.moved == best.moved and rung.error < best.error):
+            if self._best is None or (not rung.moved, rung.error) < (not self._best.moved, self._best.error):
                 self._best = rung
             if self._top is None or rung.k > self._top.k:
                 self._top = rung

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hessfast import _core, njit
 from hessfast.arithmetic import callers_state
+from hessfast.arrays import unmasked
 from hessfast.functions import (
     BatchedFunction,
     Function,
@@ -370,10 +371,12 @@ class NativeEvaluator(Evaluator):
         """Call a numba function through Python where its compiled callback caught an exception."""
         function = self.function
         assert self._flag is not None
+        assert function.callback is not None
         self._flag[0] = 0
         self.nfev += 1
+        given = point.copy()
         try:
-            result = function.dispatcher(point.copy(), *function.args)
+            result = njit.call(function.dispatcher, function.callback, self._flag, given)
         except self.wall:
             return np.nan
         except BaseException as error:
@@ -381,7 +384,8 @@ class NativeEvaluator(Evaluator):
             raise
         if function.part is not None:
             result = result[function.part]
-        return _real_gradient(result, (self.n,)) if self.gradient else real_number(result)
+        # A gradient may lie in the memory of the point given, which nobody keeps.
+        return _real_gradient(result, (self.n,)).copy() if self.gradient else real_number(result)
 
 
 class PythonEvaluator(Evaluator):
@@ -581,7 +585,7 @@ def _real_gradient(result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
 def _real_array(
     result: Any, shape: tuple[int, ...], name: str, promise: str, dtype: type[np.floating[Any]] = np.float64
 ) -> NDArray[Any]:
-    array = np.asarray(result)
+    array = np.asarray(unmasked(result))
     if array.shape != shape:
         raise ValueError(f"{name}: {promise}; shape {shape} expected, got {array.shape}")
     if array.dtype.kind not in "fiub":

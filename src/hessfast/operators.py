@@ -266,6 +266,7 @@ class HessianOperator:
     dtype = np.dtype(np.float64)
     __array_ufunc__ = None  # so that an array on the left leaves the operation to us
 
+    @quiet
     def __init__(
         self,
         fun: Fun | None,
@@ -410,6 +411,7 @@ class HessianOperator:
     def __call__(self, v: npt.ArrayLike) -> Floats:
         return self @ v
 
+    @quiet
     def hessp(self, x: npt.ArrayLike, p: npt.ArrayLike) -> Floats:
         """Return H(x) p: the `hessp` argument of `scipy.optimize.minimize`."""
         self.move(x)
@@ -426,6 +428,7 @@ class HessianOperator:
             self._latest = x.copy(), g.copy()
         return g
 
+    @quiet
     def move(self, x: npt.ArrayLike) -> None:
         """Take the Hessian at x from now on; the level of the step stays."""
         x = real_vector(x, "x", self.shape[0])

@@ -41,8 +41,10 @@ _NOTICED = 2.0**7
 _CLEAR = 20.0
 """Noise levels below which a change of f tells nothing."""
 
-_NEARLY = 0.1
-"""The same over sizes as they are: next to zero f is straight over |x_i|, at sizes that are meant it is not."""
+_NEARLY = 0.01
+"""The same over sizes as they are: next to zero f is straight over |x_i|, at sizes that are meant it is not. Where the
+natural length is 2^7 of it or more, what t^p + t^(p+1) leave is less than this; stiff directions of a molecule in metres,
+nearly straight, hide no more than a part of what bends."""
 
 _UNLIKE = 0.75
 """Share of the larger by which the change over a whole size may differ from what its beginnings promise: a factor
@@ -186,7 +188,7 @@ class _Line:
     power: int
 
     def others(self, least: float) -> float:
-        """Change of f where the coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
+        """Change of f where coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
         seen, noise = self.change(np.where(self.size >= least, 2.0**-_GAP * self.direction * self.size, 0.0))
         return abs(seen) if _CLEAR * noise < abs(seen) < math.inf else 0.0
 
@@ -216,13 +218,19 @@ class _Line:
     def length(self, own: float, top: float, noticed: float) -> float:
         """Return the longest size, from `top` down, over which f grows as over a natural length.
 
-        `own` where there is none above 2^7 of it; where f tells none for zeros, `top` or 1, the shorter.
+        `own` where there is none above 2^7 of it; where f tells none for zeros, `top` or 1, the shorter. Where f does
+        not change at all it may have come to rest far away: shorter ones are asked, and without an answer it is the
+        size of the largest coordinate.
         """
         length = top
+        largest = float(self.size.max()) or 1.0
         seen = [self.along(own, length * 2.0**-octaves) for octaves in (2 * _STRIDE, _STRIDE, 0)]
         for _ in range(_DESCENTS):
             if abs(seen[0][0]) <= noticed and self.grows(seen, _STRIDE, _UNLIKE):
-                return length
+                if any(abs(value) > _CLEAR * noise for value, noise in seen):
+                    return length
+                if length <= largest:
+                    return largest
             length *= 2.0**-_STRIDE
             if length <= 2.0**_STRIDE * own:
                 return own

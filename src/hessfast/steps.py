@@ -119,6 +119,12 @@ class StepSearch:
     noise_nfev: int
     sizes: Array
 
+    def again(self, level: float) -> StepSearch:
+        """Return a search of the same axes in another noise; what was seen along them is known to it."""
+        model = NoiseModel(self.noise.f0, level, ROUNDING)
+        axes = [axis.anew(model) for axis in self.axes]
+        return StepSearch(self.team, self.coordinates, axes, model, True, 0, self.sizes)
+
     def automatic_order(self) -> int:
         """Return 6 where the noise is at rounding level, else 4: a higher order needs longer steps in noise."""
         scale = abs(self.noise.f0)
@@ -393,7 +399,8 @@ def _small(x: Array, sizes: Array) -> list[bool]:
     """Which coordinates are small, beside others, and mean it."""
     parted, _ = clusters(x)
     least = parted[-1][0] if parted else 0.0
-    return ((x == sizes) & (x < least)).tolist()
+    small: list[bool] = ((x == sizes) & (x < least)).tolist()
+    return small
 
 
 def _sizes(

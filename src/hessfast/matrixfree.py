@@ -232,7 +232,7 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
     resolved = error <= TENTH * abs(value)
     if not resolved and math.isfinite(error):
         bend = max(abs(differences.D.get(found.level + offset, 0.0)) for offset in range(order // 2 + 1))
-        known = max(abs(differences.slope()) * unit, bend * unit * unit, SEEN * abs(differences.f0))
+        known = max(abs(differences.slope()) * unit, bend * unit * unit, SEEN[4] * abs(differences.f0))
         resolved = error * unit * unit <= MATTERS * known
     return _Along(value, error, differences.step(found.level), resolved, found.random)
 

@@ -159,7 +159,8 @@ def hvp(
     -----
     The step is found along the first column, in about 12 gradients at order 4, and kept for the others, which cost
     `order` gradients each and a look of one or two more. Without `jac` a product costs `order` evaluations of `fun` a
-    coordinate and some 20 along v, and the first one 10 to 20 a coordinate more for the steps of all of them. `HessianOperator` keeps the steps for later products too.
+    coordinate and some 20 along v, and the first one 10 to 20 a coordinate more for the steps of all of them.
+    `HessianOperator` keeps the steps for later products too.
 
     Examples
     --------

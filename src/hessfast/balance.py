@@ -58,6 +58,9 @@ _ROUNDS, _DESPERATE_ROUNDS = 2, 7
 _CONFIRM = 3
 """Levels down from the shorter of two values that contradict each other, where a third one is to confirm it."""
 
+_AS_NOISE = 0.25
+"""Growth of contradictions, in units of that of the condition error, from which noise is behind them."""
+
 _SUSPECT = 1e-12
 """Noise, in units of f or of the gradient and its change over a unit of the line, from which chance is looked for."""
 
@@ -256,6 +259,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
     with the shorter: a kink or a wall within the longer steps is more likely than noise beyond its measure.
     """
     best: Found[T] | None = None
+    refuted: tuple[Found[T], float] | None = None  # by a value at shorter steps, and by how much
     own = best_size = math.inf  # error of the best value, but for contradictions, and its size
     wall = _HIGHEST + 1  # lowest level known to be of no use
     tried: set[int] = set()
@@ -285,6 +289,11 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
             contradicted = True
             wall = min(wall, max(level, best.level))
             if level < best.level:
+                if refuted is not None and _grows(differences, refuted[1], apart, best.level - level):
+                    noise = refuted[1] * 2.0 ** (differences.power * (best.level - refuted[0].level))
+                    best = replace(refuted[0], error=refuted[0].error + _CONDITION_BAR * noise)
+                    break
+                refuted = (best, apart) if refuted is None else refuted
                 best, own = Found(value, max(error, apart), level), error
                 differences.settle(level)
             else:
@@ -321,6 +330,11 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
             break
     assert best is not None
     return best
+
+
+def _grows(differences: Differences[T], earlier: float, later: float, levels: int) -> bool:
+    """Whether contradictions grow towards short steps as noise does: what is refuted is then its measure."""
+    return later > _AS_NOISE * earlier * 2.0 ** (differences.power * levels)
 
 
 def without_chance(differences: Differences[T], q: int, look: Look, found: Found[T], spread: float) -> Found[T]:

@@ -300,7 +300,10 @@ class ValueCurvatures(Differences[float]):
             here *= noise / self._deep
         else:  # no look was taken
             here = math.hypot(here, noise)
-        return _over_square(_value_noise(q) * here, self.step(level))
+        rounded = (
+            EPS * abs(self.D[level]) * 2.0**-level if level in self.D else 0.0
+        )  # of points: x + h v is off by eps x
+        return _over_square(_value_noise(q) * here, self.step(level)) + rounded
 
     def spread(self) -> float:
         return abs(float(self.around.at(self.v, 0.0)) - self.f0)

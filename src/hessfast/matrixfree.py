@@ -151,7 +151,7 @@ def curvature(
         found = [_along(around, real_vector(row, "v", n), order, given, noise, f0) for row in rows]
     result = _result(around, found, single=rows.ndim != 2)
     if not result.success:
-        _warn(found)
+        _warn(found, around.evaluator.confines is not None)
     return result
 
 
@@ -283,14 +283,15 @@ def _result(around: Neighbourhood, found: list[_Along], single: bool) -> Curvatu
     return CurvatureResult(value, error, step, nfev, njev, status, np.array([one.resolved for one in found]))
 
 
-def _warn(found: list[_Along]) -> None:
+def _warn(found: list[_Along], bounded: bool) -> None:
     """Say what is not known, and what to do."""
     status = [one.status for one in found]
     lost, random = status.count(CurvatureStatus.NOT_FINITE), status.count(CurvatureStatus.RANDOM)
     unknown = [one for one in found if not one.resolved and one.status is not CurvatureStatus.NOT_FINITE]
     parts = []
+    where = "x0 may stand on a bound: points lie on both sides of it" if bounded else "`bounds=` says where it may be"
     for count, kind, advice in (
-        (lost, CurvatureStatus.NOT_FINITE, "`bounds=` says where it may be evaluated"),
+        (lost, CurvatureStatus.NOT_FINITE, where),
         (random, CurvatureStatus.RANDOM, "fix its random numbers, or give their size by `noise=`"),
     ):
         if count:

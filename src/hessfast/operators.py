@@ -55,7 +55,7 @@ _CHECKED = 8.0
 """Condition errors by which they must differ beside that."""
 
 _ADVICE = {
-    HessianStatus.NOT_FINITE: "{name} is not finite near x; `bounds=` says where it may be evaluated",
+    HessianStatus.NOT_FINITE: "{name} is not finite near x, or x stands on a bound: points lie on both sides of it",
     HessianStatus.RANDOM: "fix the random numbers of {name}",
     HessianStatus.UNRESOLVED: (
         "`x_scale=` helps where |x| misleads; nothing does where x lies on a kink, or {name} has too few digits"

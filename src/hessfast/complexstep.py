@@ -181,9 +181,7 @@ def room_inside(x: Array, lower: Array, upper: Array) -> Array:
     return np.asarray((1 - 2 * EPS) * np.minimum(np.minimum(x - lower, upper - x), limit))
 
 
-def from_gradient(
-    evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None
-) -> ComplexHessian:
+def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None) -> ComplexHessian:
     """Return the Hessian from n complex gradients, and one more for its error bar."""
     g0, size = check_analytic(evaluator, axes, room, x_scale)
     g0 = g0[axes]
@@ -231,9 +229,7 @@ def _middle(a: Array) -> float:
 class ComplexSearch:
     """The Hessian of a complex f: one level of steps h_i = 2^k u_i found for each axis, all axes side by side."""
 
-    def __init__(
-        self, evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None
-    ) -> None:
+    def __init__(self, evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None) -> None:
         self.evaluator, self.axes, self.m = evaluator, axes, axes.size
         x = evaluator.x[axes]
         tight = (room < _SHORTEST * np.abs(x)) | (room <= 0)
@@ -497,9 +493,7 @@ class ComplexSearch:
         usual = np.median(found[seen])
         return np.asarray(np.where(seen, found, np.maximum(usual, np.median(found[seen] / square[seen]) * square)))
 
-    def _pairs(
-        self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array, step: Array
-    ) -> Array:
+    def _pairs(self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array, step: Array) -> Array:
         """Fill the strict lower triangles; return by how much each diagonal entry turns with x.
 
         With psi = f(x + r a) - f(x + r a_i) - f(x + r a_j) + f(x): Im (psi+ + psi-) = 4 h_i h_j H_ij - M_6 / 45 and

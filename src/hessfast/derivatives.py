@@ -11,7 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arithmetic import quiet
 from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
-from hessfast.differences import Differences, Layout, along_given, chosen_steps, drifted, given_one_sided, value_at
+from hessfast.differences import (
+    SCATTER,
+    Differences,
+    Layout,
+    along_given,
+    asked_again,
+    chosen_steps,
+    given_one_sided,
+    repeated,
+    value_at,
+)
 from hessfast.ladder import Axis
 from hessfast.problem import (
     Box,
@@ -27,9 +37,10 @@ from hessfast.problem import (
 from hessfast.resolution import natural_sizes
 from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
 from hessfast.stencils import ORDERS
-from hessfast.steps import start_search
+from hessfast.steps import StepSearch, start_search
 
 Array = NDArray[np.float64]
+Pair = tuple[Array, Array]
 
 CLEAR = 20.0
 """Noise levels by which f must change to be known to."""
@@ -300,8 +311,12 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
         bar_parts(values[1], bars.truncation, bars.condition, AXIS_FACTORS),
     )
     spent = team.nfev - search.noise_nfev - 1
-    has_drifted = drifted(team, noise)
-    evaluations = EvaluationCounts(origin=2, noise=search.noise_nfev, axes=spent)
+    if search.random:
+        values, parts = _repeated(search, chosen, step, one_sided, values, parts)
+    asked = team.nfev
+    is_random, has_drifted = asked_again(team, noise)
+    counts = {"noise": search.noise_nfev, "axes": spent, "calibration": asked - spent - search.noise_nfev - 1}
+    evaluations = EvaluationCounts(origin=1 + team.nfev - asked, **counts)
     result = _result(
         problem, f0, values[derivative - 1], parts[derivative - 1], step, one_sided, chosen, noise.level, evaluations
     )
@@ -311,7 +326,28 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
         change = np.fmax(
             np.fmax(slope * u, curvature * u * u), [_seen(*at) for at in zip(axes, u.tolist(), strict=True)]
         )
-    return result.judged(change, u, derivative, drifted=has_drifted)
+    return result.judged(change, u, derivative, random=is_random, drifted=has_drifted)
+
+
+def _repeated(
+    search: StepSearch, order: int, step: Array, one_sided: NDArray[np.bool_], values: Pair, parts: tuple[Pair, Pair]
+) -> tuple[Pair, tuple[Pair, Pair]]:
+    """Difference a random f again; return the means, with condition errors that hold what repetition shows."""
+    team = search.team
+
+    def once() -> Pair:
+        f0 = float(team.dense(team.x[None, :])[0])
+        return along_given(team, search.coordinates, f0, order, step, one_sided)
+
+    with np.errstate(all="ignore"):
+        slopes, curvatures = repeated(values, once, step.size)
+        least = SCATTER * search.noise.level / (0.5 * search.sizes)
+        floors = least, np.sqrt(6.0) * least / (0.5 * search.sizes)
+        (slope_t, slope_c), (curvature_t, curvature_c) = (
+            (truncation, np.fmax(np.fmax(condition, SCATTER * deviation), floor))
+            for (truncation, condition), (_, deviation), floor in zip(parts, (slopes, curvatures), floors, strict=True)
+        )
+    return (slopes[0], curvatures[0]), ((slope_t, slope_c), (curvature_t, curvature_c))
 
 
 def _seen(axis: Axis, size: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -39,7 +39,16 @@ PAIRS = BLOCK // 16
 """Pairs refined at once: each takes many numbers until it is done."""
 
 DRIFT = 6.0
-"""Noise levels by which f(x) must change during a run to be called a drift."""
+"""Noise levels by which f(x) must change during a run to be called a drift, or chance."""
+
+SINCE = 0.1
+"""Part of that change by which it changes from one call to the next, where it is chance."""
+
+REPEATED = 8
+"""Differences that are repeated at least where f is random, to learn how far they scatter."""
+
+SCATTER = 2.0
+"""Standard deviations, as repetition shows them, in the error bar of a mean of few."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,6 +275,35 @@ class Differences:
                 self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order], scale
             )
 
+    def repeat(self, search: StepSearch, jac: Array) -> Array:
+        """Difference a random f again and take the mean; return how far the gradient scatters.
+
+        The bars are to hold what repetition shows, and no less than the noise leaves at steps of half the sizes: over
+        longer ones the curvature itself is random, which looks like nothing.
+        """
+        m = self.step.size
+        lower, upper = np.full(self.team.n, -np.inf), np.full(self.team.n, np.inf)
+        lower[search.coordinates] = [axis.lower for axis in self.axes]
+        upper[search.coordinates] = [axis.upper for axis in self.axes]
+        box = Box(lower, upper, False)
+
+        def once() -> tuple[Array, Array]:
+            f0 = float(self.team.dense(self.team.x[None, :])[0])
+            steps, sides = self.step.copy(), self.one_sided.copy()
+            found = with_steps(self.team, search.coordinates, box, f0, self.order, steps, sides)
+            return found.hess, found.jac
+
+        with np.errstate(all="ignore"):
+            (mean, deviation), (slope, slopes) = repeated((self.hess, jac), once, m)
+            pooled = np.sqrt(np.nanmean((SCATTER * deviation / self.condition) ** 2))
+            longest = 0.5 * search.sizes
+            least = np.sqrt(6.0) * self.noise.level / np.multiply.outer(longest, longest)
+            widened = np.fmax(self.condition * max(1.0, float(pooled)), SCATTER * deviation)
+            self.condition[...] = np.fmax(widened, SCATTER * least)
+            self.hess[...] = mean
+            jac[...] = slope
+            return SCATTER * slopes
+
     def roughness(self, search: StepSearch) -> float:
         """Look at steps of about the coordinates' own sizes; return the height of what shows there as roughness."""
         v = direction_inside(self.axes, first_rung(self.noise, self.order))
@@ -313,6 +351,14 @@ class Differences:
         high, low = sample(count, 1 if self.order > 2 else 2)
         pairs = self.pairs(layout, layout.rank[high], layout.rank[low], plan is layout.edge, rate)
         return calibrate(self.team, self.axes, self.noise, plan.stencil, pairs)
+
+
+def repeated(
+    first: tuple[Array, Array], once: Callable[[], tuple[Array, Array]], count: int
+) -> list[tuple[Array, Array]]:
+    """Return mean and standard deviation of two arrays that are drawn again until they hold REPEATED numbers."""
+    draws = [first, *(once() for _ in range(max(1, -(-REPEATED // count))))]
+    return [(np.mean(array, axis=0), np.std(array, axis=0, ddof=1)) for array in zip(*draws, strict=True)]
 
 
 class Found(NamedTuple):
@@ -391,13 +437,16 @@ def with_search(search: StepSearch, order: int) -> Found:
     for matrix, part in ((work.hess, diagonal), (work.truncation, on_diagonal[0]), (work.condition, on_diagonal[1])):
         np.fill_diagonal(matrix, part)
     jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition, AXIS_FACTORS)
-    rough = 0.0 if search.noise_given else work.roughness(search)
+    if search.random:
+        jac_scatter = work.repeat(search, jac)
+        jac_parts = jac_parts[0], np.fmax(jac_parts[1], jac_scatter)
+    rough = 0.0 if search.noise_given or search.random else work.roughness(search)
     counts.append(team.nfev)
-    has_drifted = drifted(team, noise)
+    is_random, has_drifted = asked_again(team, noise)
     evaluations = EvaluationCounts(
-        origin=2,
+        origin=1 + team.nfev - counts[4] - (1 if search.begun else 0),
         noise=search.noise_nfev,
-        axes=counts[0] - search.noise_nfev - 1,
+        axes=counts[0] - search.noise_nfev - 1 - search.begun,
         pairs=counts[2] - counts[1],
         refinement=counts[3] - counts[2],
         calibration=counts[1] - counts[0] + counts[4] - counts[3],
@@ -415,6 +464,7 @@ def with_search(search: StepSearch, order: int) -> Found:
         work.condition,
         work.refined,
         has_drifted,
+        is_random,
         sizes=search.sizes,
     )
     return found if rough == 0.0 else _smoothed(found, with_search(search.again(rough), order))
@@ -473,10 +523,18 @@ def _walled(team: Team) -> BaseException | None:
     return None
 
 
-def drifted(team: Team, noise: NoiseModel) -> bool:
-    """Evaluate f(x) once more; return whether it has changed by more than its noise."""
+def asked_again(team: Team, noise: NoiseModel) -> tuple[bool, bool]:
+    """Evaluate f(x) once more; return whether f is random, or has drifted, by more than its noise.
+
+    Where it has changed it is asked a third time: what drifts has hardly gone on since, what is random has.
+    """
     again = float(team.dense(team.x[None, :])[0])
-    return not abs(again - noise.f0) <= DRIFT * noise.level
+    apart = abs(again - noise.f0)
+    if apart <= DRIFT * noise.level:
+        return False, False
+    since = abs(float(team.dense(team.x[None, :])[0]) - again)
+    is_random = since > SINCE * apart
+    return is_random, not is_random
 
 
 def given_one_sided(problem: Problem, step: Array, order: int, within: Box) -> NDArray[np.bool_]:

@@ -201,7 +201,10 @@ class GradientSearch:
             stands_still = np.mean(np.diff(table, axis=0) == 0) >= 0.5
             if probing:
                 probing = False
-                if self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0))) and stands_still:
+                if (
+                    self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0)))
+                    and stands_still
+                ):
                     spacings = [-43, -36, -29, -22]
             if not stands_still:
                 break
@@ -423,7 +426,9 @@ class GradientSearch:
         """
         d, along = self.along
         with np.errstate(all="ignore"):
-            allotted = quotient(along, np.sum([np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0))
+            allotted = quotient(
+                along, np.sum([np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0)
+            )
         allotted = np.where(along > 0, np.minimum(allotted, 1.0), 0.0)
         for i in range(self.gradient.size):
             nodes = family(self.order, bool(self.symmetric[i]))

@@ -109,6 +109,10 @@ class StepSearch:
         Evaluations spent on the noise, and on the sizes of coordinates next to zero.
     sizes : ndarray, shape (m,)
         Sizes of the coordinates.
+    random : bool
+        f answered differently when it was asked again at x.
+    begun : int
+        Evaluations before this search that are not its own.
     """
 
     team: Team
@@ -118,12 +122,14 @@ class StepSearch:
     noise_given: bool
     noise_nfev: int
     sizes: Array
+    random: bool = False
+    begun: int = 0
 
     def again(self, level: float) -> StepSearch:
         """Return a search of the same axes in another noise; what was seen along them is known to it."""
         model = NoiseModel(self.noise.f0, level, ROUNDING)
         axes = [axis.anew(model) for axis in self.axes]
-        return StepSearch(self.team, self.coordinates, axes, model, True, 0, self.sizes)
+        return StepSearch(self.team, self.coordinates, axes, model, True, 0, self.sizes, begun=self.team.nfev - 1)
 
     def automatic_order(self) -> int:
         """Return 6 where the noise is at rounding level, else 4: a higher order needs longer steps in noise."""
@@ -390,9 +396,16 @@ def start_search(
                 axis.few_digits = NO_DIGITS
     if model is None:
         model = noise_level.measure(team, team.x, f0, axes)
+    is_random = False
+    if noise is not None or model.level > ROUNDING_LEVEL * EPS * abs(f0):
+        # Only repetition shows chance: a rounded f has the same noise at each call.
+        apart = abs(float(team.dense(team.x[None, :])[0]) - f0)
+        is_random = apart > 0.0
+        if noise is None and math.isfinite(apart):
+            model = replace(model, level=max(model.level, apart / math.sqrt(2.0)))
     for axis in axes:
         axis.know(model)
-    return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before, sizes)
+    return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before, sizes, is_random)
 
 
 def _small(x: Array, sizes: Array) -> list[bool]:

@@ -300,9 +300,8 @@ class ValueCurvatures(Differences[float]):
             here *= noise / self._deep
         else:  # no look was taken
             here = math.hypot(here, noise)
-        rounded = (
-            EPS * abs(self.D[level]) * 2.0**-level if level in self.D else 0.0
-        )  # of points: x + h v is off by eps x
+        # Points are off by eps x, and h by as much of a unit.
+        rounded = EPS * abs(self.D[level]) * 2.0**-level if level in self.D else 0.0
         return _over_square(_value_noise(q) * here, self.step(level)) + rounded
 
     def spread(self) -> float:

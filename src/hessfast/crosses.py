@@ -28,7 +28,7 @@ from hessfast.vectors import Vector
 
 Floats = NDArray[np.float64]
 
-_CONDITION_BAR, _TRUNCATION_BAR = 3.0, 5.0
+_CONDITION_BAR, _TRUNCATION_BAR = 6.0, 5.0
 """Factors of the two parts in an error bar."""
 
 _RANDOM = 6.0

@@ -278,13 +278,17 @@ class ValueCurvatures(Differences[float]):
 
         What was seen at another level is forgotten: that turned out to be too wide.
         """
-        self._away, growth, there = None, 0.0, self._ends[level][0]
+        growth, there = 0.0, self._ends[level][0]
         change = abs(there - self.f0)
+        if change == 0.0 and self._away is not None:  # f stands still there: nothing speaks against what was seen
+            return
+        self._away = None
         if _SWAMPED * abs(self.f0) < abs(there) < math.inf:
             noise = max(self._table(self.step(level), there, math.ldexp(_PART_OF_WAY, level)), ROUNDING * abs(there))
             if noise <= _QUALIFIES * change:
                 self._away, growth = level, noise / math.sqrt(change)
-        self._model = replace(self._model, growth=growth)
+        # Below growth² noise exceeds the value itself.
+        self._model = replace(self._model, level=max(self._model.level, growth * growth), growth=growth)
 
     def _table(self, t: float, value: float, widest: float) -> float:
         """Noise of f at x + t v by difference tables along the line."""

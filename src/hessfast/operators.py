@@ -600,7 +600,8 @@ class HessianOperator:
             if not apart <= _AMISS * size and not apart * unit <= MATTERS * vectors.norm(self._g0):
                 self._central = True
                 return self._searched(Products(self._around, v, unit))
-            self._bars.append((3.0 * apart + _CHECKED * rounding / t, t))
+            few = 1.0 + _CHECKED / v.size  # one difference of few components says little of their noise
+            self._bars.append((_CHECKED * few * (apart + rounding / t), t))
         return product
 
     def _quotient(self, v: Vector, t: float) -> Floats:

@@ -225,3 +225,24 @@ def test_gradient_that_returns_its_argument():
         return x
 
     np.testing.assert_allclose(hessian(None, [1.0, 2.0], jac=g, on_error=ValueError), np.eye(2), atol=1e-12)
+
+
+def test_raising_function_with_words_and_functions_among_its_arguments():
+    @njit
+    def square(x):
+        return x * x
+
+    @njit
+    def f(x, word, inner, y):
+        if x[0] > 1.0:
+            raise ValueError("far")
+        return inner(x).sum() * len(word) + y[0]
+
+    y = np.ones(2)
+    gc.collect()
+    before = sys.getrefcount(y)
+    for _ in range(2):
+        H = hessian(f, [1.0, 2.0], args=("four", square, y), on_error=ValueError)
+        np.testing.assert_allclose(H, 8.0 * np.eye(2), atol=1e-5)
+    gc.collect()
+    assert sys.getrefcount(y) == before

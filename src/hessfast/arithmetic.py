@@ -6,19 +6,36 @@ Values that overflow, vanish or are undefined are data here: what became of them
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["callers_state", "quiet"]
+__all__ = ["aside", "callers_state", "quiet"]
+
+_IGNORED = dict.fromkeys(("divide", "over", "under", "invalid"), "ignore")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # What the caller of the public function that is running had set; None while the user's own code runs.
 _CALLERS: ContextVar[dict[str, Any] | None] = ContextVar("hessfast callers", default=None)
+
+
+# What differs from that where f is asked far from x.
+_ASIDE: ContextVar[dict[str, Any]] = ContextVar("hessfast aside", default={})  # noqa: B039
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Context in which f is asked far from x, out of curiosity: what overflows there is no matter of the caller's."""
+    token = _ASIDE.set(_IGNORED)
+    try:
+        yield
+    finally:
+        _ASIDE.reset(token)
 
 
 def quiet(public: F) -> F:
@@ -57,7 +74,7 @@ class callers_state:  # noqa: N801
         self._state = None
         if state is not None:
             self._token = _CALLERS.set(None)
-            self._state = np.errstate(**(state | self._but))
+            self._state = np.errstate(**(state | _ASIDE.get() | self._but))
             self._state.__enter__()
 
     def __exit__(self, *error: object) -> None:

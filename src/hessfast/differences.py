@@ -32,6 +32,9 @@ _NOTHING = np.empty((0, 0))
 BLOCK = 1 << 18
 """Entries of a matrix worked on at once."""
 
+FARTHEST = 16.0
+"""More than the outermost node of any one-sided stencil."""
+
 VAGUE = 0.1
 """Part of the curvature of long steps below which short ones see nothing of it."""
 
@@ -585,14 +588,19 @@ def one_sided_steps(
 
 
 def chosen_steps(axes: list[Axis]) -> tuple[Array, NDArray[np.bool_]]:
-    """Return the steps found, and which of them are one-sided; an axis without a usable rung keeps a default."""
+    """Return the steps found, and which of them are one-sided; an axis without a usable rung keeps a default.
+
+    That is 2^-20 of its unit, or what fits into the bounds.
+    """
     step = np.empty(len(axes))
     one_sided = np.zeros(len(axes), dtype=bool)
     for number, axis in enumerate(axes):
         ladder = axis.ladder
         rung = None if ladder is None else ladder.best()
         if ladder is None or rung is None:
-            step[number] = axis.inward() * axis.unit * 2.0**-20
+            side = axis.inward()
+            room = axis.upper - axis.x if side > 0 else axis.x - axis.lower
+            step[number] = side * min(axis.unit * 2.0**-20, room / FARTHEST)
             one_sided[number] = True
             continue
         step[number] = rung.step

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import _core
+from hessfast.arithmetic import aside
 from hessfast.lanes import Evaluator, NativeEvaluator
 from hessfast.workers import thread_count
 
@@ -71,7 +72,7 @@ class Team:
             self._pool.shutdown()
 
     def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
-        """Let no point outside lower and upper, shape (n,), reach f; x lies inside."""
+        """Let no point outside lower and upper, shape (n,), reach f."""
         for worker in (self.evaluator, *self._others):
             worker.confine(lower, upper)
 
@@ -97,6 +98,19 @@ class Team:
         if self._is_alone(len(X)):
             return self.evaluator.dense(X)
         return self._shared(len(X), lambda worker, part: worker.dense(X[part]))
+
+    def probe(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate the rows of X, which lie far from x and are asked out of curiosity.
+
+        What f raises there is no wall and no failure: its value is nan.
+        """
+        with aside():
+            try:
+                return self.dense(X)
+            except Exception:
+                if len(X) == 1:
+                    return np.full((1, *self.evaluator.shape), np.nan)
+                return np.concatenate([self.probe(row[None, :]) for row in X])
 
     def each_tile(self, total: int, points_each: int, task: Callable[[Evaluator, int, int], None]) -> None:
         """Run task(evaluator, first, last) for tiles that cut 0 .. total, each item of points_each points."""

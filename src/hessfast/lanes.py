@@ -80,8 +80,6 @@ class Evaluator(ABC):
         The point from which others are displaced.
     gradient : bool
         Whether the function gives its gradient: values are then (points, n), otherwise (points,).
-    confines : Confines or None
-        The box that no point leaves, x among them; None where there is none.
     nfev : int
         Calls so far (for gradients: of the gradient); a batched call counts once a column.
     seconds : float
@@ -102,7 +100,8 @@ class Evaluator(ABC):
         self.n = x.size
         self.wall = wall
         self.gradient = gradient
-        self.confines: Confines | None = None
+        self._confines: Confines | None = None
+        self._x_inside = True
         self.nfev = 0
         self.seconds = 0.0
         self.stop = False
@@ -111,8 +110,19 @@ class Evaluator(ABC):
         self._nodes_inside: NDArray[np.float64] | None = None
 
     def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
-        """Let no point outside lower and upper, shape (n,), reach f; x lies inside."""
+        """Let no point outside lower and upper, shape (n,), reach f; where x lies outside, no point beside it does."""
         self.confines = Confines(lower, upper)
+
+    @property
+    def confines(self) -> Confines | None:
+        """The box that no point leaves, None where there is none."""
+        return self._confines
+
+    @confines.setter
+    def confines(self, box: Confines | None) -> None:
+        self._confines = box
+        self._x_inside = box is None or bool(box.hold_rows(self.x[None, :])[0])
+        self._nodes_inside = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -131,7 +141,7 @@ class Evaluator(ABC):
         ndarray, shape (points,) or (points, n)
         """
         if self.confines is not None:
-            inside = self.confines.hold(index, value)
+            inside = self.confines.hold(index, value) & self._x_inside
             if not inside.all():
                 return self._where(inside, lambda: self._timed(self._displaced, index[inside], value[inside]))
         return self._timed(self._displaced, index, value)
@@ -204,7 +214,7 @@ class Evaluator(ABC):
             Node fastest.
         """
         if self.confines is not None and nodes is not self._nodes_inside:  # the same for all tiles of a sweep
-            if not self.confines.hold_nodes(axes, nodes):
+            if not (self._x_inside and self.confines.hold_nodes(axes, nodes)):
                 index, value = self._pair_points(axes, nodes, first, last)
                 return self.displaced(index, value)
             self._nodes_inside = nodes

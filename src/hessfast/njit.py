@@ -89,11 +89,23 @@ def _blocks() -> Any:
             address = builder.inttoptr(address, cgutils.voidptr_t)
         return builder.bitcast(cgutils.pointer_add(builder, address, _FLAG_BYTES), struct)
 
+    simple = (
+        types.Array,
+        types.Number,
+        types.Boolean,
+        types.NoneType,
+        types.UnicodeType,
+        types.NPDatetime,
+        types.NPTimedelta,
+        types.EnumMember,
+        types.Dispatcher,
+    )
+
     def is_plain(kind: Any) -> bool:
-        """Whether nothing in a value of that type outlives the arrays that it is made of."""
+        """Whether no value of that type can take an array in, which would then outlive the block."""
         if isinstance(kind, types.BaseTuple):
             return all(map(is_plain, kind.types))
-        return isinstance(kind, types.Array | types.Number | types.Boolean | types.NoneType)
+        return isinstance(kind, simple)
 
     def uncounted(context: Any, builder: Any, kind: Any, value: Any) -> Any:
         """Take the references out of arrays and of tuples of them."""

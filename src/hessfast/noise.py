@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -210,18 +211,21 @@ def measure(
 ) -> NoiseModel:
     """Measure the noise of f at x along one irregular direction.
 
-    The axes judge their room from their own origin: where x is displaced from it along one of them, `displaced`, that
-    one takes part towards its origin.
+    The axes judge their room from their own origin: one along which x is displaced from it, `displaced`, takes part
+    only where the others tell nothing, as at a minimum, and towards its origin.
     """
 
-    def at(spacing: float, multiples: Sequence[float]) -> list[float]:
+    def at(spacing: float, multiples: Sequence[float], with_displaced: bool = False) -> list[float]:
         step = direction(axes, x.size, spacing, rng)
         if displaced is not None:
             axis, away = displaced
-            step[axis.index] = math.copysign(spacing * axis.unit, -away)
+            step[axis.index] = math.copysign(spacing * axis.unit, -away) if with_displaced else 0.0
         if not step.any():
             return []
         values: list[float] = team.dense(x + np.array(multiples)[:, None] * step).tolist()
         return values
 
-    return NoiseModel(f_x, max(along(at, f_x, widest), ROUNDING * abs(f_x)), ROUNDING)
+    level = along(at, f_x, widest)
+    if level == 0.0 and displaced is not None:
+        level = along(partial(at, with_displaced=True), f_x, widest)
+    return NoiseModel(f_x, max(level, ROUNDING * abs(f_x)), ROUNDING)

@@ -34,6 +34,10 @@ _SETTLED, _BARELY = 0.05, 0.3
 """Relative change from one difference to the next on a plateau, at most; the latter where short steps see nothing of
 the curvature there."""
 
+_NEAR, _HARDLY = 0.1, 1.0
+"""Distance of f(x) from the parabola of a plateau, in units of what that comes to on it, at most; the latter again
+where short steps see nothing."""
+
 _NOTHING = 1e-3
 """Part of the curvature of a plateau that is nothing of it."""
 
@@ -84,7 +88,7 @@ def roughness(
         steps = np.exp2(np.array(levels, dtype=np.float64))
         points = np.tile(team.x, (2 * len(levels), 1))
         points[:, coordinates] += np.concatenate([steps, -steps])[:, None] * v
-        values = team.dense(points)
+        values = team.probe(points)
         finite = True
         for level, ahead, behind in zip(levels, values[: len(levels)], values[len(levels) :], strict=True):
             if math.isfinite(ahead) and math.isfinite(behind):
@@ -116,7 +120,8 @@ def roughness(
     level = settled[0]
     value = (4.0 * seen[level - 1] - seen[level]) / 3.0
     beside = {k: abs(means[k] - 0.5 * value * 4.0**k) for k in means if k <= level}
-    if beside[level] > abs(value) * 4.0**level:
+    near = _HARDLY if abs(curvature) <= _NOTHING * abs(value) else _NEAR
+    if beside[level] > near * abs(value) * 4.0**level:
         return 0.0  # x lies in a well of its own, with f around it on another level
     off = {k: abs(value - curvature) for k, value in seen.items() if k <= level}
     leaves = any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off)

@@ -43,8 +43,8 @@ _CLEAR = 20.0
 
 _NEARLY = 0.01
 """The same over sizes as they are: next to zero f is straight over |x_i|, at sizes that are meant it is not. Where the
-natural length is 2^7 of it or more, what t^p + t^(p+1) leave is less than this; stiff directions of a molecule in metres,
-nearly straight, hide no more than a part of what bends."""
+natural length is 2^7 of it or more, what t^p + t^(p+1) leave is less than this; stiff directions of a molecule in
+metres, nearly straight, hide no more than a part of what bends."""
 
 _UNLIKE = 0.75
 """Share of the larger by which the change over a whole size may differ from what its beginnings promise: a factor
@@ -169,9 +169,12 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
     for own in ([0.0] if has_zeros else []) + [high for _, high in parted[:-1]][:_CLUSTERS]:
         others = line.others(next(low for low, high in parted if high >= largest)) if own < largest else 0.0
         looks = () if own == 0.0 else lines[:1] if own < largest else lines
-        if not all(look.straight(own, EPS * others) for look in looks):
+        begins = [look.begins(own, EPS * others) for look in looks]
+        if not all(line.grows(seen, 3, _NEARLY) for seen in begins):
             break
-        length = line.length(own, top, _NOTICED * others if others > 0.0 else math.inf)
+        # Where f is seen to be straight over the sizes as they are, it need not be asked what it notices.
+        is_seen = bool(begins) and all(line.is_clear(seen, 3, _NEARLY) for seen in begins)
+        length = line.length(own, top, math.inf if is_seen or others == 0.0 else _NOTICED * others)
         if length <= 2.0**_STRIDE * own:
             break
         found = Sizes(max(2.0 * own, VANISHING), length)
@@ -192,12 +195,13 @@ class _Line:
         seen, noise = self.change(np.where(self.size >= least, 2.0**-_GAP * self.direction * self.size, 0.0))
         return abs(seen) if _CLEAR * noise < abs(seen) < math.inf else 0.0
 
-    def straight(self, own: float, coarse: float) -> bool:
-        """Whether the coordinates of up to this size can move by it without leaving a natural length of f.
+    def begins(self, own: float, coarse: float) -> list[Seen]:
+        """Return changes over the coordinates' own sizes, up to `own`, with their noise.
 
-        `coarse` is how coarse f is at least: where f(x) vanishes because large terms cancel, its noise is not that of
-        its value. It shows in changes that are multiples of a number far above their own rounding, and in those that
-        begin all of a sudden: a smooth change grows at most like t^(p+1).
+        Where small sizes are meant f leaves its natural length there. `coarse` is how coarse f is at least: where f(x)
+        vanishes because large terms cancel, its noise is not that of its value. It shows in changes that are multiples
+        of a number far above their own rounding, and in those that begin all of a sudden: a smooth change grows at most
+        like t^(p+1).
         """
         seen = [self.along(own, own * 2.0**-octaves) for octaves in (6, 3, 0)]
         values = [abs(value) for value, _ in seen if math.isfinite(value)]
@@ -209,7 +213,7 @@ class _Line:
                 coarse = max(coarse, second / growth)
             if third > 4.0 * growth * max(second, growth * first):
                 coarse = max(coarse, third / growth)
-        return self.grows([(value, max(noise, coarse)) for value, noise in seen], 3, _NEARLY)
+        return [(value, max(noise, coarse)) for value, noise in seen]
 
     def along(self, own: float, t: float) -> Seen:
         """Change and its noise where the coordinates of up to `own` move by t."""
@@ -240,17 +244,24 @@ class _Line:
     def grows(self, seen: list[Seen], stride: int, unlike: float) -> bool:
         """Whether changes at t = 4^-stride, 2^-stride and 1 are as those of a t^p + b t^(p+1), up to noise.
 
-        Two of them tell a and b, and with these what the third is to be; it may differ by the share `unlike` of the
-        larger of the two.
+        The third may differ from what the others promise by the share `unlike` of the larger of the two.
         """
         if not all(math.isfinite(value) for value, _ in seen):
             return False
+        promised, unsure = self.promise(seen, stride)
+        return abs(promised - seen[2][0]) <= unlike * max(abs(promised), abs(seen[2][0])) + _CLEAR * unsure
+
+    def is_clear(self, seen: list[Seen], stride: int, unlike: float) -> bool:
+        """Whether noise allows less than that share."""
+        return _CLEAR * self.promise(seen, stride)[1] <= unlike * abs(seen[2][0])
+
+    def promise(self, seen: list[Seen], stride: int) -> tuple[float, float]:
+        """Return what two changes, which tell a and b, make of the third, and how noise lets it be off."""
         short, middle = 4.0**-stride, 2.0**-stride
         weight = (1.0 - short) / (middle - short)
         for_first, for_second = (1.0 - weight) / short**self.power, weight / middle**self.power
         promised = for_first * seen[0][0] + for_second * seen[1][0]
-        unsure = abs(for_first) * seen[0][1] + abs(for_second) * seen[1][1] + seen[2][1]
-        return abs(promised - seen[2][0]) <= unlike * max(abs(promised), abs(seen[2][0])) + _CLEAR * unsure
+        return promised, abs(for_first) * seen[0][1] + abs(for_second) * seen[1][1] + seen[2][1]
 
 
 def _lowest_bit(value: float) -> float:

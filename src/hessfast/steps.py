@@ -435,7 +435,7 @@ def _sizes(
         point[coordinates] = x + d
         if not ((low <= point[coordinates]) & (point[coordinates] <= high)).all():
             return math.nan, math.nan
-        value = float(team.dense(point[None, :])[0])
+        value = float(team.probe(point[None, :])[0])
         return value - f0, max(level, ROUNDING * abs(value))
 
     below, above = x - low, high - x

@@ -58,6 +58,9 @@ _ROUNDS, _DESPERATE_ROUNDS = 2, 7
 _CONFIRM = 3
 """Levels down from the shorter of two values that contradict each other, where a third one is to confirm it."""
 
+_AS_NOISE = 0.25
+"""Growth of contradictions, in units of that of the condition error, from which noise is behind them."""
+
 _SUSPECT = 1e-12
 """Noise, in units of f or of the gradient and its change over a unit of the line, from which chance is looked for."""
 
@@ -124,9 +127,8 @@ def search(differences: Differences[T], order: int) -> Found[T]:
 def search_from(differences: Differences[T], order: int, look: Look, balance: Balance | None) -> Found[T]:
     """Do the same after a first look."""
     q = order // 2
-    if balance is None:
-        level = look.top - q if look.blocked else look.wide
-    else:
+    level = look.top - q if look.blocked else look.wide
+    if balance is not None:
         level = balance.level(order + 2, look.top - q)
     if level == look.wide + 1:
         level = look.wide
@@ -137,13 +139,17 @@ def search_from(differences: Differences[T], order: int, look: Look, balance: Ba
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The levels of the first look, the noise seen there, the highest level that may be used, and whether by a wall."""
+    """The levels of the first look, the noise seen there, the highest level that may be used, and whether by a wall.
+
+    Where a gradient jumps at x itself, `jump` is the difference quotient of that; none of any step is known to less.
+    """
 
     wide: int
     deep: int
     noise: float
     top: int
     blocked: bool
+    jump: float = 0.0
 
 
 def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
@@ -157,7 +163,8 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
         unseen = differences.condition(deep, 1, noise)
         clear = gap > 0.1 * size(differences.D[deep]) and gap > _CLEAR * unseen
         settled = math.isfinite(gap) and not clear and bend <= _BENT * noise
-        if shift == _SHIFTS or (settled and not _jumps(differences, wide, deep)):
+        jumps = _jumps(differences, wide, deep)
+        if shift == _SHIFTS or (settled and not jumps):
             break
         wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
     noise, deep_size = max(noise, bend), size(differences.D[deep])
@@ -170,7 +177,7 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
     unseen = differences.condition(deep, 1, noise)
     raised, blocked = _raised(differences, wide, noise)
     top = raised if blocked else 0 if raised == wide else max(0, raised + 2)
-    look = Look(raised, deep, noise, top, blocked)
+    look = Look(raised, deep, noise, top, blocked, deep_size if jumps else 0.0)
     wide = raised
     value = max(size(differences.D[wide]), deep_size - 4.0 * unseen, TINY)
     change = max(gap, 0.25 * unseen) / value
@@ -198,15 +205,15 @@ def _beneath(differences: Differences[T], wide: int, deep: int) -> tuple[float, 
 
     Around a peak that is narrow for the size of its place, gradients vanish wherever the levels above reach.
     """
-    low = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
-    if low[1] < _LOWEST or wide < differences.wide:
+    low_wide, low_deep = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
+    if low_deep < _LOWEST or wide < differences.wide:
         return None
     differences.narrow(wide, 1)
     above = differences.D
-    noise, bend = differences.look(*low)
-    size = min(differences.size(differences.D[k]) for k in low)
-    if size > _INVISIBLE * differences.condition(low[1], 1, max(noise, bend)):
-        return noise, bend, *low
+    noise, bend = differences.look(low_wide, low_deep)
+    size = min(differences.size(differences.D[low_wide]), differences.size(differences.D[low_deep]))
+    if size > _INVISIBLE * differences.condition(low_deep, 1, max(noise, bend)):
+        return noise, bend, low_wide, low_deep
     differences.D = above
     return None
 
@@ -217,16 +224,16 @@ def _nothing_moved(differences: Differences[T]) -> tuple[float, float, int, int]
     The levels stay as they were where it is the same there too.
     """
     wide, deep = differences.wide, differences.deep
-    low = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
-    noise, bend = differences.look(*low)
-    if differences.size(differences.D[low[0]]) == differences.size(differences.D[low[1]]) == 0.0:
-        differences.D = dict.fromkeys((wide, deep), differences.D[low[0]])
-        low = wide, deep
-    return noise, bend, *low
+    low_wide, low_deep = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
+    noise, bend = differences.look(low_wide, low_deep)
+    if differences.size(differences.D[low_wide]) == differences.size(differences.D[low_deep]) == 0.0:
+        differences.D = dict.fromkeys((wide, deep), differences.D[low_wide])
+        return noise, bend, wide, deep
+    return noise, bend, low_wide, low_deep
 
 
 def _raised(differences: Differences[T], wide: int, noise: float) -> tuple[int, bool]:
-    """Go up from the wide level while the curvature there is invisible; return the new one, and whether a wall ended it.
+    """Go up from the wide level while the curvature there is invisible; return it, and whether a wall ended that.
 
     A wider level must not contradict what is seen below it.
     """
@@ -252,6 +259,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
     with the shorter: a kink or a wall within the longer steps is more likely than noise beyond its measure.
     """
     best: Found[T] | None = None
+    refuted: tuple[Found[T], float] | None = None  # by a value at shorter steps, and by how much
     own = best_size = math.inf  # error of the best value, but for contradictions, and its size
     wall = _HIGHEST + 1  # lowest level known to be of no use
     tried: set[int] = set()
@@ -268,7 +276,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
                 look = replace(look, noise=noise)
                 condition, truncation, doubt = _parts(differences, q, level, look, value)
         size = differences.size(value)
-        error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size
+        error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size + look.jump
         finite = math.isfinite(error)
         error = error if finite else math.inf
         doubted = not finite or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation
@@ -281,6 +289,11 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
             contradicted = True
             wall = min(wall, max(level, best.level))
             if level < best.level:
+                if refuted is not None and _grows(differences, refuted[1], apart, best.level - level):
+                    noise = refuted[1] * 2.0 ** (differences.power * (best.level - refuted[0].level))
+                    best = replace(refuted[0], error=refuted[0].error + _CONDITION_BAR * noise)
+                    break
+                refuted = (best, apart) if refuted is None else refuted
                 best, own = Found(value, max(error, apart), level), error
                 differences.settle(level)
             else:
@@ -296,7 +309,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
         del value
         if best.error > own:
             level = best.level - _CONFIRM
-        elif finite and (error <= _ENOUGH * size or turn + 1 >= rounds and best.error < 1e-6 * min(size, best_size)):
+        elif finite and (error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * min(size, best_size))):
             break
         else:
             top = look.top
@@ -317,6 +330,11 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
             break
     assert best is not None
     return best
+
+
+def _grows(differences: Differences[T], earlier: float, later: float, levels: int) -> bool:
+    """Whether contradictions grow towards short steps as noise does: what is refuted is then its measure."""
+    return later > _AS_NOISE * earlier * 2.0 ** (differences.power * levels)
 
 
 def without_chance(differences: Differences[T], q: int, look: Look, found: Found[T], spread: float) -> Found[T]:
@@ -346,7 +364,7 @@ def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
 
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:
     """Return condition part, truncation part, and what the deep level says against the value beyond both."""
-    size, deep, noise = differences.size, look.deep, look.noise
+    deep, noise = look.deep, look.noise
     truncation = change(differences, level, q)
     if q > 1 and level + q <= 0:  # above that, steps are longer than x itself and no convergence is taken for granted
         earlier = change(differences, level, q - 1)

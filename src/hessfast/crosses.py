@@ -28,7 +28,7 @@ from hessfast.vectors import Vector
 
 Floats = NDArray[np.float64]
 
-_CONDITION_BAR, _TRUNCATION_BAR = 3.0, 5.0
+_CONDITION_BAR, _TRUNCATION_BAR = 6.0, 5.0
 """Factors of the two parts in an error bar."""
 
 _RANDOM = 6.0
@@ -136,6 +136,10 @@ class CrossProducts:
         largest = abs(self._f0)
         for k, t in enumerate(self._stencil.pair_nodes):
             base = self._x + (t * h) * v
+            confines = self._team.evaluator.confines
+            if confines is not None and not confines.hold_rows(base[None, :])[0]:
+                product[:] = np.nan
+                break
             team = self._bind(base)
             there = float(team.evaluator.at(base.copy()))
             # Both ends of an edge along e_i take the same step, each from its own rounded coordinate.

@@ -46,6 +46,9 @@ _QUALIFIES = 0.1
 SAME = 16.0
 """Noise levels of correctly rounded numbers up to which two answers at one point are the same."""
 
+HEADROOM = 32
+"""Octaves between a unit of 1 and that to which a direction of extreme length is scaled: v itself must not overflow."""
+
 _FOLD = 1024
 """Numbers that are kept of a vector whose size alone is asked for later: the vector itself up to that length, else
 sums with irregular signs, whose sum of squares is right to 1 in 20."""
@@ -275,13 +278,17 @@ class ValueCurvatures(Differences[float]):
 
         What was seen at another level is forgotten: that turned out to be too wide.
         """
-        self._away, growth, there = None, 0.0, self._ends[level][0]
+        growth, there = 0.0, self._ends[level][0]
         change = abs(there - self.f0)
+        if change == 0.0 and self._away is not None:  # f stands still there: nothing speaks against what was seen
+            return
+        self._away = None
         if _SWAMPED * abs(self.f0) < abs(there) < math.inf:
             noise = max(self._table(self.step(level), there, math.ldexp(_PART_OF_WAY, level)), ROUNDING * abs(there))
             if noise <= _QUALIFIES * change:
                 self._away, growth = level, noise / math.sqrt(change)
-        self._model = replace(self._model, growth=growth)
+        # Below growth² noise exceeds the value itself.
+        self._model = replace(self._model, level=max(self._model.level, growth * growth), growth=growth)
 
     def _table(self, t: float, value: float, widest: float) -> float:
         """Noise of f at x + t v by difference tables along the line."""
@@ -297,7 +304,9 @@ class ValueCurvatures(Differences[float]):
             here *= noise / self._deep
         else:  # no look was taken
             here = math.hypot(here, noise)
-        return _over_square(_value_noise(q) * here, self.step(level))
+        # Points are off by eps x, and h by as much of a unit.
+        rounded = EPS * abs(self.D[level]) * 2.0**-level if level in self.D else 0.0
+        return _over_square(_value_noise(q) * here, self.step(level)) + rounded
 
     def spread(self) -> float:
         return abs(float(self.around.at(self.v, 0.0)) - self.f0)

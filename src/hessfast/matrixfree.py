@@ -15,7 +15,7 @@ from hessfast.alarms import alarm
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import first_look, is_suspect, search_from, without_chance
-from hessfast.directional import EPS, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
+from hessfast.directional import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
@@ -98,8 +98,8 @@ def curvature(
     Warns
     -----
     AccuracyWarning
-        Where a value is not known: no step gave finite values, its bar exceeds a tenth of it and matters (see `resolved`
-        in `CurvatureResult`), or `fun` answers differently each time. Not where steps were given.
+        Where a value is not known: no step gave finite values, its bar exceeds a tenth of it and matters (see
+        `CurvatureResult`, `resolved`), or `fun` answers differently each time. Not where steps were given.
 
     Notes
     -----
@@ -151,7 +151,7 @@ def curvature(
         found = [_along(around, real_vector(row, "v", n), order, given, noise, f0) for row in rows]
     result = _result(around, found, single=rows.ndim != 2)
     if not result.success:
-        _warn(found)
+        _warn(found, around.evaluator.confines is not None)
     return result
 
 
@@ -192,9 +192,13 @@ def _along(
         return _Along(0.0, 0.0, 0.0)
     step, relative = given
     if not _SMALLEST_UNIT < unit < 1.0 / _SMALLEST_UNIT:  # its square would leave the range of numbers
-        return _along_scaled(around, v, math.frexp(unit)[1], order, given, noise, f0)
+        return _along_scaled(around, v, math.frexp(unit)[1] - HEADROOM, order, given, noise, f0)
     if step is not None:
         unit = step * unit if relative else step
+        if not 0.0 < unit < math.inf:
+            raise ValueError(
+                f"{'rel_step' if relative else 'abs_step'}: leaves the range of float64 along this direction"
+            )
         reach = unit if order == 1 else 2.0 ** (order // 2 - 1) * unit
         if min(around.room(v)) < reach:
             raise ValueError(f"{'rel_step' if relative else 'abs_step'}: points at x0 ± {reach:.3g} v leave the bounds")
@@ -279,14 +283,15 @@ def _result(around: Neighbourhood, found: list[_Along], single: bool) -> Curvatu
     return CurvatureResult(value, error, step, nfev, njev, status, np.array([one.resolved for one in found]))
 
 
-def _warn(found: list[_Along]) -> None:
+def _warn(found: list[_Along], bounded: bool) -> None:
     """Say what is not known, and what to do."""
     status = [one.status for one in found]
     lost, random = status.count(CurvatureStatus.NOT_FINITE), status.count(CurvatureStatus.RANDOM)
     unknown = [one for one in found if not one.resolved and one.status is not CurvatureStatus.NOT_FINITE]
     parts = []
+    where = "x0 may stand on a bound: points lie on both sides of it" if bounded else "`bounds=` says where it may be"
     for count, kind, advice in (
-        (lost, CurvatureStatus.NOT_FINITE, "`bounds=` says where it may be evaluated"),
+        (lost, CurvatureStatus.NOT_FINITE, where),
         (random, CurvatureStatus.RANDOM, "fix its random numbers, or give their size by `noise=`"),
     ):
         if count:

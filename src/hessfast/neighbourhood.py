@@ -78,7 +78,7 @@ class Neighbourhood:
         Sizes of the coordinates, where the caller knows them.
     """
 
-    def __init__(self, evaluator: Evaluator, x: Vector, threads: int = 1, x_scale: Vector | None = None) -> None:
+    def __init__(self, evaluator: Evaluator, x: Vector, threads: int = 1, x_scale: Floats | None = None) -> None:
         self.evaluator = evaluator
         self.x = x
         self.threads = threads
@@ -131,7 +131,7 @@ class Neighbourhood:
         return share * octaves > _SHIFT
 
     def sizes(self) -> Sizes:
-        """Return the sizes of coordinates; f is asked where they have gaps, and again where x moves out of the old ones."""
+        """Return the sizes of coordinates; f is asked where they have gaps, and again where x moves across them."""
         if not self._gaps:
             return ORDINARY
         if self._sizes is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,15 @@ from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import change, first_look, is_suspect, search_from, without_chance
 from hessfast.crosses import CrossProducts
-from hessfast.directional import EPS, ROUNDING, SAME, Products, richardson
+from hessfast.directional import EPS, HEADROOM, SAME, Products, richardson
 from hessfast.execution import Team
 from hessfast.lanes import make_evaluator
 from hessfast.neighbourhood import Fun, Jac, given_step, real_vector, surround
+from hessfast.noise import ROUNDING
 from hessfast.problem import Box, box, checked_order, flag
 from hessfast.resolution import MATTERS, TENTH
 from hessfast.results import HessianStatus, HvpResult
+from hessfast.scale import ORDINARY
 from hessfast.vectors import Vector
 
 __all__ = ["HessianOperator", "hvp"]
@@ -44,7 +46,7 @@ _GLANCE = 8
 """Levels below its own at which the first product at each x is looked at, at most."""
 
 _LARGE_EXPONENT = 400
-"""Binary exponent of the unit of a line from which its direction is scaled: squares would leave the range of float64."""
+"""Binary exponent of the unit of a line from which its direction is scaled: squares would leave the range."""
 
 _AMISS = 1e-3
 """Relative difference between two levels from which the kept one is not trusted."""
@@ -53,7 +55,7 @@ _CHECKED = 8.0
 """Condition errors by which they must differ beside that."""
 
 _ADVICE = {
-    HessianStatus.NOT_FINITE: "{name} is not finite near x; `bounds=` says where it may be evaluated",
+    HessianStatus.NOT_FINITE: "{name} is not finite near x, or x stands on a bound: points lie on both sides of it",
     HessianStatus.RANDOM: "fix the random numbers of {name}",
     HessianStatus.UNRESOLVED: (
         "`x_scale=` helps where |x| misleads; nothing does where x lies on a kink, or {name} has too few digits"
@@ -156,9 +158,9 @@ def hvp(
     Notes
     -----
     The step is found along the first column, in about 12 gradients at order 4, and kept for the others, which cost
-    `order` gradients each, two more at order 2 and with `full_output`. Without `jac` a product costs `order` evaluations
-    of `fun` a coordinate and some 20 along v, and the first one 10 to 20 a coordinate more for the steps of all of
-    them. `HessianOperator` keeps the steps for later products too.
+    `order` gradients each and a look of one or two more. Without `jac` a product costs `order` evaluations of `fun` a
+    coordinate and some 20 along v, and the first one 10 to 20 a coordinate more for the steps of all of them.
+    `HessianOperator` keeps the steps for later products too.
 
     Examples
     --------
@@ -440,6 +442,8 @@ class HessianOperator:
             self._around.x, self._g0 = x.copy(), None
             self._nfev, self._crosses = self.nfev, None
         if not stays:
+            if not self.success and self._order > 1:
+                self._level = None  # what was found where nothing is known is of no use elsewhere
             self._looked_at = self._central = False
             self._status = HessianStatus.COMPLETE if self._step is None else HessianStatus.UNVERIFIED
 
@@ -464,9 +468,11 @@ class HessianOperator:
 
     def _product(self, v: Vector) -> Floats:
         around = self._around
-        natural = vectors.line_unit(around.x, v, around.threads) if self._from_values else around.unit(v)
+        x = ORDINARY.of(around.x.astype(np.float64)) if self._from_values else around.x
+        natural = vectors.line_unit(x, v) if self._from_values else around.unit(v)
         exponent = math.frexp(natural)[1]
         if abs(exponent) > _LARGE_EXPONENT and self._step is None:
+            exponent -= HEADROOM
             v = np.ldexp(v.astype(np.float64), exponent)
             product = self._product(v)
             bar, step = self._bars[-1]
@@ -594,13 +600,14 @@ class HessianOperator:
             if not apart <= _AMISS * size and not apart * unit <= MATTERS * vectors.norm(self._g0):
                 self._central = True
                 return self._searched(Products(self._around, v, unit))
-            self._bars.append((3.0 * apart + _CHECKED * rounding / t, t))
+            few = 1.0 + _CHECKED / v.size  # one difference of few components says little of their noise
+            self._bars.append((_CHECKED * few * (apart + rounding / t), t))
         return product
 
     def _quotient(self, v: Vector, t: float) -> Floats:
         g: Any = self._around.at(v, t)
         product: Floats = g if g.dtype == np.float64 else np.empty(g.size)
-        np.subtract(g, self._g0, out=product, dtype=np.float64)
+        np.subtract(g, cast(Vector, self._g0), out=product, dtype=np.float64)
         product *= 1.0 / t
         return product
 

@@ -133,7 +133,7 @@ class TaylorModel:
             a warning then says.
         **options
             As `hessian` takes them, with `mask` a model of the chosen coordinates; without H `order`, `rel_step`,
-            `abs_step`, `args`, `kwargs`, `vectorized` and `workers`.
+            `abs_step`, `x_scale`, `bounds`, `args`, `kwargs`, `vectorized`, `workers` and `on_error`.
 
         Returns
         -------
@@ -203,8 +203,10 @@ class TaylorModel:
     def _matrix_free(cls, fun: Fun, x0: npt.ArrayLike, jac: Jac, options: dict[str, Any]) -> TaylorModel:
         if not jac:
             raise ValueError("dense=False needs jac: products with H are differences of gradients")
-        bound = {name: options[name] for name in ("args", "kwargs", "vectorized", "workers") if name in options}
+        names = ("args", "kwargs", "vectorized", "workers", "on_error")
+        bound = {name: options[name] for name in names if name in options}
         with bind(fun, x0, jac=jac, **bound) as problem:
+            problem.confine(options.get("bounds"))
             assert problem.fun is not None
             assert problem.jac is not None
             f0, g = value_at(problem.fun), problem.jac.dense(problem.x[None])[0]

@@ -48,7 +48,7 @@ _RUN = 1 << 14  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
 _FARTHER = 7  # octaves by which a coordinate must be smaller than the others to have a higher ceiling
-_ROUNDING = 1e-12  # relative noise above which it is no mere rounding, and g may be random
+_ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
@@ -210,6 +210,7 @@ class GradientSearch:
             measured = np.maximum(noise_level(offsets, table), floor)
             size = np.abs(self.g0) + np.abs(table[-1] - table[0]) / offsets[-1]
         self.noise = measured if given is None else np.maximum(given, floor)
+        self.measured = self.noise
         known = np.isfinite(size) & (size > 0)
         relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
         if relative > _ROUNDING:
@@ -224,23 +225,24 @@ class GradientSearch:
     def _ask_again(self) -> None:
         """Ask g for its value at x again: one that answers differently each time shows it nowhere else.
 
-        Its noise is no less than that. Where one more answer differs by far less, it is a drift.
+        Its noise is no less than that. Where two more answers differ by far less, it is a drift.
         """
         x = self.gradient.x[None, :]
         again = self.gradient.dense(x)[0]
         if np.array_equal(again, self.g0):
             return
-        answers = np.stack([self.g0, again, self.gradient.dense(x)[0]])
         self.repeatable = False
+        answers = np.stack([self.g0, again, *self.gradient.dense(np.repeat(x, 2, axis=0))])
         with np.errstate(all="ignore"):
-            apart, next_to = (self._in_noise(answers[k + 1] - answers[k]) for k in (0, 1))
-            self.random = apart > _RANDOM and next_to > apart / 3
-            scatter = np.std(answers, axis=0, ddof=1) if next_to > apart / 3 else np.abs(answers[2] - answers[1])
+            apart, *next_to = (self._in_noise(step) for step in np.diff(answers, axis=0))
+            drifting = max(next_to) < apart / 5
+            self.random = apart > _RANDOM and not drifting
+            scatter = np.max(np.abs(np.diff(answers[1:], axis=0)), axis=0) if drifting else np.std(answers, axis=0, ddof=1)
             self.noise = np.maximum(self.noise * max(self._in_noise(scatter), 1.0), scatter)
 
     def _in_noise(self, differences: Array) -> float:
-        """Root mean square in units of the noise."""
-        return float(np.sqrt(np.mean((differences / np.fmax(self.noise, TINY)) ** 2)))
+        """Root mean square in units of the noise that the table showed, or that was given."""
+        return float(np.sqrt(np.mean((differences / np.fmax(self.measured, TINY)) ** 2)))
 
     def _table(self, offsets: Array) -> Array:
         """Evaluate g along one irregular direction inside the bounds: (7, m), the first at x."""

@@ -262,13 +262,17 @@ class GradientSearch:
         """Ask g for the sizes of coordinates that are next to zero; return whether they differ from |x_i|."""
         x, spread = self.gradient.x, unit_of(np.maximum(np.abs(self.gradient.x), self.size))
 
+        last = [self.g0]
+
         def change(d: Array) -> tuple[float, float]:
             point = np.clip(x + d, self.lower, self.upper)
             moved = point - x
             g = self.gradient.dense(point[None, :])[0]
+            # One that keeps its last result while x hardly moves says nothing at such displacements.
+            same, last[0] = np.array_equal(g, last[0]), g
             with np.errstate(all="ignore"):
                 level = np.maximum(noise, EPS / 2 * np.abs(g))
-                return float(moved @ (g - self.g0)), float(np.abs(moved) @ level)
+                return float(moved @ (g - self.g0)), math.inf if same else float(np.abs(moved) @ level)
 
         toward = None
         if np.minimum(self.below, self.above).min() < _HUGE / 2:

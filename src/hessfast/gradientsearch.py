@@ -191,8 +191,8 @@ class GradientSearch:
     def _measure_noise(self, order: int | str, given: float | None, probing: bool) -> None:
         """Measure g(x) and its noise, find the sizes, resolve the order, choose the level where the scan begins.
 
-        Where half of the first differences vanish g is coarser than the spacing, and the table is made anew: with the
-        sizes that were found, where they differ from |x_i|, and wider.
+        Where half of the first differences vanish g is coarser than the spacing, and the table is made anew, wider;
+        also where the sizes that were found are longer and it stood still, or shorter.
         """
         spacings = [-43, -36, -29, -22]
         while spacings:
@@ -201,8 +201,11 @@ class GradientSearch:
             stands_still = np.mean(np.diff(table, axis=0) == 0) >= 0.5
             if probing:
                 probing = False
-                if self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0))) and stands_still:
+                before = self.unit
+                found = self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0)))
+                if found and (stands_still or (self.unit < before).any()):
                     spacings = [-43, -36, -29, -22]
+                    continue
             if not stands_still:
                 break
         floor = EPS / 2 * np.abs(self.g0)

@@ -142,6 +142,7 @@ class GradientSearch:
         self.bend = 0.0
         self.along = np.zeros(m), np.zeros(m)
         self.unsettled = np.zeros(m)
+        self.turning = np.zeros(m)
         self.missed = np.zeros(m)
 
     def run(self) -> GradientHessian:
@@ -258,8 +259,15 @@ class GradientSearch:
         self.g0 = table[0]
         if not np.isfinite(self.g0).all():
             raise ValueError("jac: is not finite at x0")
-        self.glance = points[-1] - x, table[-1] - table[0]
+        self._look(points[1:] - x, table[1:] - table[0])
         return table
+
+    def _look(self, d: Array, change: Array) -> None:
+        """Keep the longest displacement of a line, and what g changes along it but for the second derivatives of g."""
+        t = np.max(np.abs(d), axis=1)
+        t /= t[-1] or 1.0
+        with np.errstate(all="ignore"):
+            self.glance = d[-1], (np.linalg.pinv(np.stack([t, t * t], axis=1)) @ change)[0]
 
     def _find_sizes(self, noise: Array) -> bool:
         """Ask g for the sizes of coordinates that are next to zero; return whether they differ from |x_i|."""
@@ -286,8 +294,8 @@ class GradientSearch:
         self.size = found.of(x)
         self.unit = unit_of(self.size)
         # A look at each coordinate over as much of its size as the table has.
-        point = np.clip(x + self.glance[0] / spread * self.unit, self.lower, self.upper)
-        self.glance = point - x, self.gradient.dense(point[None, :])[0] - self.g0
+        points = np.clip(x + np.array([[0.5], [1.0]]) * self.glance[0] / spread * self.unit, self.lower, self.upper)
+        self._look(points - x, self.gradient.dense(points) - self.g0)
         return True
 
     def _cap(self) -> int:
@@ -325,7 +333,7 @@ class GradientSearch:
             shows = np.abs(j.value) > 3 * j.condition
             if shows.any():
                 self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
-            self.along = d, np.maximum(j.drift - 2 * j.condition, 0.0)
+            self.along, self.turning = (d, np.maximum(j.drift - 2 * j.condition, 0.0)), j.drift + j.condition
         self._count("axes")
 
     def _climb_direction(self, ray: Ray, d: Array) -> None:
@@ -434,6 +442,9 @@ class GradientSearch:
         with np.errstate(all="ignore"):
             allotted = quotient(along, np.sum([np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0))
         allotted = np.where(along > 0, np.minimum(allotted, 1.0), 0.0)
+        if self.order == 1:  # columns say nothing of their second derivatives: the direction does, of all together
+            turned = EPS * 2.0 ** (1 - self.start) * float(np.abs(self.gradient.x) @ self.turning)
+            self.unsettled = np.sqrt(np.nan_to_num(turned, posinf=0.0)) / self.unit
         for i in range(self.gradient.size):
             nodes = family(self.order, bool(self.symmetric[i]))
             with np.errstate(all="ignore"):
@@ -601,7 +612,7 @@ class GradientSearch:
         d, change = self.glance
         product, size, truncation, condition = self._products(d)
         with np.errstate(all="ignore"):
-            bound = CLEAR * (np.sqrt(2.0) * self.noise + np.sqrt(condition)) + 3 * truncation + 1e-2 * size
+            bound = CLEAR * (5.0 * self.noise + np.sqrt(condition)) + 3 * truncation + 1e-2 * size
             missed = np.abs(change - product)
             return np.asarray(np.where(missed > bound, missed, 0.0))
 

@@ -450,11 +450,10 @@ def test_a_good_column_is_not_averaged_with_a_useless_one():
     x = np.array([0.3, 0.5])
     bounds = (np.array([0.3 - 1e-13, -5.0]), np.array([0.3 + 1e-13, 5.0]))
     H = np.array([[1.0, 0.7], [0.7, 2.0]])
-    result = hessian(None, x, jac=lambda z: H @ np.sin(z), bounds=bounds, full_output=True)
-    exact = (H * np.cos(x) + (H * np.cos(x)).T) / 2
-    # The mirror image is dg_0/dx_1, which the symmetric mean of an unsymmetric jac would not be.
-    assert result.hess[0, 1] == pytest.approx(0.7 * np.cos(0.5), rel=1e-9)
-    assert result.hess[1, 1] == pytest.approx(exact[1, 1], rel=1e-9)
+    with pytest.warns(AccuracyWarning, match="1 of 4 entr"):
+        result = hessian(None, x, jac=lambda z: H @ z + z**3, bounds=bounds, full_output=True)
+    assert result.hess[0, 1] == pytest.approx(0.7, rel=1e-9)
+    assert result.hess[1, 1] == pytest.approx(2.0 + 3 * 0.25, rel=1e-9)
 
 
 class Remembering:
@@ -478,7 +477,7 @@ def test_a_gradient_that_keeps_its_last_result_while_x_hardly_moves():
         order = (1, 2, 4, 6)[draw % 4]
         result = hessian(None, x, jac=Remembering(wavy), order=order, full_output=True)
         exact = wavy_hessian(x)
-        scale = np.sqrt(np.outer(np.diag(exact), np.diag(exact)).__abs__())
+        scale = np.sqrt(np.abs(np.outer(np.diag(exact), np.diag(exact))))
         assert (np.abs(result.hess - exact) <= np.maximum(1e-3 * scale, 1e-6)).all(), (draw, x)
 
 
@@ -489,11 +488,13 @@ def test_whatever_the_size_of_x_nothing_is_raised():
         x = 10.0 ** rng.uniform(-320, 305, n) * rng.choice([-1.0, 0.0, 1.0], n)
         A = rng.standard_normal((n, n))
         curve = (np.sin, np.sinh, np.tanh, np.sign)[draw % 4]
-        with np.errstate(all="ignore"):
-            jac = lambda z, A=A, curve=curve: np.nan_to_num(A.T @ np.nan_to_num(curve(A @ z), posinf=1e300), posinf=1e300)  # noqa: E731
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", AccuracyWarning)
-                result = hessian(None, x, jac=jac, order=(1, 2, 4, 6, 8)[draw % 5], full_output=True)
+
+        def jac(z, A=A, curve=curve):
+            return np.nan_to_num(A.T @ np.nan_to_num(curve(A @ z), posinf=1e300), posinf=1e300)
+
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", AccuracyWarning)
+            result = hessian(None, x, jac=jac, order=(1, 2, 4, 6, 8)[draw % 5], full_output=True)
         assert result.hess.shape == (n, n)
 
 
@@ -567,9 +568,7 @@ def test_no_search_leaves_a_random_box():
             kept = []
             dense = rows.dense
             rows.dense = lambda X, kept=kept, dense=dense: (kept.append(np.array(X)), dense(X))[1]
-            GradientSearch(
-                Gradient(rows, np.arange(n, dtype=np.int32)), order, lower=lower, upper=upper
-            ).run()
+            GradientSearch(Gradient(rows, np.arange(n, dtype=np.int32)), order, lower=lower, upper=upper).run()
             points = np.concatenate(kept)
             assert ((points >= lower) & (points <= upper)).all(), (x, lower, upper, order)
 

@@ -12,7 +12,6 @@ axes, as in `hessfast.stencils`: then neither f' nor the pure derivatives are le
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -181,9 +180,7 @@ def room_inside(x: Array, lower: Array, upper: Array) -> Array:
     return np.asarray((1 - 2 * EPS) * np.minimum(np.minimum(x - lower, upper - x), limit))
 
 
-def from_gradient(
-    evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None
-) -> ComplexHessian:
+def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None) -> ComplexHessian:
     """Return the Hessian from n complex gradients, and one more for its error bar."""
     g0, size = check_analytic(evaluator, axes, room, x_scale)
     g0 = g0[axes]
@@ -231,9 +228,7 @@ def _middle(a: Array) -> float:
 class ComplexSearch:
     """The Hessian of a complex f: one level of steps h_i = 2^k u_i found for each axis, all axes side by side."""
 
-    def __init__(
-        self, evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None
-    ) -> None:
+    def __init__(self, evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None) -> None:
         self.evaluator, self.axes, self.m = evaluator, axes, axes.size
         x = evaluator.x[axes]
         tight = (room < _SHORTEST * np.abs(x)) | (room <= 0)
@@ -376,8 +371,8 @@ class ComplexSearch:
         """Return the axes along which f curves otherwise at steps far shorter than all others.
 
         Beyond its natural length f may be flat: its curvature then vanishes at every step in sight. One line of short
-        steps in all coordinates tells, and each axis is asked where it contradicts. Noise contradicts too, but not alike
-        at twice the step.
+        steps in all coordinates tells, and each axis is asked where it contradicts. Noise contradicts too, but not
+        alike at twice the step.
         """
         x = self.evaluator.x
         short = 2.0**_GLANCE * unit_of(np.maximum(np.abs(x[self.axes]), self.size))
@@ -407,7 +402,7 @@ class ComplexSearch:
     def _glances(self) -> list[int]:
         """Level of a glance at each axis."""
         size = np.maximum(np.abs(self.evaluator.x[self.axes]), self.size)
-        return (_GLANCE + np.round(np.log2(size) - np.log2(self.unit))).astype(np.intp).tolist()
+        return [int(k) for k in _GLANCE + np.round(np.log2(size) - np.log2(self.unit))]
 
     def _search_below(self, axes: list[int], level: NDArray[np.intp]) -> NDArray[np.intp]:
         """Search these axes anew from the glance up, in small leaps."""
@@ -492,9 +487,7 @@ class ComplexSearch:
         usual = np.median(found[seen])
         return np.asarray(np.where(seen, found, np.maximum(usual, np.median(found[seen] / square[seen]) * square)))
 
-    def _pairs(
-        self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array, step: Array
-    ) -> Array:
+    def _pairs(self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array, step: Array) -> Array:
         """Fill the strict lower triangles; return by how much each diagonal entry turns with x.
 
         With psi = f(x + r a) - f(x + r a_i) - f(x + r a_j) + f(x): Im (psi+ + psi-) = 4 h_i h_j H_ij - M_6 / 45 and

@@ -71,7 +71,7 @@ def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: 
     return Judgement(value, last * follow(nodes, ratio), condition, drift)
 
 
-def follow(nodes: Family, ratio: Array) -> Array:
+def follow(nodes: Family, ratio: Array | float) -> Array:
     """Truncation error over the last correction, from the relative h^2 (one-sided: h) term."""
     factor = _FOLLOW[len(nodes.nodes)] if nodes.symmetric else _FOLLOW_ONE_SIDED
     return np.minimum(1.0, factor * ratio)
@@ -94,7 +94,7 @@ def quotient(error: Array, size: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The errors of a column relative to its `size`; `hidden`: its drift is only noise; `finite`: it is a column at all."""
+    """The errors of a column relative to its size; `hidden`: its drift is only noise; `finite`: it is one at all."""
 
     condition: float
     truncation: float

@@ -217,7 +217,9 @@ class GradientSearch:
         self.measured = self.noise
         known = np.isfinite(size) & (size > 0)
         relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
-        if relative > _ROUNDING:
+        with np.errstate(all="ignore"):
+            unlike_rounding = np.median((np.maximum(measured, self.noise) / size)[known]) if known.any() else 0.0
+        if unlike_rounding > _ROUNDING:
             self._ask_again()
             relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
         relative = min(max(relative, EPS / 2), 1e-2)
@@ -241,7 +243,9 @@ class GradientSearch:
             apart, *next_to = (self._in_noise(step) for step in np.diff(answers, axis=0))
             drifting = max(next_to) < apart / 5
             self.random = apart > _RANDOM and not drifting
-            scatter = np.max(np.abs(np.diff(answers[1:], axis=0)), axis=0) if drifting else np.std(answers, axis=0, ddof=1)
+            scatter = np.std(answers, axis=0, ddof=1)
+            if drifting:
+                scatter = np.max(np.abs(np.diff(answers[1:], axis=0)), axis=0)
             self.noise = np.maximum(self.noise * max(self._in_noise(scatter), 1.0), scatter)
 
     def _in_noise(self, differences: Array) -> float:
@@ -440,7 +444,8 @@ class GradientSearch:
         """
         d, along = self.along
         with np.errstate(all="ignore"):
-            allotted = quotient(along, np.sum([np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0))
+            sizes = [np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()]
+            allotted = quotient(along, np.sum(sizes, axis=0))
         allotted = np.where(along > 0, np.minimum(allotted, 1.0), 0.0)
         if self.order == 1:  # columns say nothing of their second derivatives: the direction does, of all together
             turned = EPS * 2.0 ** (1 - self.start) * float(np.abs(self.gradient.x) @ self.turning)
@@ -724,7 +729,7 @@ class GradientSearch:
                 asymmetry = np.abs(G[a, b] - G[b, a].T)
                 least = np.minimum(own, other)
                 useless = np.maximum(own, other) > _USELESS * least
-                better = np.where(useless, other < own, D + T[b, a].T < C + T[a, b])
+                better = np.where(useless, other < own, C + T[a, b] > D + T[b, a].T)
                 H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
                 missed = np.maximum(self.missed[a, None], self.missed[b])
                 explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)

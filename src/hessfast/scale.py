@@ -43,8 +43,8 @@ _CLEAR = 20.0
 
 _NEARLY = 0.01
 """The same over sizes as they are: next to zero f is straight over |x_i|, at sizes that are meant it is not. Where the
-natural length is 2^7 of it or more, what t^p + t^(p+1) leave is less than this; stiff directions of a molecule in metres,
-nearly straight, hide no more than a part of what bends."""
+natural length is 2^7 of it or more, what t^p + t^(p+1) leave is less than this; the stiff directions of a molecule in
+metres, nearly straight, hide no more than a part of what bends."""
 
 _UNLIKE = 0.75
 """Share of the larger by which the change over a whole size may differ from what its beginnings promise: a factor

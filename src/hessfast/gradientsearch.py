@@ -47,7 +47,7 @@ _SEEN_BYTES = 1 << 20
 _RUN = 1 << 14  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
-_FARTHER = 7  # octaves by which a coordinate must be smaller than the others to have a higher ceiling
+_FARTHER = 7  # octaves by which a size must be less than 1 to have a higher ceiling
 _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
@@ -385,8 +385,8 @@ class GradientSearch:
         self.side = np.where(self.symmetric | (self.above >= self.below), 1.0, -1.0)
         room = np.where(self.symmetric, fits_both, fits_one)
         self.ceiling = np.minimum(room, self._cap()).astype(np.intp)
-        # To the size of the largest coordinate and of 1, and as far above a size that was guessed.
-        farther = np.maximum(np.ceil(np.log2(max(1.0, float(self.size.max()))) - np.log2(self.unit)), 0.0)
+        # To a size of 1, and as far above a size that was guessed.
+        farther = np.maximum(np.ceil(-np.log2(self.unit)), 0.0)
         farther = np.where(farther < _FARTHER, 0.0, farther)
         farther = np.where(self.size == np.abs(self.gradient.x), farther, np.maximum(farther, 10.0))
         self.beyond = np.clip(room - self.ceiling, 0, farther).astype(np.intp)

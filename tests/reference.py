@@ -23,7 +23,7 @@ def quadratic_form(H, g):
             block += _panel(H, g, i, min(8, n - i))
         blocks.append(block)
     while len(blocks) > 1:
-        blocks = [sum(blocks[b : b + 2]) for b in range(0, len(blocks), 2)]
+        blocks = [_in_order(blocks[b : b + 2]) for b in range(0, len(blocks), 2)]
     return float(blocks[0]) if blocks else 0.0
 
 
@@ -38,8 +38,15 @@ def _panel(H, g, i, rows):
         return _tree(d) + 2.0 * left
     below = 0.0
     for r in range(rows):
-        below += sum((H[i + r, i + c] * g[i + c] for c in range(r)), 0.0) * g[i + r]
-    return 2.0 * (left + below) + sum(d, 0.0)
+        below += _in_order(H[i + r, i + c] * g[i + c] for c in range(r)) * g[i + r]
+    return 2.0 * (left + below) + _in_order(d)
+
+
+def _in_order(terms):
+    total = 0.0
+    for term in terms:
+        total += term
+    return total
 
 
 def _tree(p):

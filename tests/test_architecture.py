@@ -11,15 +11,17 @@ import hessfast
 
 SOURCE = Path(hessfast.__file__).parent
 FLOORS = [
-    {"alarms", "arithmetic", "arrays", "listing", "resolution", "scale"},
+    {"alarms", "arithmetic", "arrays", "listing", "resolution", "scale", "workers"},
     {"covariance"},
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"config", "noise", "picture", "functions", "quadratic", "vectors"},
     {"jacobian", "ladder", "lanes", "symmetric"},
     {"sides"},
-    {"complexlanes", "execution", "bars", "gradientladder", "steps", "step_length", "neighbourhood"},
-    {"complexstep", "gradientsearch", "plan", "problem", "refinement", "directional"},
-    {"balance", "differences"},
+    {"complexlanes", "execution", "bars", "gradientladder", "steps", "step_length"},
+    {"complexstep", "gradientsearch", "plan", "problem", "refinement"},
+    {"differences", "neighbourhood"},
+    {"directional"},
+    {"balance"},
     {"crosses", "derivatives", "hessian", "matrixfree"},
     {"operators"},
     {"check", "taylor"},

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from hessfast import check_hessian, gradient, hessian, hessian_diag
+from hessfast import check_hessian, curvature, gradient, hessian, hessian_diag, hvp
 from hessfast.functions import make_function
 from hessfast.lanes import make_evaluator
 
@@ -95,6 +95,11 @@ def apart(x, lower, upper):
     return lower, upper
 
 
+def direction(x):
+    """Return a direction that takes every coordinate along, at its own size."""
+    return np.where(x == 0.0, 1.0, np.abs(x)) * np.where(np.arange(x.size) % 2 == 0, 1.0, -1.0)
+
+
 ROUTES = {
     "values": lambda f, g, x, bounds, order: hessian(f, x, bounds=bounds, order=order),
     "batched": lambda f, g, x, bounds, order: hessian(f, x, bounds=bounds, order=order, vectorized=True),
@@ -109,6 +114,15 @@ ROUTES = {
     "steps": lambda f, g, x, bounds, order: hessian(f, x, bounds=bounds, order=order, rel_step=1e-6),
     "steps of gradients": lambda f, g, x, bounds, order: hessian(
         f, x, jac=g, bounds=bounds, order=order, rel_step=1e-9
+    ),
+    "curvature": lambda f, g, x, bounds, order: curvature(f, x, direction(x), bounds=bounds, order=max(order, 2)),
+    "curvature from gradients": lambda f, g, x, bounds, order: curvature(
+        None, x, direction(x), jac=g, bounds=bounds, order=max(order, 2)
+    ),
+    "product": lambda f, g, x, bounds, order: hvp(None, x, direction(x), jac=g, bounds=bounds, order=order),
+    "product from values": lambda f, g, x, bounds, order: hvp(f, x, direction(x), bounds=bounds, order=max(order, 2)),
+    "products of columns": lambda f, g, x, bounds, order: hvp(
+        None, x, np.eye(x.size), jac=g, bounds=bounds, order=order, vectorized=True
     ),
     "check": lambda f, g, x, bounds, order: check_hessian(f, x, np.eye(x.size), bounds=bounds),
 }
@@ -189,3 +203,16 @@ def test_pairs_of_nodes_outside_are_walls(lane):
         values = evaluator.pairs(axes, nodes, 0, 3).reshape(3, 2)
         assert np.isnan(values).tolist() == [[False, beyond > 2.5], [False, False], [False, beyond > 2.5]]
         assert evaluator.pairs(axes, nodes, 1, 2)[1] == 1.5 + 2.0 + 3.5
+
+
+@pytest.mark.parametrize("lane", ["python", "batched"])
+def test_nothing_is_evaluated_beside_a_point_outside(lane):
+    x = np.array([1.0, 2.0])
+    evaluator = make_evaluator(make_function(lambda x: x.sum(axis=0), name="fun", vectorized=lane == "batched"), x)
+    evaluator.confine(np.array([0.0, 2.5]), np.array([3.0, 4.0]))
+    index, value = np.array([[0, -1], [-1, -1]], dtype=np.int32), np.array([[1.5, 0.0], [0.0, 0.0]])
+    for worker in (evaluator, evaluator.fork()):
+        assert np.isnan(worker.displaced(index, value)).all()
+        assert np.isnan(worker.pairs(np.arange(2, dtype=np.int32), np.array([[1.5], [3.0]]), 0, 1)).all()
+        assert worker.dense(np.array([[1.0, 3.0]])) == [4.0]
+        assert worker.nfev == 1

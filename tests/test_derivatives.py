@@ -90,7 +90,7 @@ def test_at_a_bound(function):
 
 @pytest.mark.parametrize("function", [gradient, hessian_diag])
 def test_isolated_coordinate_is_nan_and_said(function):
-    with pytest.warns(RuntimeWarning, match=r"1 entries are NaN"):
+    with pytest.warns(RuntimeWarning, match="1 entry is NaN"):
         result = function(lambda x: f(x) if x[1] == X[1] else np.nan, X, full_output=True)
     assert np.isnan(result.value).tolist() == [False, True, False]
     assert not result.success

@@ -39,16 +39,25 @@ def quiet(public: F) -> F:
 
 
 class callers_state:  # noqa: N801
-    """Context in which the user's functions are called: the floating-point state of whoever called us."""
+    """Context in which the user's functions are called: the floating-point state of whoever called us.
 
-    __slots__ = ("_state", "_token")
+    Parameters
+    ----------
+    **but
+        What is to differ from it.
+    """
+
+    __slots__ = ("_but", "_state", "_token")
+
+    def __init__(self, **but: Any) -> None:
+        self._but = but
 
     def __enter__(self) -> None:
         state = _CALLERS.get()
         self._state = None
         if state is not None:
             self._token = _CALLERS.set(None)
-            self._state = np.errstate(**state)
+            self._state = np.errstate(**(state | self._but))
             self._state.__enter__()
 
     def __exit__(self, *error: object) -> None:

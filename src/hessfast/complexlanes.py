@@ -13,6 +13,7 @@ from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
 from hessfast.arithmetic import callers_state
+from hessfast.arrays import unmasked
 from hessfast.functions import BatchedFunction, PythonFunction
 from hessfast.lanes import BatchedEvaluator, Confines, Evaluator, PythonEvaluator, note
 
@@ -109,7 +110,7 @@ class ComplexEvaluator:
         ordinal, first = self.nfev, points.reshape(self.n, -1)[:, 0].copy()
         self.nfev += count
         try:
-            with callers_state():
+            with callers_state(under="ignore"):  # imaginary parts of 1e-200 are our choice
                 result = function.call(points, *function.args, **function.kwargs)
         except BaseException as error:
             if not isinstance(error, self._wall):
@@ -123,7 +124,7 @@ class ComplexEvaluator:
         return result[function.part]
 
     def _checked(self, result: Any, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
-        value = np.asarray(result)
+        value = np.asarray(unmasked(result))
         if value.size == 1 and shape in ((), (1,)) and self.lane == "python":
             value = value.reshape(shape)
         if value.shape != shape:

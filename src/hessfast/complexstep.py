@@ -304,6 +304,11 @@ class ComplexSearch:
         (ahead, behind), (a, b) = self.seen[i, k].imag, self._taken(i, k)
         return float((ahead / a + behind / b) / (a + b))
 
+    def _slope(self, i: int, k: int) -> float:
+        """g_i and its truncation h^2 T_3 / 3 at one level."""
+        (ahead, behind), (a, b) = self.seen[i, k].imag, self._taken(i, k)
+        return float((ahead - behind) / (a + b))
+
     def _bend(self, i: int, k: int) -> float:
         """|T_4| / 3, the real part beyond 2 f."""
         return abs(float(self.seen[i, k].real.sum()) - 2 * self.f0)
@@ -471,7 +476,7 @@ class ComplexSearch:
         """Refuse a real part that grows like h^2, as that of |z|^2 does: in an analytic f it grows like h^4."""
         for i, k in enumerate(level):
             if (i, k + _LOW[0]) in self.seen:
-                low, near, far = (self._bend(i, k + up) for up in (_LOW[0], 0, 1))
+                low, near, far = [self._bend(i, k + up) for up in (_LOW[0], 0, 1)]
                 if far > 1e5 * EPS * self._magnitude(i, k + 1) and far > 1e3 * low and far < 8 * near:
                     raise not_analytic("fun", f"has a real part that grows like h^2 beside x0[{self.axes[i]}]")
 
@@ -522,12 +527,7 @@ class ComplexSearch:
 
     def _gradient(self, level: list[int], spread: Array, sixth: Array) -> tuple[Array, Array]:
         """Extrapolate Im (f(x + r a) - f(x - r a)) / 2h = g + h^2 T_3 / 3 - h^4 T_5 / 30 from h and 2 h."""
-        near, far = (
-            np.array(
-                [np.diff(self.seen[i, k + up][::-1].imag)[0] / sum(self._taken(i, k + up)) for i, k in enumerate(level)]
-            )
-            for up in (0, 1)
-        )
+        near, far = (np.array([self._slope(i, k + up) for i, k in enumerate(level)]) for up in (0, 1))
         jac = (4 * near - far) / 3
         # The h^4 term is 2/15 of the h^2 term |near - far| times h^2 T_5 / T_3, for which T_6 / T_4 stands.
         truncation = np.abs(near - far) * np.minimum(1.0, sixth)

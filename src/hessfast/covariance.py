@@ -24,6 +24,9 @@ FAR = 0.1
 ON_BOUND = 0.01
 """Standard errors from its bound within which a parameter stands on it."""
 
+VAGUE = 0.1
+"""Bar of a standard error, in units of itself, that is worth a warning."""
+
 LEADING = 0.3
 """Part of its largest component that one of a direction must have to be named with it."""
 
@@ -121,11 +124,11 @@ def standard_errors(fit: Fit, factor: float) -> StandardErrors:
         doubts = _doubts(fit, factor, size, scaled, inverse, value)
     if fit.bars is None:
         error = np.full(m, np.nan)
-    elif (lost := np.flatnonzero(~(error < value) & (value > 0.0))).size:
-        worst = lost[0]
+    elif (vague := np.flatnonzero(~(error <= VAGUE * value))).size:
+        worst = vague[np.argmax(error[vague] / value[vague])]
         doubts.append(
-            f"{lost.size} of {m} standard errors are not determined: that of {fit.names[worst]} is "
-            f"{value[worst]:.2g} ± {error[worst]:.2g}"
+            f"{vague.size} of {m} standard errors are known to less than a tenth of themselves, that of "
+            f"{fit.names[worst]} is {value[worst]:.2g} ± {error[worst]:.2g}"
         )
     if doubts:
         alarm("standard_errors", "; ".join(doubts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, overload
 
@@ -10,7 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arithmetic import quiet
 from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
-from hessfast.differences import Differences, Layout, along_given, chosen_steps, drifted, given_one_sided, value_at
+from hessfast.differences import (
+    SCATTER,
+    Differences,
+    Layout,
+    along_given,
+    asked_again,
+    chosen_steps,
+    given_one_sided,
+    repeated,
+    value_at,
+)
+from hessfast.ladder import Axis
 from hessfast.problem import (
     Box,
     Fun,
@@ -23,11 +35,15 @@ from hessfast.problem import (
     noise_given,
 )
 from hessfast.resolution import natural_sizes
-from hessfast.results import ADVICE, AxisDerivatives, EvaluationCounts, HessianStatus, alarm
+from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
 from hessfast.stencils import ORDERS
-from hessfast.steps import start_search
+from hessfast.steps import StepSearch, start_search
 
 Array = NDArray[np.float64]
+Pair = tuple[Array, Array]
+
+CLEAR = 20.0
+"""Noise levels by which f must change to be known to."""
 
 
 @overload
@@ -126,7 +142,7 @@ def gradient(
     result = _along_axes(
         1, fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
     )
-    _warn("gradient", result)
+    judge_aloud("gradient", result)
     return result if full_output else result.value
 
 
@@ -225,7 +241,7 @@ def hessian_diag(
     result = _along_axes(
         2, fun, x0, order, rel_step, abs_step, noise, x_scale, bounds, mask, args, kwargs, vectorized, workers, on_error
     )
-    _warn("hessian_diag", result)
+    judge_aloud("hessian_diag", result)
     return result if full_output else result.value
 
 
@@ -295,16 +311,50 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
         bar_parts(values[1], bars.truncation, bars.condition, AXIS_FACTORS),
     )
     spent = team.nfev - search.noise_nfev - 1
-    has_drifted = drifted(team, noise)
-    evaluations = EvaluationCounts(origin=2, noise=search.noise_nfev, axes=spent)
+    if search.random:
+        values, parts = _repeated(search, chosen, step, one_sided, values, parts)
+    asked = team.nfev
+    is_random, has_drifted = asked_again(team, noise)
+    counts = {"noise": search.noise_nfev, "axes": spent, "calibration": asked - spent - search.noise_nfev - 1}
+    evaluations = EvaluationCounts(origin=1 + team.nfev - asked, **counts)
     result = _result(
         problem, f0, values[derivative - 1], parts[derivative - 1], step, one_sided, chosen, noise.level, evaluations
     )
     u = natural_sizes(problem.x, problem.axes, step, search.sizes)
     with np.errstate(all="ignore"):
         slope, curvature = (np.fmax(np.abs(d) - (T + C), 0.0) for d, (T, C) in zip(values, parts, strict=True))
-        change = np.fmax(slope * u, curvature * u * u)
-    return result.judged(change, u, derivative, drifted=has_drifted)
+        change = np.fmax(
+            np.fmax(slope * u, curvature * u * u), [_seen(*at) for at in zip(axes, u.tolist(), strict=True)]
+        )
+    return result.judged(change, u, derivative, random=is_random, drifted=has_drifted)
+
+
+def _repeated(
+    search: StepSearch, order: int, step: Array, one_sided: NDArray[np.bool_], values: Pair, parts: tuple[Pair, Pair]
+) -> tuple[Pair, tuple[Pair, Pair]]:
+    """Difference a random f again; return the means, with condition errors that hold what repetition shows."""
+    team = search.team
+
+    def once() -> Pair:
+        f0 = float(team.dense(team.x[None, :])[0])
+        return along_given(team, search.coordinates, f0, order, step, one_sided)
+
+    with np.errstate(all="ignore"):
+        slopes, curvatures = repeated(values, once, step.size)
+        least = SCATTER * search.noise.level / (0.5 * search.sizes)
+        floors = least, np.sqrt(6.0) * least / (0.5 * search.sizes)
+        (slope_t, slope_c), (curvature_t, curvature_c) = (
+            (truncation, np.fmax(np.fmax(condition, SCATTER * deviation), floor))
+            for (truncation, condition), (_, deviation), floor in zip(parts, (slopes, curvatures), floors, strict=True)
+        )
+    return (slopes[0], curvatures[0]), ((slope_t, slope_c), (curvature_t, curvature_c))
+
+
+def _seen(axis: Axis, size: float) -> float:
+    """Return the largest change of f, clear of its noise, that was seen within so far from x along an axis."""
+    noise = axis.noise
+    near = (value for displacement, value in axis.values.items() if abs(displacement) <= size and math.isfinite(value))
+    return max((abs(value - noise.f0) - CLEAR * noise.at(value) for value in near), default=0.0)
 
 
 def _result(
@@ -339,8 +389,3 @@ def _result(
         missing=missing,
         labels=problem.labels,
     )
-
-
-def _warn(where: str, result: AxisDerivatives) -> None:
-    if not result.success:
-        alarm(where, f"{result.message}. {ADVICE[result.status]}")

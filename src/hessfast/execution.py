@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hessfast import _core
 from hessfast.lanes import Evaluator, NativeEvaluator
+from hessfast.workers import thread_count
 
 if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the library's own import time
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,7 +35,7 @@ class Team:
     evaluator : Evaluator
         What is evaluated; used by the calling thread where there is one worker.
     workers : int, optional
-        Threads for a native function; None means the calling thread alone.
+        Threads for a native function, of which four a core are used at most; None means the calling thread alone.
 
     Raises
     ------
@@ -53,7 +54,7 @@ class Team:
             evaluator.lane,
         )
         self._others: list[Evaluator] = []
-        self._count = workers or 1
+        self._count = thread_count(workers)
         self._pool: ThreadPoolExecutor | None = None
         if self._count > 1:
             from concurrent.futures import ThreadPoolExecutor
@@ -70,7 +71,7 @@ class Team:
             self._pool.shutdown()
 
     def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
-        """Let no point outside lower and upper, shape (n,), reach f; x lies inside."""
+        """Let no point outside lower and upper, shape (n,), reach f."""
         for worker in (self.evaluator, *self._others):
             worker.confine(lower, upper)
 

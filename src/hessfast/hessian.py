@@ -25,7 +25,7 @@ from hessfast.problem import (
     given_steps,
     noise_given,
 )
-from hessfast.results import ADVICE, EvaluationCounts, HessianResult, HessianStatus, alarm
+from hessfast.results import EvaluationCounts, HessianResult, HessianStatus, judge_aloud
 from hessfast.stencils import ORDERS, stencil
 from hessfast.steps import start_search
 
@@ -213,9 +213,7 @@ def hessian(
             result = _from_gradients(problem, order, step, noise, within)
         else:
             result = _from_values(problem, order, step, noise, within)
-    if not result.success:
-        advice = ADVICE.get(result.status)
-        alarm("hessian", f"{result.message}. {advice}" if advice else result.message)
+    judge_aloud("hessian", result)
     if out is not None:
         out[...] = result.hess
         result = result.with_hess(out)

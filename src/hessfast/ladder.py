@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,10 @@ BEYOND_DOUBT = 10.0
 """Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
 
 FEW_DIGITS = 1e-9
-"""Relative condition error above which steps longer than |x| are worth trying."""
+"""Relative condition error above which steps longer than |x| are worth trying ..."""
+
+NO_DIGITS = 0.03
+"""... and where f has told that small sizes are meant: what lies beyond is another matter."""
 
 SMOOTH = 1e-13
 """Relative noise of f up to which nodes may lie seven octaves beyond |x|, else three: noise far from x is a guess.
@@ -51,6 +54,10 @@ SMOOTH = 1e-13
 Three as well for slopes, which vanish at every minimum, and at orders 1 and 2, where an axis along which f is quadratic
 shows nothing of the truncation of its pairs.
 """
+
+STAIR = 1.0 / math.sqrt(12.0)
+"""Standard deviation of a rounding error, in units of the step of a staircase. One that swallows a change of D h²/2 has
+steps of D h² at least."""
 
 CRAMPED = 1e-6
 """Relative condition error above which steps next to zero are too short: worth a look far beyond, or to one side."""
@@ -127,7 +134,11 @@ class Axis:
     x, size, unit, lower, upper : float
         Coordinate, its size, the power of two nearest to that (the unit of the ladder), bounds.
     noise : NoiseModel
-        Noise of f.
+        Noise of f along the axis.
+    stair : float
+        Least noise along this axis, 0.0 where none has shown.
+    few_digits : float
+        Relative condition error above which steps longer than its size are worth trying.
     values : dict
         f by displacement as asked for (x + displacement is then rounded).
     ladder : Ladder or None
@@ -141,10 +152,23 @@ class Axis:
         self.lower, self.upper, self.noise = lower, upper, noise
         self.values: dict[float, float] = {}
         self.ladder: Ladder | None = None
+        self.stair = 0.0
+        self.few_digits = FEW_DIGITS
+
+    def anew(self, noise: NoiseModel) -> Axis:
+        """Return the same axis with what was seen along it, to be searched again in another noise.
+
+        It does not go farther than half the size of the coordinate: that far the noise has been looked at.
+        """
+        lower, upper = max(self.lower, self.x - 0.5 * self.size), min(self.upper, self.x + 0.5 * self.size)
+        axis = Axis(self.index, self.x, self.size, self.unit, lower, upper, noise)
+        axis.values = dict(self.values)
+        axis.few_digits = self.few_digits
+        return axis
 
     def know(self, noise: NoiseModel) -> None:
-        """Take another noise for that of f."""
-        self.noise = noise
+        """Take another noise for that of f; along this axis it is at least that of its own staircase."""
+        self.noise = noise if noise.level >= self.stair else replace(noise, level=self.stair)
         if self.ladder is not None:
             self.ladder.reassess()
 
@@ -192,6 +216,8 @@ class Rung:
         Second derivative, first derivative, and the one of them that the steps are for.
     largest : float
         Largest value of f in them.
+    moved : bool
+        Whether any of its values differs from f(x).
     above, below : Rung or None
         The neighbours, where they are known.
     condition : float
@@ -204,8 +230,10 @@ class Rung:
         What a check has shown the error to be at least.
     """
 
-    def __init__(self, k: int, step: float, curvature: float, slope: float, value: float, largest: float) -> None:
-        self.k, self.step, self.value, self.largest = k, step, value, largest
+    def __init__(
+        self, k: int, step: float, curvature: float, slope: float, value: float, largest: float, moved: bool
+    ) -> None:
+        self.k, self.step, self.value, self.largest, self.moved = k, step, value, largest, moved
         self.curvature, self.slope = curvature, slope
         self.above: Rung | None = None
         self.below: Rung | None = None
@@ -273,18 +301,20 @@ class Ladder:
         x, f0, values = axis.x, axis.noise.f0, axis.values
         curvature = slope = 0.0
         largest = f0
+        moved = False
         for t, c, s in self.formula.terms:
             displacement = t * h
             value = values[displacement]
             difference = (value - f0) / ((x + displacement) - x)
             curvature += c * difference
             slope += s * difference
+            moved = moved or value != f0
             if abs(value) > abs(largest):
                 largest = value
         if not (math.isfinite(curvature) and math.isfinite(slope)):
             return
         curvature /= h
-        rung = Rung(k, h, curvature, slope, slope if self.derivative == 1 else curvature, largest)
+        rung = Rung(k, h, curvature, slope, slope if self.derivative == 1 else curvature, largest, moved)
         self.rungs[k] = rung
         self._ranked = False
         for lower, upper in ((rung, self.rungs.get(k + 1)), (self.rungs.get(k - 1), rung)):
@@ -315,7 +345,8 @@ class Ladder:
     def condition_of(self, rung: Rung, derivative: int) -> float:
         """Condition part of the error of either derivative."""
         factor = self.formula.slope_noise if derivative == 1 else self.formula.curvature_noise
-        return factor * self.axis.noise.at(rung.largest) / abs(rung.step) ** derivative
+        h = abs(rung.step)
+        return factor * self.axis.noise.at(rung.largest) / (h if derivative == 1 else h * h)
 
     def truncation_of(self, rung: Rung, derivative: int) -> float:
         """Truncation part of the error of either derivative; one-sided slopes are an order better."""
@@ -355,17 +386,32 @@ class Ladder:
         return self._top
 
     def _rank(self) -> None:
-        """Rank the rungs by condition part and weighted truncation part, or what a check has shown."""
+        """Rank the rungs by condition part and weighted truncation part, or what a check has shown.
+
+        Where f moves on some rung, those on which it stands still see nothing of it: a difference of equal values is
+        no measurement.
+        """
         self._ranked = True
         self._best = self._top = None
         for rung in self.rungs.values():
             if rung is None or rung.above is None:
                 continue
             rung.error = max(rung.condition + self.weight * self.truncation_at_least(rung), rung.doubt)
-            if self._best is None or rung.error < self._best.error:
+            if self._best is None or (not rung.moved, rung.error) < (not self._best.moved, self._best.error):
                 self._best = rung
             if self._top is None or rung.k > self._top.k:
                 self._top = rung
+
+    def stair(self) -> float:
+        """Return the noise that f has at least, since it stands still on steps over which its curvature moves it."""
+        best = self.best()
+        if best is None or self.derivative == 1:
+            return 0.0
+        still = [rung.k for rung in self.rungs.values() if rung is not None and not rung.moved and rung.k < best.k]
+        if not still:
+            return 0.0
+        reach = self.formula.reach * self.step(max(still))
+        return STAIR * abs(best.curvature) * reach * reach
 
     def least(self) -> float:
         """Return the least error of any rung; inf where none is of use."""
@@ -416,7 +462,7 @@ class Ladder:
 
     def _cap(self, rung: Rung) -> int:
         """Return the highest rung to try, seen from one: nodes within |x|, or farther while D has few digits yet."""
-        if rung.condition <= FEW_DIGITS * abs(rung.value):
+        if rung.condition <= self.axis.few_digits * abs(rung.value):
             return self._caps[0]
         noise = self.axis.noise
         trusted = self.derivative == 2 and self.formula.order >= 4 and noise.level <= SMOOTH * abs(noise.f0)
@@ -470,7 +516,8 @@ class Ladder:
             return 1
         visible = 10.0 * wanted  # never divided by the value, which may vanish against it
         far = 4 if visible >= value * 16.0**self.derivative else math.ceil(math.log2(visible / value) / self.derivative)
-        return max(1, min(4, far, cap - k))
+        within = self._caps[0] - k  # what lies beyond |x| is asked only once its steps up to |x| have been seen
+        return max(1, min(4, far, within if within > 0 else cap - k))
 
     def regular(self) -> bool:
         """Whether two neighbouring rungs, the best one of them, show truncation that grows like h^p."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hessfast import _core, njit
 from hessfast.arithmetic import callers_state
+from hessfast.arrays import unmasked
 from hessfast.functions import (
     BatchedFunction,
     Function,
@@ -79,8 +80,6 @@ class Evaluator(ABC):
         The point from which others are displaced.
     gradient : bool
         Whether the function gives its gradient: values are then (points, n), otherwise (points,).
-    confines : Confines or None
-        The box that no point leaves, x among them; None where there is none.
     nfev : int
         Calls so far (for gradients: of the gradient); a batched call counts once a column.
     seconds : float
@@ -101,7 +100,8 @@ class Evaluator(ABC):
         self.n = x.size
         self.wall = wall
         self.gradient = gradient
-        self.confines: Confines | None = None
+        self._confines: Confines | None = None
+        self._x_inside = True
         self.nfev = 0
         self.seconds = 0.0
         self.stop = False
@@ -110,8 +110,19 @@ class Evaluator(ABC):
         self._nodes_inside: NDArray[np.float64] | None = None
 
     def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
-        """Let no point outside lower and upper, shape (n,), reach f; x lies inside."""
+        """Let no point outside lower and upper, shape (n,), reach f; where x lies outside, no point beside it does."""
         self.confines = Confines(lower, upper)
+
+    @property
+    def confines(self) -> Confines | None:
+        """The box that no point leaves, None where there is none."""
+        return self._confines
+
+    @confines.setter
+    def confines(self, box: Confines | None) -> None:
+        self._confines = box
+        self._x_inside = box is None or bool(box.hold_rows(self.x[None, :])[0])
+        self._nodes_inside = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -130,7 +141,7 @@ class Evaluator(ABC):
         ndarray, shape (points,) or (points, n)
         """
         if self.confines is not None:
-            inside = self.confines.hold(index, value)
+            inside = self.confines.hold(index, value) & self._x_inside
             if not inside.all():
                 return self._where(inside, lambda: self._timed(self._displaced, index[inside], value[inside]))
         return self._timed(self._displaced, index, value)
@@ -203,7 +214,7 @@ class Evaluator(ABC):
             Node fastest.
         """
         if self.confines is not None and nodes is not self._nodes_inside:  # the same for all tiles of a sweep
-            if not self.confines.hold_nodes(axes, nodes):
+            if not (self._x_inside and self.confines.hold_nodes(axes, nodes)):
                 index, value = self._pair_points(axes, nodes, first, last)
                 return self.displaced(index, value)
             self._nodes_inside = nodes
@@ -370,10 +381,12 @@ class NativeEvaluator(Evaluator):
         """Call a numba function through Python where its compiled callback caught an exception."""
         function = self.function
         assert self._flag is not None
+        assert function.callback is not None
         self._flag[0] = 0
         self.nfev += 1
+        given = point.copy()
         try:
-            result = function.dispatcher(point.copy(), *function.args)
+            result = njit.call(function.dispatcher, function.callback, self._flag, given)
         except self.wall:
             return np.nan
         except BaseException as error:
@@ -381,7 +394,8 @@ class NativeEvaluator(Evaluator):
             raise
         if function.part is not None:
             result = result[function.part]
-        return _real_gradient(result, (self.n,)) if self.gradient else real_number(result)
+        # A gradient may lie in the memory of the point given, which nobody keeps.
+        return _real_gradient(result, (self.n,)).copy() if self.gradient else real_number(result)
 
 
 class PythonEvaluator(Evaluator):
@@ -581,7 +595,7 @@ def _real_gradient(result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
 def _real_array(
     result: Any, shape: tuple[int, ...], name: str, promise: str, dtype: type[np.floating[Any]] = np.float64
 ) -> NDArray[Any]:
-    array = np.asarray(result)
+    array = np.asarray(unmasked(result))
     if array.shape != shape:
         raise ValueError(f"{name}: {promise}; shape {shape} expected, got {array.shape}")
     if array.dtype.kind not in "fiub":

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -204,19 +205,27 @@ def measure(
     x: Array,
     f_x: float,
     axes: Sequence[Axis],
-    displaced: int | None = None,
+    displaced: tuple[Axis, float] | None = None,
     rng: np.random.Generator | int | None = None,
     widest: float = math.inf,
 ) -> NoiseModel:
-    """Measure the noise of f at x along one irregular direction; `displaced` names a coordinate to leave."""
+    """Measure the noise of f at x along one irregular direction.
 
-    def at(spacing: float, multiples: Sequence[float]) -> list[float]:
+    The axes judge their room from their own origin: one along which x is displaced from it, `displaced`, takes part
+    only where the others tell nothing, as at a minimum, and towards its origin.
+    """
+
+    def at(spacing: float, multiples: Sequence[float], with_displaced: bool = False) -> list[float]:
         step = direction(axes, x.size, spacing, rng)
-        if displaced is not None:  # the table's room was judged from the axes' own origin
-            step[displaced] = 0.0
+        if displaced is not None:
+            axis, away = displaced
+            step[axis.index] = math.copysign(spacing * axis.unit, -away) if with_displaced else 0.0
         if not step.any():
             return []
         values: list[float] = team.dense(x + np.array(multiples)[:, None] * step).tolist()
         return values
 
-    return NoiseModel(f_x, max(along(at, f_x, widest), ROUNDING * abs(f_x)), ROUNDING)
+    level = along(at, f_x, widest)
+    if level == 0.0 and displaced is not None:
+        level = along(partial(at, with_displaced=True), f_x, widest)
+    return NoiseModel(f_x, max(level, ROUNDING * abs(f_x)), ROUNDING)

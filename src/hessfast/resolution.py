@@ -13,6 +13,7 @@ __all__ = [
     "NAMED",
     "Natural",
     "Worst",
+    "all_known",
     "entries",
     "hessian_scale",
     "natural_sizes",
@@ -32,8 +33,13 @@ TENTH = 0.1
 MATTERS = 1e-3
 """Part of the change of f over the coordinates' own sizes that what is not known may come to."""
 
-SEEN = 2.0**-26
-"""Change of f, in units of |f|, that is taken for known where nothing else is."""
+SEEN = {1: 2.0**-12, 2: 2.0**-18, 4: 2.0**-26, 6: 2.0**-26, 8: 2.0**-26}
+"""By order: change of f, in units of |f|, that is taken for known where nothing else is.
+Low orders leave coordinates that f ignores at steps as short as the others want."""
+
+ASIDE = 2.0**-16
+"""The same in units of the largest change that comes with any coordinate: a molecule is stiff along its bonds, and
+what is less by this beside them, as across its plane, is none."""
 
 SPECK = 2.0**-14
 """|x_i| in units of the largest, up to which it says nothing of the size of the coordinate."""
@@ -41,7 +47,7 @@ SPECK = 2.0**-14
 NAMED = 3
 """Entries that a message names."""
 
-_BLOCK = 1 << 17
+_BLOCK = 1 << 15
 """Entries of a matrix looked at together."""
 
 
@@ -65,8 +71,7 @@ class Natural:
         sqrt|H_ii|, as far as it is known.
     size : ndarray
         sqrt(V_i) / u_i: V_i is the largest change of f that is known to come with a move of coordinate i by its size
-        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ F), F the larger of |f| and
-        all known changes.
+        u_i, V_i = max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|, 2⁻¹⁶ max_j V_j).
     """
 
     own: Array
@@ -107,7 +112,7 @@ def sum_rows(parts: Sequence[Array], rows: slice) -> Array:
     return total
 
 
-def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u: Array) -> Natural:
+def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u: Array, order: int) -> Natural:
     """Return the natural scales of a Hessian.
 
     Parameters
@@ -121,6 +126,8 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
         f(x), nan where it is not known.
     u : ndarray, shape (m,)
         Sizes of the coordinates.
+    order : int
+        Of the error in the step.
     """
     m = len(hess)
     own, coupling = np.zeros(m), np.zeros(m)
@@ -131,11 +138,16 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
             own[rows] = np.sqrt(np.fmax(np.diagonal(known, rows.start), 0.0))
             known *= u
             coupling[rows] = np.fmax.reduce(known, axis=1, initial=0.0)
-        change = np.fmax(np.fmax(slope, coupling), 0.0) * u
-        # f is at least as large as its known changes: f(x) itself may vanish, as at the rest of a spring.
-        largest = np.fmax(abs(f0), np.fmax.reduce(change, initial=0.0))
-        size = np.sqrt(np.fmax(change, SEEN * largest)) / u
+        size = np.sqrt(np.fmax(np.fmax(slope, coupling), 0.0) / u)
+        aside = np.sqrt(max(ASIDE, SEEN[order])) * np.fmax.reduce(size * u, initial=0.0)
+        size = np.fmax(size, np.fmax(np.sqrt(SEEN[order] * abs(f0)), aside) / u)
     return Natural(own, size)
+
+
+def all_known(hess: Array, bars: Sequence[Array]) -> bool:
+    """Whether every entry is known by itself, which is soon seen."""
+    with np.errstate(all="ignore"):
+        return all(bool((sum_rows(bars, rows) <= TENTH * np.abs(hess[rows])).all()) for rows in row_blocks(len(hess)))
 
 
 def resolved_rows(hess: Array, bars: Sequence[Array], scale: Natural) -> Iterator[tuple[slice, Array]]:
@@ -168,7 +180,9 @@ def unknown_entries(hess: Array, bars: Sequence[Array], scale: Natural) -> tuple
     return count, tuple(entry for _, entry in worst)
 
 
-def resolved_along(value: Array, bar: Array, change: Array, f0: float, u: Array, derivative: int) -> NDArray[np.bool_]:
+def resolved_along(
+    value: Array, bar: Array, change: Array, f0: float, u: Array, derivative: int, order: int
+) -> NDArray[np.bool_]:
     """Return which derivatives along the axes are known.
 
     Parameters
@@ -180,9 +194,12 @@ def resolved_along(value: Array, bar: Array, change: Array, f0: float, u: Array,
     u : ndarray, shape (m,)
         Sizes of the coordinates.
     derivative : {1, 2}
+    order : int
     """
     with np.errstate(all="ignore"):
-        allowed = MATTERS * np.fmax(change, SEEN * np.abs(f0)) / u
+        aside = max(ASIDE, SEEN[order]) * np.fmax.reduce(change, initial=0.0)
+        least = np.fmax(SEEN[order] * abs(f0), aside)
+        allowed = MATTERS * np.fmax(change, least) / u
         if derivative == 2:
             allowed /= u
         return np.asarray(np.isfinite(value) & (bar <= np.fmax(allowed, TENTH * np.abs(value))))

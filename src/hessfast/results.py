@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from hessfast.resolution import (
     NAMED,
     Natural,
     Worst,
+    all_known,
     entries,
     hessian_scale,
     natural_sizes,
@@ -41,9 +43,13 @@ __all__ = [
     "StepStatus",
     "TaylorTerms",
     "alarm",
+    "judge_aloud",
 ]
 
 Floats = npt.NDArray[np.float64]
+
+NOISY = 64.0
+"""Noise of f, in units of its rounding, from which it is the reason for what is not known."""
 
 
 class HessianStatus(enum.Enum):
@@ -134,7 +140,7 @@ class AxisDerivatives(Listed):
         """The status in one sentence, with the entries that are not known."""
         lost = np.flatnonzero(~np.isfinite(self.value))[:NAMED] if self.missing else ()
         worst = self._worst() if self.unresolved else ()
-        return _outcome(self.status, self.value.size, places([(i,) for i in lost], self.labels), self, worst)
+        return _outcome(self, self.value.size, places([(i,) for i in lost], self.labels), worst)
 
     def judged(
         self,
@@ -151,7 +157,7 @@ class AxisDerivatives(Listed):
         `change` is the largest change of f known to come with a move of each coordinate by its size u.
         """
         assert self.error is not None
-        resolved = resolved_along(self.value, self.error, change, self.fun, u, derivative)
+        resolved = resolved_along(self.value, self.error, change, self.fun, u, derivative, self.order)
         count = int(np.count_nonzero(~resolved))
         status = _status(self.missing > 0, random, drifted, rough, count > 0)
         return replace(self, status=status, resolved=resolved, unresolved=count)
@@ -171,41 +177,6 @@ def _status(*applies: bool) -> HessianStatus:
     return next(
         (status for status, applying in zip(HessianStatus, applies, strict=False) if applying), HessianStatus.COMPLETE
     )
-
-
-def _outcome(
-    status: HessianStatus, size: int, lost: str, result: AxisDerivatives | HessianResult, worst: tuple[Worst, ...]
-) -> str:
-    """Spell a status: what was seen, how many entries are not known, and the worst of them."""
-    missing, unknown = result.missing, result.unresolved - result.missing
-    said = {
-        HessianStatus.NOT_FINITE: f"{missing} entries are NaN: f was not finite at points they depend on: {lost}",
-        HessianStatus.RANDOM: "f answers differently each time at the same point, by more than its noise",
-        HessianStatus.DRIFTED: "f(x) changed during the run by more than its noise: f is not a function of x alone",
-        HessianStatus.ROUGH: "f has other derivatives at short steps than at long ones; the bars cover both",
-        HessianStatus.COMPLETE: "every entry was determined",
-        HessianStatus.UNVERIFIED: "steps were given: nothing is known of the errors",
-    }.get(status)
-    if unknown <= 0 or status is HessianStatus.COMPLETE:
-        return said or "not every entry is known"
-    are = "entry is" if unknown == 1 else "entries are"
-    count = (
-        f"{unknown} of {size} {are} not known: {'the worst, ' if unknown > 1 else ''}{entries(worst, result.labels)}"
-    )
-    return f"{said}; {count}" if said else count
-
-
-ADVICE = {
-    HessianStatus.NOT_FINITE: "`bounds=` keeps f where it is defined, `mask=` leaves coordinates out",
-    HessianStatus.RANDOM: "fix the random numbers of f, or give its standard deviation as `noise=`",
-    HessianStatus.DRIFTED: "f must not remember earlier calls, and x must not change meanwhile",
-    HessianStatus.ROUGH: "`noise=`, the height of the roughness, asks for the smooth one; a given step for another",
-    HessianStatus.UNRESOLVED: (
-        "give `noise=` where f is rougher than it looks, `x_scale=` where the sizes of coordinates mislead, `bounds=` "
-        "around where f is smooth, `jac=` where there is a gradient"
-    ),
-}
-"""What to do, by status."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -302,7 +273,7 @@ class HessianResult(Listed):
         """
         lost = np.argwhere(np.tril(~np.isfinite(self.hess)))[:NAMED].tolist() if self.missing else ()
         worst = self._unknown()[1] if self.unresolved else ()
-        said = _outcome(self.status, self.hess.size, places([tuple(place) for place in lost], self.labels), self, worst)
+        said = _outcome(self, self.hess.size, places([tuple(place) for place in lost], self.labels), worst)
         vague = self._vague() if self.status is HessianStatus.COMPLETE else 0
         return said + (f", {vague} of {self.hess.size} to fewer than three digits" if vague else "")
 
@@ -314,8 +285,9 @@ class HessianResult(Listed):
         Notes
         -----
         Those whose bar B_ij is at most a tenth of |H_ij| or of sqrt|H_ii H_jj|; and those where what is not known
-        cannot matter, B_ij u_i u_j ≤ 1e-3 sqrt(V_i V_j): u_i is the size of a coordinate, V_i the largest change of f
-        known to come with a move by it, max(|g_i| u_i, max_j |H_ij| u_i u_j, 2⁻²⁶ |f|). So is a 0 that is right.
+        cannot matter, B_ij u_i u_j ≤ 1e-3 sqrt(V_i V_j). There u_i is the size of a coordinate, V_i the largest change
+        of f known to come with a move by it: max(|g_i| u_i, max_j |H_ij| u_i u_j), or at least 2⁻²⁶ |f| (2⁻¹⁸ at order
+        2, 2⁻¹² at order 1) and 2⁻¹⁶ of the largest V_j (2⁻¹² at order 1). So is a 0 that is right.
         """
         parts = self._parts()
         if not parts:
@@ -334,12 +306,14 @@ class HessianResult(Listed):
         u = natural_sizes(self.x, self.index, self.step, self.sizes)
         with np.errstate(all="ignore"):
             slope = np.abs(self.jac) - (0.0 if self.jac_error is None else self.jac_error)
-        return hessian_scale(self.hess, parts, slope, self.fun, u)
+        return hessian_scale(self.hess, parts, slope, self.fun, u, self.order)
 
     def _unknown(self) -> tuple[int, tuple[Worst, ...]]:
         """Entries that are not known, how many and the worst."""
         parts = self._parts()
-        return unknown_entries(self.hess, parts, self._scale(parts)) if parts else (0, ())
+        if not parts or all_known(self.hess, parts):
+            return 0, ()
+        return unknown_entries(self.hess, parts, self._scale(parts))
 
     def judged(self, *, random: bool = False, drifted: bool = False, rough: bool = False) -> HessianResult:
         """Return the same result with its status, from its bars and from what was seen of f."""
@@ -401,7 +375,7 @@ class HessianResult(Listed):
         AccuracyWarning
             x is more than a tenth of a standard error from the minimum of the quadratic model, beyond the bar of the
             gradient: sqrt(gᵀH⁻¹g) in units of the standard errors. A parameter stands on its bound and f falls beyond
-            it. A standard error does not exceed its own bar.
+            it. A standard error is less than ten of its own bars.
 
         Notes
         -----
@@ -424,6 +398,63 @@ class HessianResult(Listed):
         return standard_errors(fit, factor)
 
 
+Derivatives = AxisDerivatives | HessianResult
+
+
+def _outcome(result: Derivatives, size: int, lost: str, worst: tuple[Worst, ...]) -> str:
+    """Spell a status: what was seen, how many entries are not known, and the worst of them."""
+    f = _subject(result)
+    missing, unknown = result.missing, result.unresolved - result.missing
+    said = {
+        HessianStatus.NOT_FINITE: f"{_entries_are(missing)} NaN: {f} was not finite at points needed for {lost}",
+        HessianStatus.RANDOM: f"{f} answers differently each time at the same point, by more than its noise",
+        HessianStatus.DRIFTED: f"{f}(x) changed during the run by more than its noise: it depends on more than x",
+        HessianStatus.ROUGH: f"{f} has other derivatives at short steps than at long ones; the bars cover both",
+        HessianStatus.COMPLETE: "every entry was determined",
+        HessianStatus.UNVERIFIED: "steps were given: nothing is known of the errors",
+    }.get(result.status)
+    if unknown <= 0 or result.status is HessianStatus.COMPLETE:
+        return said or "not every entry is known"
+    which = f"{'the worst, ' if unknown > 1 else ''}{entries(worst, result.labels)}"
+    count = f"{_entries_are(unknown, size)} not known: {which}"
+    return f"{said}; {count}" if said else count
+
+
+def _subject(result: Derivatives) -> str:
+    return "jac" if isinstance(result, HessianResult) and result.njev else "f"
+
+
+def _entries_are(count: int, size: int | None = None) -> str:
+    of = "" if size is None else f" of {size}"
+    return f"{count}{of} {'entry is' if count == 1 else 'entries are'}"
+
+
+def _advice(result: Derivatives) -> str:
+    """Say what to do, by status."""
+    f = _subject(result)
+    if result.status is HessianStatus.NOT_FINITE:
+        return f"`bounds=` keep {f} where it is defined, `mask=` leaves coordinates out"
+    if result.status is HessianStatus.RANDOM:
+        return f"fix the random numbers of {f}, or give its standard deviation as `noise=`"
+    if result.status is HessianStatus.DRIFTED:
+        return f"{f} must not remember earlier calls"
+    if result.status is HessianStatus.ROUGH:
+        return "`noise=`, the height of the roughness, asks for the smooth derivative, a short given step for the other"
+    gradient = "" if f == "jac" else ", or give a gradient as `jac=`"
+    if result.noise > NOISY * np.finfo(np.float64).eps * abs(result.fun):
+        return f"{f} has noise of {result.noise:.1g}: compute it more exactly{gradient}; `noise=` where that is not so"
+    return (
+        f"`noise=` where {f} is rougher than it looks, `x_scale=` where |x| says little of the sizes of coordinates, "
+        f"`bounds=` where {f} is smooth within them only{gradient}"
+    )
+
+
+def judge_aloud(where: str, result: Derivatives) -> None:
+    """Warn of what is not known."""
+    if not result.success:
+        alarm(where, f"{result.message}; {_advice(result)}")
+
+
 class CurvatureStatus(enum.Enum):
     """What is certain about vᵀHv."""
 
@@ -432,6 +463,7 @@ class CurvatureStatus(enum.Enum):
     UNRESOLVED = "unresolved"
     UNVERIFIED = "unverified"
     NOT_FINITE = "not finite"
+    RANDOM = "random"
 
     @property
     def message(self) -> str:
@@ -445,6 +477,7 @@ _CURVATURE_MESSAGES = {
     CurvatureStatus.UNRESOLVED: "the curvature is below its own error bar: its sign is unknown",
     CurvatureStatus.UNVERIFIED: "one step was given and nothing else seen: the truncation error is unknown",
     CurvatureStatus.NOT_FINITE: "the function was not finite at any useful step",
+    CurvatureStatus.RANDOM: "the function answers differently each time at one point, by more than its noise",
 }
 
 
@@ -469,6 +502,10 @@ class CurvatureResult(Listed):
         Evaluations of f and of its gradient.
     status
         `CurvatureStatus`; an object array for a batch.
+    resolved
+        Whether value is known: to a tenth of itself, or so well that what is not known of it cannot change f, over the
+        natural unit of the line, by a thousandth of what is known to change. A 0 that is right is known, though its
+        sign is not. An array of bool for a batch.
     """
 
     value: float | Floats
@@ -477,12 +514,20 @@ class CurvatureResult(Listed):
     nfev: int
     njev: int
     status: CurvatureStatus | npt.NDArray[np.object_]
+    resolved: bool | npt.NDArray[np.bool_] = True
+
+    @property
+    def success(self) -> bool:
+        """Whether every value is known, finite and that of a function of x alone."""
+        lost = (CurvatureStatus.NOT_FINITE, CurvatureStatus.RANDOM)
+        return bool(np.all(self.resolved)) and not any(status in lost for status in np.ravel(np.array(self.status)))
 
     @property
     def message(self) -> str:
         """The status in one sentence; for a batch, how often each came out."""
         if isinstance(self.status, CurvatureStatus):
-            return self.status.message
+            unknown = "" if self.resolved or self.success else ", and it is known to less than one digit"
+            return self.status.message + (unknown if math.isfinite(float(np.max(self.error))) else "")
         counts = [(status, int(np.count_nonzero(self.status == status))) for status in CurvatureStatus]
         return ", ".join(f"{count} {status.value}" for status, count in counts if count)
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPS", "ORDINARY", "VANISHING", "Change", "Sizes", "clusters", "find_sizes", "unit_of"]
+__all__ = ["EPS", "ORDINARY", "VANISHING", "Change", "Sizes", "clusters", "find_sizes", "gaps", "unit_of"]
 
 Array = NDArray[np.float64]
 Seen = tuple[float, float]
@@ -114,6 +114,24 @@ def clusters(x: Array) -> tuple[list[tuple[float, float]], bool]:
     return found, has_zeros
 
 
+def gaps(octaves: list[int], has_zeros: bool) -> list[tuple[int, int]]:
+    """Return the gaps because of which `find_sizes` would look at f, from the octaves that hold a size.
+
+    Octave o holds 2^(o-1) <= |x_i| < 2^o; a gap is its lower and upper end. No gap: sizes are `ORDINARY`.
+    """
+    least = math.frexp(VANISHING)[1]
+    held = [octave for octave in octaves if octave >= least]
+    has_zeros = has_zeros or len(held) < len(octaves)
+    if not held:
+        return []
+    found = [(low, high) for low, high in pairwise(held) if high - low > _GAP]
+    if held[-1] <= -_GAP:
+        found.append((held[-1], 1))
+    if has_zeros and (found or held[-1] > _GAP):
+        found.insert(0, (least - 1, held[0]))
+    return found
+
+
 def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None = None) -> Sizes:
     """Find the sizes of coordinates that are zero or next to it.
 
@@ -145,7 +163,7 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
     random = np.random.default_rng(20190)
     lines = [_Line(change, signs * random.uniform(0.1, 1.0, x.size), size, power) for _ in range(_LOOKS)]
     line = lines[0]
-    top = 2.0 ** math.ceil(math.log2(max(parted[-1][1], 1.0)))
+    top = math.ldexp(1.0, min(1023, math.ceil(math.log2(max(parted[-1][1], 1.0)))))
     largest = float(size.max())
     found = ORDINARY
     for own in ([0.0] if has_zeros else []) + [high for _, high in parted[:-1]][:_CLUSTERS]:
@@ -170,7 +188,7 @@ class _Line:
     power: int
 
     def others(self, least: float) -> float:
-        """Change of f where the coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
+        """Change of f where coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
         seen, noise = self.change(np.where(self.size >= least, 2.0**-_GAP * self.direction * self.size, 0.0))
         return abs(seen) if _CLEAR * noise < abs(seen) < math.inf else 0.0
 
@@ -184,9 +202,13 @@ class _Line:
         seen = [self.along(own, own * 2.0**-octaves) for octaves in (6, 3, 0)]
         values = [abs(value) for value, _ in seen if math.isfinite(value)]
         coarse = max(coarse, min((_lowest_bit(value) for value in values if value > 0.0), default=0.0))
-        for short, long in pairwise(values):
-            if short == 0.0:
-                coarse = max(coarse, long * 8.0 ** -(self.power + 1))
+        growth = 8.0 ** (self.power + 1)
+        if len(values) == 3:
+            first, second, third = values
+            if first == 0.0:
+                coarse = max(coarse, second / growth)
+            if third > 4.0 * growth * max(second, growth * first):
+                coarse = max(coarse, third / growth)
         return self.grows([(value, max(noise, coarse)) for value, noise in seen], 3, _NEARLY)
 
     def along(self, own: float, t: float) -> Seen:
@@ -233,5 +255,6 @@ class _Line:
 
 def _lowest_bit(value: float) -> float:
     """Return the largest power of two that divides a number."""
-    numerator, denominator = value.as_integer_ratio()
-    return float(numerator & -numerator) / denominator
+    mantissa, exponent = math.frexp(value)
+    digits = int(math.ldexp(mantissa, 53))
+    return math.ldexp(float(digits & -digits), exponent - 53)

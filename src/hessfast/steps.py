@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import noise as noise_level
-from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VISIBLE, Axis, Ladder, Request, advance
+from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, NO_DIGITS, VISIBLE, Axis, Ladder, Request, advance
 from hessfast.noise import ROUNDING, NoiseModel
 from hessfast.scale import EPS, ORDINARY, clusters, find_sizes, unit_of
 from hessfast.sides import leave, search
@@ -70,6 +70,9 @@ SLIGHT = 2.0**-6
 SWAMPED = 16.0
 """|f - f(x)| over |f(x)| one step away from which the noise at x says nothing about the noise there."""
 
+RAISED = 3.0
+"""Times that a staircase along an axis must exceed the noise as it is known, to be believed."""
+
 LITTLE = 0.1
 """Share of the change of f that the noise measured behind it may be at most."""
 
@@ -106,6 +109,10 @@ class StepSearch:
         Evaluations spent on the noise, and on the sizes of coordinates next to zero.
     sizes : ndarray, shape (m,)
         Sizes of the coordinates.
+    random : bool
+        f answered differently when it was asked again at x.
+    begun : int
+        Evaluations before this search that are not its own.
     """
 
     team: Team
@@ -115,6 +122,14 @@ class StepSearch:
     noise_given: bool
     noise_nfev: int
     sizes: Array
+    random: bool = False
+    begun: int = 0
+
+    def again(self, level: float) -> StepSearch:
+        """Return a search of the same axes in another noise; what was seen along them is known to it."""
+        model = NoiseModel(self.noise.f0, level, ROUNDING)
+        axes = [axis.anew(model) for axis in self.axes]
+        return StepSearch(self.team, self.coordinates, axes, model, True, 0, self.sizes, begun=self.team.nfev - 1)
 
     def automatic_order(self) -> int:
         """Return 6 where the noise is at rounding level, else 4: a higher order needs longer steps in noise."""
@@ -155,6 +170,8 @@ class StepSearch:
         if confined and order > 1:
             start = first_rung(self.noise, order, derivative)
             advance(self.team, confined, [leave(axis, derivative, order, start, weight) for axis in confined])
+            self._rise(paired)
+        if not self.noise_given and self._find_stairs():
             self._rise(paired)
         checks = self._verify()
         for _ in range(DESCENTS):
@@ -223,7 +240,7 @@ class StepSearch:
         widest = abs(displacement) / (4.0 * (noise_level.POINTS - 1) * axis.unit)
         before = self.team.nfev
         there = noise_level.measure(
-            self.team, away, axis.values[displacement], self.axes, axis.index, widest=widest
+            self.team, away, axis.values[displacement], self.axes, (axis, displacement), widest=widest
         ).level
         self.noise_nfev += self.team.nfev - before
         if there > LITTLE * change:
@@ -270,6 +287,18 @@ class StepSearch:
                 return
             advance(self.team, movers, requests)
             turn += 1
+
+    def _find_stairs(self) -> bool:
+        """Raise the noise of axes along which f stands still where it should move; return whether there were any."""
+        found = []
+        for ladder in self.ladders():
+            stair = ladder.stair()
+            if stair > RAISED * ladder.axis.noise.level:
+                ladder.axis.stair = stair
+                ladder.axis.know(self.noise)
+                found.append(ladder)
+        advance(self.team, [ladder.axis for ladder in found], [_settle_again(ladder) for ladder in found])
+        return bool(found)
 
     def _verify(self) -> dict[int, tuple[Ladder, float, float]]:
         """Look at each axis far below its rung: residual in f that smoothness does not explain, and its noise."""
@@ -361,11 +390,30 @@ def start_search(
     if sizes is None:
         sizes, model = _sizes(team, coordinates, f0, lower, upper, model)
     axes = make_axes(team, coordinates, lower, upper, sizes)
+    if x_scale is None:
+        for axis, small in zip(axes, _small(np.abs(team.x[coordinates]), sizes), strict=True):
+            if small:
+                axis.few_digits = NO_DIGITS
     if model is None:
         model = noise_level.measure(team, team.x, f0, axes)
+    is_random = False
+    if noise is not None or model.level > ROUNDING_LEVEL * EPS * abs(f0):
+        # Only repetition shows chance: a rounded f has the same noise at each call.
+        apart = abs(float(team.dense(team.x[None, :])[0]) - f0)
+        is_random = apart > 0.0
+        if noise is None and math.isfinite(apart):
+            model = replace(model, level=max(model.level, apart / math.sqrt(2.0)))
     for axis in axes:
         axis.know(model)
-    return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before, sizes)
+    return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before, sizes, is_random)
+
+
+def _small(x: Array, sizes: Array) -> list[bool]:
+    """Which coordinates are small, beside others, and mean it."""
+    parted, _ = clusters(x)
+    least = parted[-1][0] if parted else 0.0
+    small: list[bool] = ((x == sizes) & (x < least)).tolist()
+    return small
 
 
 def _sizes(

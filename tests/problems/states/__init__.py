@@ -11,9 +11,11 @@ from problems.states import (  # noqa: F401  (each registers its states)
     origin,
     peaks,
     proportions,
+    real,
     rough,
+    statistics,
 )
-from problems.states.routes import GROUPS, ROUTES, judge, routes_of
+from problems.states.routes import EXACT, GROUPS, OPTIONAL, ROUTES, judge
 from problems.states.state import State, draw
 
-__all__ = ["GROUPS", "ROUTES", "State", "draw", "judge", "routes_of"]
+__all__ = ["EXACT", "GROUPS", "OPTIONAL", "ROUTES", "State", "draw", "judge"]

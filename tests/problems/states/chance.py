@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.states.optima import constant, leave, place
+from problems.states.optima import constant, place, stand
 from problems.states.state import Chooser, State, member
 from problems.states.terms import CURVES, Terms, separate
 
@@ -35,9 +35,7 @@ def smooth_sum(choose: Chooser) -> tuple[Terms, Any, Any]:
     n = int(choose.rng.integers(1, 5))
     centre, lengths = place(choose, n)
     f = Terms(constant(choose), centre, separate([choose.one_of(*CURVES) for _ in range(n)], np.ones(n), lengths))
-    x0 = (
-        leave(choose, centre, lengths) if choose.chance(0.5) else centre + 0.3 * lengths * choose.rng.standard_normal(n)
-    )
+    x0 = stand(choose, centre, lengths)
     return f, x0, lengths
 
 

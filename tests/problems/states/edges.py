@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.states.optima import constant, leave, place
+from problems.states.optima import constant, place, stand
 from problems.states.state import EPS, Chooser, Floats, Function, State, member
 from problems.states.terms import CURVES, Terms, separate
 
@@ -117,6 +117,7 @@ def relu_network(choose: Chooser) -> State:
         lengths=np.ones(x0.size),
         room=room,
         noise=EPS * float(f(x0)),
+        least=1e-4,  # a unit that is off feels nothing
         smooth=bool(diagonal.min() > 1e-6 * diagonal.max()),
     )
 
@@ -128,9 +129,7 @@ def absolute(choose: Chooser) -> State:
     centre = choose.between(0.1, 10, n) * choose.signs(n)
     lengths = np.abs(centre) * choose.between(0.1, 1, n)
     smooth = Terms(constant(choose), centre, separate([choose.one_of(*CURVES) for _ in range(n)], np.ones(n), lengths))
-    x0 = (
-        leave(choose, centre, lengths) if choose.chance(0.5) else centre + 0.3 * lengths * choose.rng.standard_normal(n)
-    )
+    x0 = stand(choose, centre, lengths)
     if choose.chance(0.4):  # a lasso: the kinks are at x_i = 0
         A, offset = np.diag(1 / lengths), np.zeros(n)
     else:
@@ -181,23 +180,16 @@ def penalty(choose: Chooser) -> State:
     centre, lengths = place(choose, n)
     lengths = np.maximum(lengths, 0.03 * np.abs(centre))
     smooth = Terms(constant(choose), centre, separate([choose.one_of(*CURVES) for _ in range(n)], np.ones(n), lengths))
-    x0 = (
-        leave(choose, centre, lengths) if choose.chance(0.5) else centre + 0.3 * lengths * choose.rng.standard_normal(n)
-    )
+    x0 = stand(choose, centre, lengths)
     walls = int(choose.rng.integers(1, min(n, 2) + 1))
     A = np.eye(n)[choose.rng.permutation(n)[:walls]] * choose.signs(walls)[:, None]
     if choose.chance(0.3):
         A = choose.rng.standard_normal((walls, n)) / lengths
-    with np.errstate(divide="ignore"):
-        width = np.min(np.abs(x0) / np.abs(A), axis=1) * np.max(np.abs(A), axis=1)
-    distance = choose.between(1e-5, 0.1) * np.where(np.isfinite(width), width, np.max(np.abs(A) * np.abs(x0), axis=1))
+    distance = choose.between(1e-5, 0.1) * np.max(np.abs(A * x0), axis=1)
     edge = A @ x0 + distance
     if choose.chance(0.2):  # a corridor
-        A, edge, distance = (
-            np.vstack([A, -A[:1]]),
-            np.append(edge, 2 * distance[0] - edge[0]),
-            np.append(distance, distance[0]),
-        )
+        A, edge = np.vstack([A, -A[:1]]), np.append(edge, 2 * distance[0] - edge[0])
+        distance = np.append(distance, distance[0])
     kind = choose.one_of("added", "added", "put in its place", "slope", "squares", "inf", "nan")
     value, slope = behind(kind, choose.between(1e3, 1e20))
 

@@ -30,6 +30,13 @@ def leave(choose: Chooser, centre: Floats, lengths: Floats) -> Floats:
     return centre + choose.one_of(*LEFT) * lengths * choose.rng.standard_normal(centre.size)
 
 
+def stand(choose: Chooser, centre: Floats, lengths: Floats) -> Floats:
+    """Return the point at which an optimiser stops, or one on the way there."""
+    if choose.chance(0.5):
+        return leave(choose, centre, lengths)
+    return centre + 0.3 * lengths * choose.rng.standard_normal(centre.size)
+
+
 @member("optima", 2)
 def one_curve(choose: Chooser) -> State:
     """constant + Σ φ((z − x0)/L), one φ for all."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from problems import jets
-from problems.states.optima import leave
+from problems.states.optima import stand
 from problems.states.state import Chooser, Floats, State, member
 from problems.states.terms import Terms, separate
 
@@ -169,7 +169,7 @@ def smooth_sum(choose: Chooser) -> tuple[Terms, Floats]:
     centre = choose.rng.uniform(0.5, 5, n) * choose.signs(n)
     names = [choose.one_of("log_cosh", "cosine", "well", "student", "quartic", "cosh", "hypot") for _ in range(n)]
     f = Terms(choose.one_of(0.0, 1.0, 10.0), centre, separate(names, np.ones(n), np.ones(n)))
-    x0 = leave(choose, centre, np.ones(n)) if choose.chance(0.5) else centre + 0.3 * choose.rng.standard_normal(n)
+    x0 = stand(choose, centre, np.ones(n))
     return f, x0
 
 
@@ -226,13 +226,14 @@ def egg_box(choose: Chooser) -> State:
 
 @member("roughness")
 def jumps(choose: Chooser) -> State:
-    """A saw tooth of 1e-9 … 1e-5 every 1e-4 … 1e-2."""
+    """A saw tooth, or cells of constant height, of 1e-9 … 1e-5 every 1e-4 … 1e-2."""
     f, x0 = smooth_sum(choose)
-    height, period = choose.between(1e-9, 1e-5), choose.between(1e-4, 1e-2)
+    height, period, saw = choose.between(1e-9, 1e-5), choose.between(1e-4, 1e-2), choose.chance(0.5)
 
     def fun(x: Any) -> float:
         u = x / period
-        return float(f(x) + height * (u - np.floor(u)).sum())
+        cell = np.floor(u)
+        return float(f(x) + height * (u - cell if saw else np.sin(12.9898 * cell)).sum())
 
     return rough(f, x0, fun, noise=height, kind=f"{height:.0e} every {period:.0e}")
 

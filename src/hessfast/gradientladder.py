@@ -68,6 +68,11 @@ def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: 
         return Judgement(value, drift, condition, drift)
     last = np.abs(value - extrapolate(D[: levels - 1], nodes.shorter.weights))
     ratio = quotient(norm(drift * weight), norm(value * weight))
+    if nodes.symmetric and levels > 2:
+        # Smooth differences change at most 16 times as much from node to node; a kink that the last one crosses, more.
+        near, far = (norm((D[k] - D[k + 1]) * weight) for k in (0, levels - 2))
+        if far > 32.0 ** (levels - 2) * near + CLEAR * norm(condition * weight):
+            ratio = np.ones_like(ratio)
     return Judgement(value, last * follow(nodes, ratio), condition, drift)
 
 

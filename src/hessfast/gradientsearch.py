@@ -426,6 +426,10 @@ class GradientSearch:
                 drift[which] = self.truncation[which] = bend
             else:
                 drift[which] = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
+                if nodes.symmetric and len(D) > 2:  # a kink that the last node crosses, as in a judgement
+                    rough = CLEAR * norm(nodes.noise / np.abs(self.step[which])[:, None] * self.noise)
+                    crossed = norm(D[-2] - D[-1]) > 32.0 ** (len(D) - 2) * norm(D[0] - D[1]) + rough
+                    drift[which[crossed]] = np.abs(value[crossed])
                 self.truncation[which] = np.abs(value - extrapolate(D[:-1], nodes.shorter.weights))
 
     def _rows(self) -> Iterator[slice]:

@@ -12,7 +12,6 @@ axes, as in `hessfast.stencils`: then neither f' nor the pure derivatives are le
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -38,7 +37,7 @@ _MOST_LEVELS = 24
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
 _SHORTEST = 2.0**-30  # share of |x_i| below which the bounds leave no room for a search
 _GLANCE = -38  # level at which f is looked at once more: short enough to see where all other steps are too long
-_FARTHER = 7  # octaves by which a coordinate must be smaller than the others to have a higher ceiling
+_FARTHER = 7  # octaves by which a size must be less than 1 to have a higher ceiling
 _BLOCK_BYTES = 1 << 20
 _CONDITION_BAR = 4.5
 _TRUNCATION_BAR = 4.0
@@ -243,8 +242,7 @@ class ComplexSearch:
         self.unit = np.minimum(unit_of(size), np.exp2(np.floor(np.log2(room))))
         fits = np.floor(np.log2(room) - np.log2(self.unit)) - 1
         self.ceiling = np.minimum(fits, -1.0).astype(np.intp)
-        # To the size of the largest coordinate and of 1, and as far above a size that was guessed.
-        farther = np.maximum(np.ceil(np.log2(max(1.0, float(size.max()))) - np.log2(self.unit)), 0.0)
+        farther = np.maximum(np.ceil(-np.log2(self.unit)), 0.0)  # to a size of 1
         farther = np.where(farther < _FARTHER, 0.0, farther)
         self.beyond = np.clip(fits - self.ceiling, 0, farther).astype(np.intp)
         # Values at +-(1 + i) 2^k u_i e_i by (axis, k).
@@ -377,8 +375,8 @@ class ComplexSearch:
         """Return the axes along which f curves otherwise at steps far shorter than all others.
 
         Beyond its natural length f may be flat: its curvature then vanishes at every step in sight. One line of short
-        steps in all coordinates tells, and each axis is asked where it contradicts. Noise contradicts too, but not alike
-        at twice the step.
+        steps in all coordinates tells, and each axis is asked where it contradicts. Noise contradicts too, but not
+        alike at twice the step.
         """
         x = self.evaluator.x
         short = 2.0**_GLANCE * unit_of(np.maximum(np.abs(x[self.axes]), self.size))
@@ -408,7 +406,7 @@ class ComplexSearch:
     def _glances(self) -> list[int]:
         """Level of a glance at each axis."""
         size = np.maximum(np.abs(self.evaluator.x[self.axes]), self.size)
-        return (_GLANCE + np.round(np.log2(size) - np.log2(self.unit))).astype(np.intp).tolist()
+        return [int(k) for k in _GLANCE + np.round(np.log2(size) - np.log2(self.unit))]
 
     def _search_below(self, axes: list[int], level: NDArray[np.intp]) -> NDArray[np.intp]:
         """Search these axes anew from the glance up, in small leaps."""
@@ -489,7 +487,7 @@ class ComplexSearch:
         square = (step / self.size) ** 2  # where neither shows they are as far apart as elsewhere, step for step
         if not seen.any():
             return np.asarray(np.maximum(16 * square, 2.0**-16))
-        found: Array = 480 * drift * step**2 / np.maximum(bend, TINY)
+        found: Array = np.nan_to_num(480 * drift * step**2 / np.maximum(bend, TINY))
         usual = np.median(found[seen])
         return np.asarray(np.where(seen, found, np.maximum(usual, np.median(found[seen] / square[seen]) * square)))
 
@@ -523,7 +521,7 @@ class ComplexSearch:
             T[i, j] = np.abs(psi.real.sum(axis=1)) * np.maximum(sixth[i], sixth[j]) * (62 / 14 / 60) / area
             own = EPS * np.abs(values.imag).sum(axis=1)
             # Measured: the noise of the four values of a pair is 0.6 of what their axes would say.
-            N[i, j] = 0.6 * np.sqrt(sigma[i] ** 2 + sigma[j] ** 2 + own**2) / (4 * area)
+            N[i, j] = 0.6 * np.hypot(np.hypot(sigma[i], sigma[j]), own) / (4 * area)
         self.spent["pairs"] += 2 * rows.size
         return np.nan_to_num(unsettled, posinf=0.0)
 

@@ -68,10 +68,15 @@ def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: 
         return Judgement(value, drift, condition, drift)
     last = np.abs(value - extrapolate(D[: levels - 1], nodes.shorter.weights))
     ratio = quotient(norm(drift * weight), norm(value * weight))
+    if nodes.symmetric and levels > 2:
+        # Smooth differences change at most 16 times as much from node to node; a kink that the last one crosses, more.
+        near, far = (norm((D[k] - D[k + 1]) * weight) for k in (0, levels - 2))
+        if far > 32.0 ** (levels - 2) * near + CLEAR * norm(condition * weight):
+            ratio = np.ones_like(ratio)
     return Judgement(value, last * follow(nodes, ratio), condition, drift)
 
 
-def follow(nodes: Family, ratio: Array) -> Array:
+def follow(nodes: Family, ratio: Array | float) -> Array:
     """Truncation error over the last correction, from the relative h^2 (one-sided: h) term."""
     factor = _FOLLOW[len(nodes.nodes)] if nodes.symmetric else _FOLLOW_ONE_SIDED
     return np.minimum(1.0, factor * ratio)
@@ -94,7 +99,7 @@ def quotient(error: Array, size: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The errors of a column relative to its `size`; `hidden`: its drift is only noise; `finite`: it is a column at all."""
+    """The errors of a column relative to its size; `hidden`: its drift is only noise; `finite`: it is one at all."""
 
     condition: float
     truncation: float

@@ -47,8 +47,8 @@ _SEEN_BYTES = 1 << 20
 _RUN = 1 << 14  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
-_FARTHER = 7  # octaves by which a coordinate must be smaller than the others to have a higher ceiling
-_ROUNDING = 1e-12  # relative noise above which it is no mere rounding, and g may be random
+_FARTHER = 7  # octaves by which a size must be less than 1 to have a higher ceiling
+_ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
@@ -142,6 +142,7 @@ class GradientSearch:
         self.bend = 0.0
         self.along = np.zeros(m), np.zeros(m)
         self.unsettled = np.zeros(m)
+        self.turning = np.zeros(m)
         self.missed = np.zeros(m)
 
     def run(self) -> GradientHessian:
@@ -191,8 +192,8 @@ class GradientSearch:
     def _measure_noise(self, order: int | str, given: float | None, probing: bool) -> None:
         """Measure g(x) and its noise, find the sizes, resolve the order, choose the level where the scan begins.
 
-        Where half of the first differences vanish g is coarser than the spacing, and the table is made anew: with the
-        sizes that were found, where they differ from |x_i|, and wider.
+        Where half of the first differences vanish g is coarser than the spacing, and the table is made anew, wider;
+        also where the sizes that were found are longer and it stood still, or shorter.
         """
         spacings = [-43, -36, -29, -22]
         while spacings:
@@ -201,11 +202,11 @@ class GradientSearch:
             stands_still = np.mean(np.diff(table, axis=0) == 0) >= 0.5
             if probing:
                 probing = False
-                if (
-                    self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0)))
-                    and stands_still
-                ):
+                before = self.unit
+                found = self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0)))
+                if found and (stands_still or (self.unit < before).any()):
                     spacings = [-43, -36, -29, -22]
+                    continue
             if not stands_still:
                 break
         floor = EPS / 2 * np.abs(self.g0)
@@ -213,9 +214,12 @@ class GradientSearch:
             measured = np.maximum(noise_level(offsets, table), floor)
             size = np.abs(self.g0) + np.abs(table[-1] - table[0]) / offsets[-1]
         self.noise = measured if given is None else np.maximum(given, floor)
+        self.measured = self.noise
         known = np.isfinite(size) & (size > 0)
         relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
-        if relative > _ROUNDING:
+        with np.errstate(all="ignore"):
+            unlike_rounding = np.median((np.maximum(measured, self.noise) / size)[known]) if known.any() else 0.0
+        if unlike_rounding > _ROUNDING:
             self._ask_again()
             relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
         relative = min(max(relative, EPS / 2), 1e-2)
@@ -227,23 +231,26 @@ class GradientSearch:
     def _ask_again(self) -> None:
         """Ask g for its value at x again: one that answers differently each time shows it nowhere else.
 
-        Its noise is no less than that. Where one more answer differs by far less, it is a drift.
+        Its noise is no less than that. Where two more answers differ by far less, it is a drift.
         """
         x = self.gradient.x[None, :]
         again = self.gradient.dense(x)[0]
         if np.array_equal(again, self.g0):
             return
-        answers = np.stack([self.g0, again, self.gradient.dense(x)[0]])
         self.repeatable = False
+        answers = np.stack([self.g0, again, *self.gradient.dense(np.repeat(x, 2, axis=0))])
         with np.errstate(all="ignore"):
-            apart, next_to = (self._in_noise(answers[k + 1] - answers[k]) for k in (0, 1))
-            self.random = apart > _RANDOM and next_to > apart / 3
-            scatter = np.std(answers, axis=0, ddof=1) if next_to > apart / 3 else np.abs(answers[2] - answers[1])
+            apart, *next_to = (self._in_noise(step) for step in np.diff(answers, axis=0))
+            drifting = max(next_to) < apart / 5
+            self.random = apart > _RANDOM and not drifting
+            scatter = np.std(answers, axis=0, ddof=1)
+            if drifting:
+                scatter = np.max(np.abs(np.diff(answers[1:], axis=0)), axis=0)
             self.noise = np.maximum(self.noise * max(self._in_noise(scatter), 1.0), scatter)
 
     def _in_noise(self, differences: Array) -> float:
-        """Root mean square in units of the noise."""
-        return float(np.sqrt(np.mean((differences / np.fmax(self.noise, TINY)) ** 2)))
+        """Root mean square in units of the noise that the table showed, or that was given."""
+        return float(np.sqrt(np.mean((differences / np.fmax(self.measured, TINY)) ** 2)))
 
     def _table(self, offsets: Array) -> Array:
         """Evaluate g along one irregular direction inside the bounds: (7, m), the first at x."""
@@ -256,20 +263,31 @@ class GradientSearch:
         self.g0 = table[0]
         if not np.isfinite(self.g0).all():
             raise ValueError("jac: is not finite at x0")
-        self.glance = points[-1] - x, table[-1] - table[0]
+        self._look(points[1:] - x, table[1:] - table[0])
         return table
+
+    def _look(self, d: Array, change: Array) -> None:
+        """Keep the longest displacement of a line, and what g changes along it but for the second derivatives of g."""
+        t = np.max(np.abs(d), axis=1)
+        t /= t[-1] or 1.0
+        with np.errstate(all="ignore"):
+            self.glance = d[-1], (np.linalg.pinv(np.stack([t, t * t], axis=1)) @ change)[0]
 
     def _find_sizes(self, noise: Array) -> bool:
         """Ask g for the sizes of coordinates that are next to zero; return whether they differ from |x_i|."""
         x, spread = self.gradient.x, unit_of(np.maximum(np.abs(self.gradient.x), self.size))
 
+        last = [self.g0]
+
         def change(d: Array) -> tuple[float, float]:
             point = np.clip(x + d, self.lower, self.upper)
             moved = point - x
             g = self.gradient.dense(point[None, :])[0]
+            # One that keeps its last result while x hardly moves says nothing at such displacements.
+            same, last[0] = np.array_equal(g, last[0]), g
             with np.errstate(all="ignore"):
                 level = np.maximum(noise, EPS / 2 * np.abs(g))
-                return float(moved @ (g - self.g0)), float(np.abs(moved) @ level)
+                return float(moved @ (g - self.g0)), math.inf if same else float(np.abs(moved) @ level)
 
         toward = None
         if np.minimum(self.below, self.above).min() < _HUGE / 2:
@@ -280,8 +298,8 @@ class GradientSearch:
         self.size = found.of(x)
         self.unit = unit_of(self.size)
         # A look at each coordinate over as much of its size as the table has.
-        point = np.clip(x + self.glance[0] / spread * self.unit, self.lower, self.upper)
-        self.glance = point - x, self.gradient.dense(point[None, :])[0] - self.g0
+        points = np.clip(x + np.array([[0.5], [1.0]]) * self.glance[0] / spread * self.unit, self.lower, self.upper)
+        self._look(points - x, self.gradient.dense(points) - self.g0)
         return True
 
     def _cap(self) -> int:
@@ -319,7 +337,7 @@ class GradientSearch:
             shows = np.abs(j.value) > 3 * j.condition
             if shows.any():
                 self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
-            self.along = d, np.maximum(j.drift - 2 * j.condition, 0.0)
+            self.along, self.turning = (d, np.maximum(j.drift - 2 * j.condition, 0.0)), j.drift + j.condition
         self._count("axes")
 
     def _climb_direction(self, ray: Ray, d: Array) -> None:
@@ -367,8 +385,8 @@ class GradientSearch:
         self.side = np.where(self.symmetric | (self.above >= self.below), 1.0, -1.0)
         room = np.where(self.symmetric, fits_both, fits_one)
         self.ceiling = np.minimum(room, self._cap()).astype(np.intp)
-        # To the size of the largest coordinate and of 1, and as far above a size that was guessed.
-        farther = np.maximum(np.ceil(np.log2(max(1.0, float(self.size.max()))) - np.log2(self.unit)), 0.0)
+        # To a size of 1, and as far above a size that was guessed.
+        farther = np.maximum(np.ceil(-np.log2(self.unit)), 0.0)
         farther = np.where(farther < _FARTHER, 0.0, farther)
         farther = np.where(self.size == np.abs(self.gradient.x), farther, np.maximum(farther, 10.0))
         self.beyond = np.clip(room - self.ceiling, 0, farther).astype(np.intp)
@@ -408,6 +426,10 @@ class GradientSearch:
                 drift[which] = self.truncation[which] = bend
             else:
                 drift[which] = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
+                if nodes.symmetric and len(D) > 2:  # a kink that the last node crosses, as in a judgement
+                    rough = CLEAR * norm(nodes.noise / np.abs(self.step[which])[:, None] * self.noise)
+                    crossed = norm(D[-2] - D[-1]) > 32.0 ** (len(D) - 2) * norm(D[0] - D[1]) + rough
+                    drift[which[crossed]] = np.abs(value[crossed])
                 self.truncation[which] = np.abs(value - extrapolate(D[:-1], nodes.shorter.weights))
 
     def _rows(self) -> Iterator[slice]:
@@ -426,10 +448,12 @@ class GradientSearch:
         """
         d, along = self.along
         with np.errstate(all="ignore"):
-            allotted = quotient(
-                along, np.sum([np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0)
-            )
+            sizes = [np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()]
+            allotted = quotient(along, np.sum(sizes, axis=0))
         allotted = np.where(along > 0, np.minimum(allotted, 1.0), 0.0)
+        if self.order == 1:  # columns say nothing of their second derivatives: the direction does, of all together
+            turned = EPS * 2.0 ** (1 - self.start) * float(np.abs(self.gradient.x) @ self.turning)
+            self.unsettled = np.sqrt(np.nan_to_num(turned, posinf=0.0)) / self.unit
         for i in range(self.gradient.size):
             nodes = family(self.order, bool(self.symmetric[i]))
             with np.errstate(all="ignore"):
@@ -597,7 +621,7 @@ class GradientSearch:
         d, change = self.glance
         product, size, truncation, condition = self._products(d)
         with np.errstate(all="ignore"):
-            bound = CLEAR * (np.sqrt(2.0) * self.noise + np.sqrt(condition)) + 3 * truncation + 1e-2 * size
+            bound = CLEAR * (5.0 * self.noise + np.sqrt(condition)) + 3 * truncation + 1e-2 * size
             missed = np.abs(change - product)
             return np.asarray(np.where(missed > bound, missed, 0.0))
 
@@ -709,7 +733,7 @@ class GradientSearch:
                 asymmetry = np.abs(G[a, b] - G[b, a].T)
                 least = np.minimum(own, other)
                 useless = np.maximum(own, other) > _USELESS * least
-                better = np.where(useless, other < own, D + T[b, a].T < C + T[a, b])
+                better = np.where(useless, other < own, C + T[a, b] > D + T[b, a].T)
                 H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
                 missed = np.maximum(self.missed[a, None], self.missed[b])
                 explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)

@@ -18,7 +18,7 @@ FLOORS = [
     {"jacobian", "ladder", "lanes", "symmetric"},
     {"sides"},
     {"complexlanes", "execution", "bars", "gradientladder", "steps", "step_length"},
-    {"complexstep", "gradientsearch", "plan", "problem", "refinement"},
+    {"complexstep", "gradientsearch", "plan", "plateaus", "problem", "refinement"},
     {"differences", "neighbourhood"},
     {"directional"},
     {"balance"},

@@ -38,6 +38,12 @@ _NEAR, _HARDLY = 0.1, 1.0
 """Distance of f(x) from the parabola of a plateau, in units of what that comes to on it, at most; the latter again
 where short steps see nothing."""
 
+_LIMIT = 1.0
+"""Height of roughness in units of what f bends by over the longest step on a plateau, at most: it would hide that."""
+
+_ODD = 0.6180339887498949
+"""Ratio of two steps that no halving leads to."""
+
 _NOTHING = 1e-3
 """Part of the curvature of a plateau that is nothing of it."""
 
@@ -79,7 +85,7 @@ def roughness(
     Where f is smooth, second differences at ever shorter steps converge to the curvature as fast as the square of the
     step. Where they first settle on a plateau, and then leave it or never come to the curvature of short steps, what
     lies between is roughness. Where they never settle f has a short natural length. 6 evaluations of f, 8 more where
-    the first disagree with the curvature beyond what smoothness explains.
+    the first disagree with the curvature beyond what smoothness explains, and 4 more before roughness is said.
     """
     means: dict[int, float] = {}
     rounding: dict[int, float] = {}
@@ -97,6 +103,12 @@ def roughness(
             else:
                 finite = False
         return finite
+
+    def mean(t: float) -> float:
+        points = np.tile(team.x, (2, 1))
+        points[:, coordinates] += np.array([[t], [-t]]) * v
+        ahead, behind = team.probe(points).tolist()
+        return float(0.5 * ((ahead - noise.f0) + (behind - noise.f0)))
 
     def difference(level: int) -> float:
         """Second difference between the steps 2^level and 2^(level - 1): it knows nothing of f(x)."""
@@ -125,7 +137,17 @@ def roughness(
         return 0.0  # x lies in a well of its own, with f around it on another level
     off = {k: abs(value - curvature) for k, value in seen.items() if k <= level}
     leaves = any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off)
-    return max(distance for k, distance in beside.items() if k < level) if leaves else 0.0
+    if not leaves:
+        return 0.0
+    height = max(distance for k, distance in beside.items() if k < level)
+    bends = 0.5 * abs(value)
+    if height > _LIMIT * bends * 4.0**level:
+        return 0.0
+    # A wave of many periods looks slow at steps that halve, where the longest is nearly a multiple of its period.
+    for t in (_ODD * 2.0**level, _ODD**2 * 2.0**level):
+        if not abs(mean(t) - 0.5 * value * t * t) <= 2.0 * height + 0.5 * bends * t * t:
+            return 0.0
+    return height
 
 
 def _is_kink(seen: list[float], allowed: float) -> bool:

@@ -17,7 +17,7 @@ from hessfast.ladder import Axis, values_along
 from hessfast.lanes import make_evaluator
 from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
-from hessfast.plateaus import direction_inside, roughness
+from hessfast.plateaus import along_axes, direction_inside, roughness
 from hessfast.problem import Box, Problem
 from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
 from hessfast.results import EvaluationCounts
@@ -315,7 +315,9 @@ class Differences:
         size = np.abs(v)
         with np.errstate(all="ignore"):
             bar = float(size @ self.truncation @ size + size @ self.condition @ size)
-            return roughness(self.team, search.coordinates, v, float(v @ self.hess @ v), bar, self.noise)
+            ask = along_axes(self.team, search.coordinates, v)
+            seen = roughness(ask, float(v @ self.hess @ v), bar, self.noise)
+            return 0.0 if seen is None else seen.height
 
     def pairs(self, layout: Layout, i: NDArray[np.intp], j: NDArray[np.intp], edge: bool, rate: Array) -> Pairs:
         """Return pairs of axes, all of one kind, with the steps that the sweep gives them."""

@@ -2,13 +2,14 @@
 
 import math
 import tracemalloc
+import warnings
 
 import callbacks
 import numpy as np
 import pytest
 from numba import njit
 
-from hessfast import CurvatureStatus, curvature, hessian, optimal_step
+from hessfast import AccuracyWarning, CurvatureStatus, curvature, hessian, optimal_step
 
 N = 400
 

@@ -241,6 +241,11 @@ class Rung:
         self.doubt = 0.0
 
 
+def _rungs_within(distance: float, unit: float, formula: Formula) -> int:
+    """Return the highest rung whose nodes lie within a distance; their reach itself may overflow."""
+    return math.floor(math.log2(distance / unit / formula.reach))
+
+
 class Ladder:
     """Rungs of one axis for one formula, each evaluated at most once.
 
@@ -266,9 +271,8 @@ class Ladder:
         self._ranked = True
         self._best: Rung | None = None
         self._top: Rung | None = None
-        reach = formula.reach * axis.unit
         size = axis.size
-        self._caps = math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach))
+        self._caps = _rungs_within(size, axis.unit, formula), _rungs_within(max(size, 1.0), axis.unit, formula)
 
     def step(self, k: int) -> float:
         """Signed step of rung k."""

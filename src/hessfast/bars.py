@@ -112,7 +112,7 @@ def unseen(hess: Array, rows: slice, diagonal: Array, rate: Array, order: int) -
     size = np.sqrt(np.abs(diagonal))
     falls = size * rate**order
     left_out = np.multiply.outer(falls[rows], size) + np.multiply.outer(size[rows], falls)
-    return UNSEEN[order] * np.fmin(np.abs(hess[rows]), left_out)
+    return np.asarray(UNSEEN[order] * np.fmin(np.abs(hess[rows]), left_out))
 
 
 def bar_parts(

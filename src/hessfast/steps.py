@@ -516,7 +516,7 @@ def _residual(ladder: Ladder) -> tuple[float, float]:
 
 
 def _shown_error(ladder: Ladder, rung: Rung, residual: float) -> float:
-    """Error of a rung that a residual of the check shows; a slope errs by what its step makes of the curvature's error."""
+    """Error of a rung that the check shows; a slope errs by what its step makes of the curvature's error."""
     h = abs(ladder.step(rung.k - VERIFY_DEPTH))
     error = residual / h / h
     return error if ladder.derivative == 2 else error * abs(rung.step)

@@ -101,6 +101,14 @@ class Neighbourhood:
         references = sys.getrefcount(value)
         return value if _own(value, references) else value.copy()
 
+    def probe(self, v: Vector, t: float) -> Any:
+        """Return f at x + t v, which lies far from x and is asked out of curiosity: what f raises counts as nan."""
+        with aside():
+            try:
+                return self.at(v, t)
+            except Exception:
+                return np.full(self.evaluator.shape, np.nan)[()]
+
     def unit(self, v: Vector) -> float:
         """Return the natural unit of t along v, a power of two; 0.0 where v = 0. Refuse what is not finite."""
         unit = vectors.line_unit(self.x, v, self.threads, self.x_scale)
@@ -177,11 +185,11 @@ class Neighbourhood:
         here = self.at(one, 0.0)
 
         def of_values(d: Floats) -> Seen:
-            there = self.at(d, 1.0)
+            there = self.probe(d, 1.0)
             return there - here, EPS * max(abs(there), abs(here))
 
         def of_gradients(d: Floats) -> Seen:
-            there = self.at(d, 1.0)
+            there = self.probe(d, 1.0)
             rounding = EPS * math.sqrt(vectors.dot_square(d, there) + vectors.dot_square(d, here))
             return vectors.dot_difference(d, there, here), rounding
 

@@ -428,7 +428,8 @@ def _subject(result: Derivatives) -> str:
 
 def _entries_are(count: int, size: int | None = None) -> str:
     of = "" if size is None else f" of {size}"
-    return f"{count}{of} {'entry is' if count == 1 else 'entries are'}"
+    noun = "entry" if count == 1 and size in (None, 1) else "entries"
+    return f"{count}{of} {noun} {'is' if count == 1 else 'are'}"
 
 
 def _advice(result: Derivatives) -> str:

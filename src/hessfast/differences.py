@@ -593,7 +593,7 @@ def one_sided_steps(
     out = one_sided & leaves(one)
     if out.any():
         i = int(np.argmax(out))
-        raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{problem.axes[i]}] = {x[i]!r}")
+        raise ValueError(f"rel_step, abs_step: {step[i]} leaves the bounds at x0[{problem.axes[i]}] = {x[i]}")
     return one_sided
 
 

@@ -155,7 +155,7 @@ def curvature(
         found = [_along(around, real_vector(row, "v", n), order, given, noise, f0) for row in rows]
     result = _result(around, found, single=rows.ndim != 2)
     if not result.success:
-        _warn(found, around.evaluator.confines is not None)
+        _warn(found, around.evaluator.confines is not None, around.evaluator.gradient)
     return result
 
 
@@ -312,7 +312,7 @@ def _result(around: Neighbourhood, found: list[_Along], single: bool) -> Curvatu
     return CurvatureResult(value, error, step, nfev, njev, status, np.array([one.resolved for one in found]))
 
 
-def _warn(found: list[_Along], bounded: bool) -> None:
+def _warn(found: list[_Along], bounded: bool, gradient: bool) -> None:
     """Say what is not known, and what to do."""
     status = [one.status for one in found]
     lost, random, rough = (
@@ -330,8 +330,11 @@ def _warn(found: list[_Along], bounded: bool) -> None:
             parts.append(f"{kind.message} in {count} of {len(found)} directions; {advice}")
     if unknown:
         worst = max(unknown, key=lambda one: one.error / max(abs(one.value), one.error * 1e-9))
+        which = f"{worst.value:.3g} ± {worst.error:.2g}"
+        count = f"{len(unknown)} of {len(found)} values are not known, the worst {which}"
         parts.append(
-            f"{len(unknown)} of {len(found)} values are not known, the worst {worst.value:.3g} ± {worst.error:.2g}; "
-            "`jac=` gives more digits, `x_scale=` helps where |x0| misleads, `noise=` where f is rough"
+            f"{count if len(found) > 1 else f'the value {which} is not known'}; fixed random numbers and tighter "
+            f"tolerances{'' if gradient else ', or `jac=`,'} give more digits, `x_scale=` helps where |x0| misleads, "
+            "`noise=` where f is rough"
         )
     alarm("curvature", "; ".join(parts))

@@ -125,9 +125,9 @@ def _sizes(evaluator: ComplexEvaluator, axes: Axes, room: Array, centre: NDArray
         moved = np.zeros(x.size)
         moved[axes] = np.clip(d, -room, room)
         if evaluator.gradient:
-            g = evaluator.at((x + moved)[None, :])[0]
+            g = evaluator.probe((x + moved)[None, :])[0]
             return float(moved @ (g - centre)), float(EPS * np.abs(moved) @ np.maximum(np.abs(g), np.abs(centre)))
-        ends = evaluator.at(np.array([x + (1 + 1j) * moved, x - (1 + 1j) * moved]))
+        ends = evaluator.probe(np.array([x + (1 + 1j) * moved, x - (1 + 1j) * moved]))
         # What is nothing even against the rounding of the rounding of f is nothing by which f notices a coordinate.
         return float(ends.imag.sum() / 2), float(EPS * np.abs(ends.imag).sum() + EPS**2 * abs(float(centre)) + TINY)
 
@@ -259,7 +259,7 @@ class ComplexSearch:
             outside = 2 * step > self.room
             if outside.any():
                 i = int(np.argmax(outside))
-                raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{self.axes[i]}]")
+                raise ValueError(f"rel_step, abs_step: {step[i]} leaves the bounds at x0[{self.axes[i]}]")
             return self._at_levels(np.zeros(self.m, dtype=np.intp))
         level = self._search()
         found = self._at_levels(level)

@@ -9,8 +9,9 @@ can know which is meant. Where f only has a short natural length they do not set
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,15 @@ from hessfast.ladder import Axis
 from hessfast.noise import NoiseModel
 
 Array = NDArray[np.float64]
+Ask = Callable[[Array], tuple[Array, Array]]
 
 _FIRST, _FURTHER = (-4, -5, -6), (-2, -3, -7, -8)
 """Steps looked at first, and where they disagree with the Hessian, in binary digits of the sizes of the coordinates."""
+
+_STEP = {
+    -level: 2.0**-level * (1.0 + off) for level, off in enumerate((0.11, -0.07, 0.13, 0.02, -0.12, 0.06, -0.03), 2)
+}
+"""Those steps, a little uneven: many periods of a wave that all even steps hold are one long wave to them."""
 
 SHORT = 2
 """Rungs below the default at which the step of an axis says that f is not smooth over the size of the coordinate."""
@@ -38,12 +45,6 @@ _NEAR, _HARDLY = 0.1, 1.0
 """Distance of f(x) from the parabola of a plateau, in units of what that comes to on it, at most; the latter again
 where short steps see nothing."""
 
-_LIMIT = 1.0
-"""Height of roughness in units of what f bends by over the longest step on a plateau, at most: it would hide that."""
-
-_ODD = 0.6180339887498949
-"""Ratio of two steps that no halving leads to."""
-
 _NOTHING = 1e-3
 """Part of the curvature of a plateau that is nothing of it."""
 
@@ -58,24 +59,30 @@ _NOISE = 4.0
 """Standard deviation of an extrapolated difference times the square of its middle step, for unit noise in f."""
 
 
-def roughness(
-    team: Team,
-    coordinates: NDArray[np.int32],
-    v: Array,
-    curvature: float,
-    bar: float,
-    noise: NoiseModel,
-) -> float:
-    """Return the height of the roughness of f that shows at long steps along v, 0.0 where f is smooth.
+class Roughness(NamedTuple):
+    """What long steps show of an f that is rough.
+
+    Attributes
+    ----------
+    height : float
+        Distance of f from the parabola of the plateau, at most.
+    curvature, change : float
+        Of the plateau, and what it changes by along it.
+    """
+
+    height: float
+    curvature: float
+    change: float
+
+
+def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roughness | None:
+    """Return the roughness of f that shows at long steps along one line, None where f is smooth.
 
     Parameters
     ----------
-    team : Team
-        Evaluates f.
-    coordinates : ndarray of int32, shape (m,)
-        Those that move.
-    v : ndarray, shape (m,)
-        Direction, of about the sizes of the coordinates; a fourth of it each way must lie inside the bounds.
+    ask : callable
+        ``ask(t)``: values of f at x + t v and at x - t v, two arrays like t, nan where there are none; v is a
+        displacement of about the sizes of the coordinates, and a fourth of it each way must lie inside the bounds.
     curvature, bar : float
         vᵀHv as short steps have it, and its error bar.
     noise : NoiseModel
@@ -85,18 +92,14 @@ def roughness(
     Where f is smooth, second differences at ever shorter steps converge to the curvature as fast as the square of the
     step. Where they first settle on a plateau, and then leave it or never come to the curvature of short steps, what
     lies between is roughness. Where they never settle f has a short natural length. 6 evaluations of f, 8 more where
-    the first disagree with the curvature beyond what smoothness explains, and 4 more before roughness is said.
+    the first disagree with the curvature beyond what smoothness explains.
     """
     means: dict[int, float] = {}
     rounding: dict[int, float] = {}
 
     def look(levels: Sequence[int]) -> bool:
-        steps = np.exp2(np.array(levels, dtype=np.float64))
-        points = np.tile(team.x, (2 * len(levels), 1))
-        points[:, coordinates] += np.concatenate([steps, -steps])[:, None] * v
-        values = team.probe(points)
         finite = True
-        for level, ahead, behind in zip(levels, values[: len(levels)], values[len(levels) :], strict=True):
+        for level, ahead, behind in zip(levels, *ask(np.array([_STEP[level] for level in levels])), strict=True):
             if math.isfinite(ahead) and math.isfinite(behind):
                 means[level] = float(0.5 * ((ahead - noise.f0) + (behind - noise.f0)))
                 rounding[level] = noise.at(float(max(ahead, behind, key=abs)))
@@ -104,50 +107,53 @@ def roughness(
                 finite = False
         return finite
 
-    def mean(t: float) -> float:
-        points = np.tile(team.x, (2, 1))
-        points[:, coordinates] += np.array([[t], [-t]]) * v
-        ahead, behind = team.probe(points).tolist()
-        return float(0.5 * ((ahead - noise.f0) + (behind - noise.f0)))
-
     def difference(level: int) -> float:
-        """Second difference between the steps 2^level and 2^(level - 1): it knows nothing of f(x)."""
-        return 8.0 / 3.0 * (means[level] - means[level - 1]) / 4.0**level
+        """Second difference between one step and the next shorter one: it knows nothing of f(x)."""
+        return 2.0 * (means[level] - means[level - 1]) / (_STEP[level] ** 2 - _STEP[level - 1] ** 2)
+
+    def extrapolated(level: int) -> float:
+        """Value that this difference and the next shorter one have at no step: they go with the sum of squares."""
+        far, near = (_STEP[k] ** 2 + _STEP[k - 1] ** 2 for k in (level, level - 1))
+        shorter = difference(level - 1)
+        return shorter + (shorter - difference(level)) * near / (far - near)
 
     def allowed(level: int) -> float:
         return bar + _DEVIATIONS * _NOISE * rounding[level] / 4.0 ** (level - 1)
 
     if not look(_FIRST):
-        return 0.0
-    longer, shorter = difference(-4), difference(-5)
-    change, value = abs(longer - shorter), (4.0 * shorter - longer) / 3.0
+        return None
+    change, value = abs(difference(-4) - difference(-5)), extrapolated(-4)
     bent = change * change / max(abs(value), change) if change > 0.0 else 0.0
     if abs(value - curvature) <= allowed(-5) + _SMOOTH * change + bent:
-        return 0.0
+        return None
     look(_FURTHER)
     seen = {k: difference(k) for k in range(-7, -1) if k in means and k - 1 in means}
-    settled = [k for k in sorted(seen, reverse=True) if k - 1 in seen and _is_settled(seen[k], seen[k - 1], curvature)]
+    settled = [k for k in sorted(seen, reverse=True) if k - 1 in seen and _is_settled(seen, k, curvature)]
     if not settled or _is_kink([seen[k] for k in sorted(seen, reverse=True)], allowed(min(seen))):
-        return 0.0
+        return None
     level = settled[0]
-    value = (4.0 * seen[level - 1] - seen[level]) / 3.0
-    beside = {k: abs(means[k] - 0.5 * value * 4.0**k) for k in means if k <= level}
+    value = extrapolated(level)
+    beside = {k: abs(means[k] - 0.5 * value * _STEP[k] ** 2) for k in means if k <= level}
     near = _HARDLY if abs(curvature) <= _NOTHING * abs(value) else _NEAR
     if beside[level] > near * abs(value) * 4.0**level:
-        return 0.0  # x lies in a well of its own, with f around it on another level
-    off = {k: abs(value - curvature) for k, value in seen.items() if k <= level}
-    leaves = any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off)
-    if not leaves:
-        return 0.0
+        return None  # x lies in a well of its own, with f around it on another level
+    off = {k: abs(difference - curvature) for k, difference in seen.items() if k <= level}
+    if not any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off):
+        return None
     height = max(distance for k, distance in beside.items() if k < level)
-    bends = 0.5 * abs(value)
-    if height > _LIMIT * bends * 4.0**level:
-        return 0.0
-    # A wave of many periods looks slow at steps that halve, where the longest is nearly a multiple of its period.
-    for t in (_ODD * 2.0**level, _ODD**2 * 2.0**level):
-        if not abs(mean(t) - 0.5 * value * t * t) <= 2.0 * height + 0.5 * bends * t * t:
-            return 0.0
-    return height
+    return Roughness(height, value, abs(seen[level] - seen[level - 1]))
+
+
+def along_axes(team: Team, coordinates: NDArray[np.int32], v: Array) -> Ask:
+    """Return what asks f along v, which moves the coordinates (m,) alone."""
+
+    def ask(steps: Array) -> tuple[Array, Array]:
+        points = np.tile(team.x, (2 * steps.size, 1))
+        points[:, coordinates] += np.concatenate([steps, -steps])[:, None] * v
+        values = team.probe(points)
+        return values[: steps.size], values[steps.size :]
+
+    return ask
 
 
 def _is_kink(seen: list[float], allowed: float) -> bool:
@@ -160,9 +166,17 @@ def _is_kink(seen: list[float], allowed: float) -> bool:
     return len(ratios) == 2 and all(1.4 < ratio < 2.9 for ratio in ratios) and abs(changes[-1]) > allowed
 
 
-def _is_settled(longer: float, shorter: float, curvature: float) -> bool:
+def _is_settled(seen: dict[int, float], level: int, curvature: float) -> bool:
+    """Whether differences stand on a plateau from this level to the next.
+
+    The one after that, in which roughness shows four times as much, may leave it, but not by more than the plateau's
+    own height: many periods of a wave agree by accident once, not twice.
+    """
+    longer, shorter, next_one = seen[level], seen[level - 1], seen.get(level - 2, seen[level - 1])
     change, size = abs(longer - shorter), abs(shorter)
-    return change <= _SETTLED * size or (change <= _BARELY * size and abs(curvature) <= _NOTHING * size)
+    if abs(curvature) <= _NOTHING * size:
+        return change <= _BARELY * size
+    return change <= _SETTLED * size and abs(next_one - shorter) <= size
 
 
 def direction_inside(axes: Sequence[Axis], start: int) -> Array:
@@ -176,7 +190,7 @@ def direction_inside(axes: Sequence[Axis], start: int) -> Array:
     highest = min(min(rungs) + 1, start - SHORT)
     random = np.random.default_rng(20191)
     lengths = random.choice((-1.0, 1.0), len(axes)) * random.uniform(0.5, 1.0, len(axes))
-    reach = 2.0 ** _FIRST[0]
+    reach = _STEP[max(_FIRST)]  # a further step that leaves the bounds is not taken
     v = [
         length * axis.size if k <= highest and _has_room(axis, reach * axis.size) else 0.0
         for length, axis, k in zip(lengths.tolist(), axes, rungs, strict=True)

@@ -139,6 +139,8 @@ class Axis:
         Least noise along this axis, 0.0 where none has shown.
     few_digits : float
         Relative condition error above which steps longer than its size are worth trying.
+    farthest : float
+        Size up to which they are then tried.
     values : dict
         f by displacement as asked for (x + displacement is then rounded).
     ladder : Ladder or None
@@ -154,6 +156,7 @@ class Axis:
         self.ladder: Ladder | None = None
         self.stair = 0.0
         self.few_digits = FEW_DIGITS
+        self.farthest = 1.0
 
     def anew(self, noise: NoiseModel) -> Axis:
         """Return the same axis with what was seen along it, to be searched again in another noise.
@@ -163,7 +166,7 @@ class Axis:
         lower, upper = max(self.lower, self.x - 0.5 * self.size), min(self.upper, self.x + 0.5 * self.size)
         axis = Axis(self.index, self.x, self.size, self.unit, lower, upper, noise)
         axis.values = dict(self.values)
-        axis.few_digits = self.few_digits
+        axis.few_digits, axis.farthest = self.few_digits, self.farthest
         return axis
 
     def know(self, noise: NoiseModel) -> None:
@@ -268,7 +271,7 @@ class Ladder:
         self._top: Rung | None = None
         reach = formula.reach * axis.unit
         size = axis.size
-        self._caps = math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach))
+        self._caps = math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, axis.farthest) / reach))
 
     def step(self, k: int) -> float:
         """Signed step of rung k."""
@@ -473,8 +476,8 @@ class Ladder:
         return abs(rung.curvature) * rung.step * rung.step > INVISIBLE * self.axis.noise.level
 
     def head_room(self) -> int:
-        """Rungs by which a coordinate of size 1 lies above this one, whose |x| says little where it is less."""
-        return max(0, -round(math.log2(self.axis.unit)))
+        """Rungs by which larger coordinates lie above this one, whose |x| says little where it is less."""
+        return max(0, round(math.log2(self.axis.farthest / self.axis.unit)))
 
     def far(self) -> int:
         """Return the rung whose nodes lie within |x|."""

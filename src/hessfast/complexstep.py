@@ -257,7 +257,7 @@ class ComplexSearch:
             outside = 2 * step > self.room
             if outside.any():
                 i = int(np.argmax(outside))
-                raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{self.axes[i]}]")
+                raise ValueError(f"rel_step, abs_step: {step[i]} leaves the bounds at x0[{self.axes[i]}]")
             return self._at_levels(np.zeros(self.m, dtype=np.intp))
         level = self._search()
         found = self._at_levels(level)

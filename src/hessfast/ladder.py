@@ -42,6 +42,9 @@ DOUBTFUL = 5.0
 BEYOND_DOUBT = 10.0
 """Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
 
+REFUTED = 6.0
+"""Errors of a rung by which the value of a longer one differs that is refuted."""
+
 FEW_DIGITS = 1e-9
 """Relative condition error above which steps longer than |x| are worth trying ..."""
 
@@ -244,6 +247,15 @@ class Rung:
         self.doubt = 0.0
 
 
+def _number(rung: Rung) -> int:
+    return rung.k
+
+
+def _rungs_within(distance: float, unit: float, formula: Formula) -> int:
+    """Return the highest rung whose nodes lie within a distance; their reach itself may overflow."""
+    return math.floor(math.log2(distance / unit / formula.reach))
+
+
 class Ladder:
     """Rungs of one axis for one formula, each evaluated at most once.
 
@@ -269,9 +281,9 @@ class Ladder:
         self._ranked = True
         self._best: Rung | None = None
         self._top: Rung | None = None
-        reach = formula.reach * axis.unit
         size = axis.size
-        self._caps = math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, axis.farthest) / reach))
+        farthest = max(size, axis.farthest)
+        self._caps = _rungs_within(size, axis.unit, formula), _rungs_within(farthest, axis.unit, formula)
 
     def step(self, k: int) -> float:
         """Signed step of rung k."""
@@ -324,7 +336,7 @@ class Ladder:
             if lower is not None and upper is not None:
                 lower.above, upper.below = upper, lower
                 lower.condition = self.condition_of(lower, self.derivative)
-                lower.truncation = abs(lower.value - upper.value) / self.gain
+                lower.truncation = self.truncation_of(lower, self.derivative)
 
     def forget_above(self, k: int) -> None:
         """Take the rungs above k for never seen."""
@@ -349,15 +361,25 @@ class Ladder:
         """Condition part of the error of either derivative."""
         factor = self.formula.slope_noise if derivative == 1 else self.formula.curvature_noise
         h = abs(rung.step)
-        return factor * self.axis.noise.at(rung.largest) / (h if derivative == 1 else h * h)
+        error: float = factor * self.axis.noise.at(rung.largest) / h
+        return error if derivative == 1 else error / h
 
     def truncation_of(self, rung: Rung, derivative: int) -> float:
-        """Truncation part of the error of either derivative; one-sided slopes are an order better."""
-        above = rung.above
+        """Truncation part of the error of either derivative; one-sided slopes are an order better.
+
+        Symmetric slopes see the odd part of f alone, which may vanish: the step must not pass the natural length that
+        the even part shows either. Its change counts in units of its noise, as that of the slope does.
+        """
+        above, formula = rung.above, self.formula
         assert above is not None
+        gain = 2.0**formula.order - 1.0
+        even = abs(rung.curvature - above.curvature)
         if derivative == 2:
-            return abs(rung.curvature - above.curvature) / (2.0**self.formula.order - 1.0)
-        return abs(rung.slope - above.slope) / (2.0 ** (self.formula.order + (1 if self.side else 0)) - 1.0)
+            return even / gain
+        odd = abs(rung.slope - above.slope)
+        if self.side:
+            return odd / (2.0 * gain + 1.0)
+        return max(odd, even * abs(rung.step) * formula.slope_noise / formula.curvature_noise) / gain
 
     def hidden(self, rung: Rung, deviations: float = VISIBLE) -> bool:
         """Whether the truncation of a rung is lost in the noise, as known to so many standard deviations."""
@@ -392,18 +414,27 @@ class Ladder:
         """Rank the rungs by condition part and weighted truncation part, or what a check has shown.
 
         Where f moves on some rung, those on which it stands still see nothing of it: a difference of equal values is
-        no measurement.
+        no measurement. What differs from a shorter step by many times the error of that is refuted by it: where f has a
+        length far below all steps, such as next to an edge of its domain, longer ones agree with each other ever better.
         """
         self._ranked = True
         self._best = self._top = None
+        seen: list[Rung] = []
         for rung in self.rungs.values():
             if rung is None or rung.above is None:
                 continue
             rung.error = max(rung.condition + self.weight * self.truncation_at_least(rung), rung.doubt)
+            seen.append(rung)
+        seen.sort(key=_number)
+        short: Rung | None = None
+        for rung in seen:
+            if short is not None:
+                rung.error = max(rung.error, abs(rung.value - short.value) - REFUTED * short.error)
+            if rung.moved and (short is None or rung.error < short.error):
+                short = rung
             if self._best is None or (not rung.moved, rung.error) < (not self._best.moved, self._best.error):
                 self._best = rung
-            if self._top is None or rung.k > self._top.k:
-                self._top = rung
+            self._top = rung
 
     def stair(self) -> float:
         """Return the noise that f has at least, since it stands still on steps over which its curvature moves it."""

@@ -12,6 +12,9 @@ __all__ = ["Listed"]
 
 WIDTH = 78
 
+SHOWN = 8
+"""Members of a tuple that are printed."""
+
 
 class Listed:
     """A dataclass that prints its message and its fields, one a line, long arrays abridged."""
@@ -60,7 +63,9 @@ def _plain(value: Any) -> str:
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return ", ".join(f"{name} {_plain(part)}" for name, part in zip(value._fields, value, strict=True))
     if isinstance(value, tuple):
-        return f"({', '.join(map(_plain, value))})"
+        return f"({', '.join(map(_plain, value[:SHOWN]))}{f', ... {len(value)} in all' if len(value) > SHOWN else ''})"
+    if is_dataclass(value) and not isinstance(value, type):
+        return f"({', '.join(f'{field.name} {_plain(getattr(value, field.name))}' for field in fields(value))})"
     if isinstance(value, (float, np.floating)):
         return f"{value:.10g}"
     return str(value)

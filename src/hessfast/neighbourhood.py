@@ -161,6 +161,24 @@ class Neighbourhood:
             return None
         return np.where(confines.upper - x >= x - confines.lower, 1.0, -1.0)
 
+    def lengths(self, v: Vector) -> tuple[float, float]:
+        """Return the least and the largest t at which a coordinate that moves has moved by its own size."""
+        moving = v != 0.0
+        x = self.x[moving].astype(np.float64)
+        size = ORDINARY.of(x) if self._sizes is None else self._sizes.of(x)
+        if self.x_scale is not None:
+            size = self.x_scale[moving]
+        t = size / np.abs(v[moving])
+        return float(t.min()), float(t.max())
+
+    def probe(self, v: Vector, t: float) -> Any:
+        """Return what `at` does far from x, out of curiosity: nan where f raises there."""
+        with aside():
+            try:
+                return self.at(v, t)
+            except Exception:
+                return np.full(self.x.size, np.nan) if self.evaluator.gradient else math.nan
+
     def _change(self) -> Callable[[Floats], Seen]:
         """Return the change of f over a displacement d, or of dᵀg, with its rounding."""
         one = np.zeros(self.x.size)

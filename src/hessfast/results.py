@@ -24,7 +24,6 @@ from hessfast.resolution import (
     places,
     resolved_along,
     resolved_rows,
-    row_blocks,
     sum_rows,
     unknown_entries,
 )
@@ -47,6 +46,9 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
+
+VAGUE = 0.01
+"""Bar of a resolved entry, in units of what it may be, that is worth a word: fewer than three digits."""
 
 NOISY = 64.0
 """Noise of f, in units of its rounding, from which it is the reason for what is not known."""
@@ -227,7 +229,8 @@ class HessianResult(Listed):
     unresolved : int
         Entries of hess that are not known, those that are NaN included; 0 where steps were given.
     sizes : ndarray, shape (m,), or None
-        Sizes of the coordinates where the caller gave them, or the search found |x_i| to mislead.
+        Sizes of the coordinates: those given by `x_scale`, else as the search took them, |x_i| where that is one. None
+        where neither is there.
     lower, upper : ndarray, shape (m,), or None
         Bounds of the coordinates, where there are any.
     labels : tuple or None
@@ -269,7 +272,7 @@ class HessianResult(Listed):
     def message(self) -> str:
         """The status in one sentence, with the entries that are not known, and how many are vague.
 
-        Vague ones are resolved, but their bars pass a thousandth of themselves and of sqrt|H_ii H_jj|.
+        Vague ones are resolved, but would not be if they had to be known a hundred times as well.
         """
         lost = np.argwhere(np.tril(~np.isfinite(self.hess)))[:NAMED].tolist() if self.missing else ()
         worst = self._unknown()[1] if self.unresolved else ()
@@ -324,14 +327,13 @@ class HessianResult(Listed):
         return replace(self, status=status, unresolved=count)
 
     def _vague(self) -> int:
-        """Entries whose error bar exceeds a thousandth of the entry itself and of sqrt|H_ii H_jj|."""
-        parts, vague = self._parts(), 0
-        with np.errstate(all="ignore"):
-            size = np.sqrt(np.abs(np.diag(self.hess)))
-            for rows in row_blocks(len(size)) if parts else ():
-                scale = np.maximum(np.abs(self.hess[rows]), np.multiply.outer(size[rows], size))
-                vague += int(np.count_nonzero(sum_rows(parts, rows) > 1e-3 * scale))
-        return vague
+        """Entries that would not be resolved if they had to be known a hundred times as well."""
+        parts = self._parts()
+        if not parts:
+            return 0
+        return sum(
+            int(np.count_nonzero(excess > VAGUE)) for _, excess in resolved_rows(self.hess, parts, self._scale(parts))
+        )
 
     def with_hess(self, hess: Floats) -> HessianResult:
         """Return the same result with hess held in another array."""
@@ -426,7 +428,8 @@ def _subject(result: Derivatives) -> str:
 
 def _entries_are(count: int, size: int | None = None) -> str:
     of = "" if size is None else f" of {size}"
-    return f"{count}{of} {'entry is' if count == 1 else 'entries are'}"
+    noun = "entry" if count == 1 and size in (None, 1) else "entries"
+    return f"{count}{of} {noun} {'is' if count == 1 else 'are'}"
 
 
 def _advice(result: Derivatives) -> str:
@@ -441,12 +444,22 @@ def _advice(result: Derivatives) -> str:
     if result.status is HessianStatus.ROUGH:
         return "`noise=`, the height of the roughness, asks for the smooth derivative, a short given step for the other"
     gradient = "" if f == "jac" else ", or give a gradient as `jac=`"
-    if result.noise > NOISY * np.finfo(np.float64).eps * abs(result.fun):
-        return f"{f} has noise of {result.noise:.1g}: compute it more exactly{gradient}; `noise=` where that is not so"
+    if result.noise > NOISY * np.finfo(np.float64).eps * _magnitude(result):
+        return (
+            f"{f} seems to have noise of {result.noise:.1g}: compute it more exactly (tighter tolerances, fixed random "
+            f"numbers){gradient}; `noise=` where that is not so; a kink of {f} at x looks alike"
+        )
     return (
         f"`noise=` where {f} is rougher than it looks, `x_scale=` where |x| says little of the sizes of coordinates, "
         f"`bounds=` where {f} is smooth within them only{gradient}"
     )
+
+
+def _magnitude(result: Derivatives) -> float:
+    """How large the numbers are whose noise was measured."""
+    if isinstance(result, HessianResult) and result.njev:
+        return float(np.fmax.reduce(np.abs(result.jac), initial=0.0))
+    return abs(result.fun)
 
 
 def judge_aloud(where: str, result: Derivatives) -> None:
@@ -464,6 +477,7 @@ class CurvatureStatus(enum.Enum):
     UNVERIFIED = "unverified"
     NOT_FINITE = "not finite"
     RANDOM = "random"
+    ROUGH = "rough"
 
     @property
     def message(self) -> str:
@@ -478,6 +492,7 @@ _CURVATURE_MESSAGES = {
     CurvatureStatus.UNVERIFIED: "one step was given and nothing else seen: the truncation error is unknown",
     CurvatureStatus.NOT_FINITE: "the function was not finite at any useful step",
     CurvatureStatus.RANDOM: "the function answers differently each time at one point, by more than its noise",
+    CurvatureStatus.ROUGH: "the function has another curvature at short steps than at long ones: the bar covers both",
 }
 
 
@@ -519,7 +534,7 @@ class CurvatureResult(Listed):
     @property
     def success(self) -> bool:
         """Whether every value is known, finite and that of a function of x alone."""
-        lost = (CurvatureStatus.NOT_FINITE, CurvatureStatus.RANDOM)
+        lost = (CurvatureStatus.NOT_FINITE, CurvatureStatus.RANDOM, CurvatureStatus.ROUGH)
         return bool(np.all(self.resolved)) and not any(status in lost for status in np.ravel(np.array(self.status)))
 
     @property

@@ -415,7 +415,7 @@ class Ladder:
 
         Where f moves on some rung, those on which it stands still see nothing of it: a difference of equal values is
         no measurement. What differs from a shorter step by many times the error of that is refuted by it: where f has a
-        length far below all steps, such as next to an edge of its domain, longer ones agree with each other ever better.
+        length far below all steps, as next to an edge of its domain, longer ones agree with each other ever better.
         """
         self._ranked = True
         self._best = self._top = None

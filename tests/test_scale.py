@@ -167,7 +167,8 @@ def test_molecule_in_any_unit(unit, order):
     a = 2.0 ** (1 / 6)
     triangle = np.array([[0.0, 0.0], [a, 0.0], [a / 2, a * 0.75**0.5]]) + 1e-9 * np.arange(6).reshape(3, 2)
     random = np.random.default_rng(8)
-    moved = hessian(lambda z: energy(unit * z), (triangle + [1.3, 0.7]).ravel(), order=8)
+    away = triangle + np.array([1.3, 0.7])
+    moved = hessian(lambda z: energy(unit * z), away.ravel(), order=8)
     natural = np.sqrt(np.diag(moved))
     for _ in range(3):
         x = (triangle + 10.0 ** random.uniform(-5, -3.5) * random.normal(size=2)).ravel()

@@ -407,7 +407,7 @@ class HessianOperator:
     rmatmat = matmat
 
     def __matmul__(self, v: npt.ArrayLike) -> Floats:
-        return self.matmat(v) if np.ndim(v) == 2 else self.matvec(v)
+        return self.matmat(v) if plain("v", v).ndim == 2 else self.matvec(v)
 
     def __call__(self, v: npt.ArrayLike) -> Floats:
         return self @ v

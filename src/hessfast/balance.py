@@ -359,7 +359,7 @@ def without_chance(differences: Differences[T], q: int, look: Look, found: Found
 def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
     """Whether noise is so much larger than rounding that chance may be in it: only repetition shows that."""
     size = differences.size(value) * differences.unit**differences.power
-    return noise > _SUSPECT * max(differences.floor / (0.25 * EPS), size)
+    return noise > _SUSPECT * max(differences.floor / differences.rounding, size)
 
 
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:

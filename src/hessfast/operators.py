@@ -542,7 +542,7 @@ class HessianOperator:
         size = differences.size(found.value)
         self._strongest = differences.unit * size
         self._looked_at = True
-        gradient = differences.floor / ROUNDING
+        gradient = differences.floor / differences.rounding
         step = differences.step(found.level)
         self._judge(differences.v, size, found.error, differences.unit, gradient, found.random, step)
         return found.value

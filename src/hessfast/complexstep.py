@@ -125,9 +125,9 @@ def _sizes(evaluator: ComplexEvaluator, axes: Axes, room: Array, centre: NDArray
         moved = np.zeros(x.size)
         moved[axes] = np.clip(d, -room, room)
         if evaluator.gradient:
-            g = evaluator.at((x + moved)[None, :])[0]
+            g = evaluator.probe((x + moved)[None, :])[0]
             return float(moved @ (g - centre)), float(EPS * np.abs(moved) @ np.maximum(np.abs(g), np.abs(centre)))
-        ends = evaluator.at(np.array([x + (1 + 1j) * moved, x - (1 + 1j) * moved]))
+        ends = evaluator.probe(np.array([x + (1 + 1j) * moved, x - (1 + 1j) * moved]))
         # What is nothing even against the rounding of the rounding of f is nothing by which f notices a coordinate.
         return float(ends.imag.sum() / 2), float(EPS * np.abs(ends.imag).sum() + EPS**2 * abs(float(centre)) + TINY)
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import _core
-from hessfast.bars import AXIS_FACTORS, FACTORS, axis_bars, bar_parts, noise_fields, pair_formula
+from hessfast.bars import AXIS_FACTORS, FACTORS, POOR, axis_bars, bar_parts, noise_fields, pair_formula, unseen
 from hessfast.execution import Team
 from hessfast.ladder import Axis, values_along
 from hessfast.lanes import make_evaluator
 from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
-from hessfast.plateaus import direction_inside, roughness
+from hessfast.plateaus import along_axes, direction_inside, roughness
 from hessfast.problem import Box, Problem
 from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
 from hessfast.results import EvaluationCounts
@@ -278,6 +278,12 @@ class Differences:
                 self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order], scale
             )
 
+    def cover_unseen(self, diagonal: Array, rate: Array) -> None:
+        """Let bars cover the truncation that pairs of a low order may not show."""
+        for rows in row_blocks(self.step.size):
+            hidden = unseen(self.hess, rows, diagonal, rate, self.order)
+            np.fmax(self.truncation[rows], hidden, out=self.truncation[rows])
+
     def repeat(self, search: StepSearch, jac: Array) -> Array:
         """Difference a random f again and take the mean; return how far the gradient scatters.
 
@@ -315,7 +321,9 @@ class Differences:
         size = np.abs(v)
         with np.errstate(all="ignore"):
             bar = float(size @ self.truncation @ size + size @ self.condition @ size)
-            return roughness(self.team, search.coordinates, v, float(v @ self.hess @ v), bar, self.noise)
+            ask = along_axes(self.team, search.coordinates, v)
+            seen = roughness(ask, float(v @ self.hess @ v), bar, self.noise)
+            return 0.0 if seen is None else seen.height
 
     def pairs(self, layout: Layout, i: NDArray[np.intp], j: NDArray[np.intp], edge: bool, rate: Array) -> Pairs:
         """Return pairs of axes, all of one kind, with the steps that the sweep gives them."""
@@ -436,6 +444,8 @@ def with_search(search: StepSearch, order: int) -> Found:
         work.refine(layout, bars.rate)
         counts.append(team.nfev)
     work.widen(scale)
+    if order <= POOR:
+        work.cover_unseen(diagonal, bars.possible_rate)
     on_diagonal = bar_parts(diagonal, bars.truncation, bars.condition, AXIS_FACTORS)
     for matrix, part in ((work.hess, diagonal), (work.truncation, on_diagonal[0]), (work.condition, on_diagonal[1])):
         np.fill_diagonal(matrix, part)

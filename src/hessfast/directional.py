@@ -43,6 +43,9 @@ _PART_OF_WAY = 1.0 / 24.0
 _QUALIFIES = 0.1
 """Share of f's change up to which what a table away from x shows is noise."""
 
+SHORT_LEVEL = -11
+"""Some four below the level of an f of rounded values whose natural length is the unit of the line, at order 6."""
+
 SAME = 16.0
 """Noise levels of correctly rounded numbers up to which two answers at one point are the same."""
 
@@ -254,6 +257,15 @@ class ValueCurvatures(Differences[float]):
             self._measure_at_x()
         self._deep = self._model.at(self._largest(deep))
         return self._deep, 0.0
+
+    @property
+    def model(self) -> NoiseModel:
+        """Noise of f as it is known."""
+        return self._model
+
+    def may_be_rough(self, level: int) -> bool:
+        """Whether steps that start at this level are so short that f cannot be smooth over the unit of the line."""
+        return not self._given and level <= SHORT_LEVEL
 
     def settle(self, level: int) -> None:
         if self._away is not None and level < self._away:

@@ -282,7 +282,7 @@ class GradientSearch:
         def change(d: Array) -> tuple[float, float]:
             point = np.clip(x + d, self.lower, self.upper)
             moved = point - x
-            g = self.gradient.dense(point[None, :])[0]
+            g = self.gradient.probe(point[None, :])[0]
             # One that keeps its last result while x hardly moves says nothing at such displacements.
             same, last[0] = np.array_equal(g, last[0]), g
             with np.errstate(all="ignore"):

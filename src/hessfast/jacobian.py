@@ -38,6 +38,7 @@ class GradientEvaluator(Protocol):
     def nfev(self) -> int: ...
     def displaced(self, index: Axes, value: Array) -> Array: ...
     def dense(self, X: Array) -> Array: ...
+    def probe(self, X: Array) -> Array: ...
 
 
 class Gradient:
@@ -65,11 +66,18 @@ class Gradient:
 
     def dense(self, X: Array) -> Array:
         """Evaluate the rows of X (p, m), the other coordinates of x as they are."""
+        return self._own(self._evaluator.dense(self._full(X)))
+
+    def probe(self, X: Array) -> Array:
+        """Evaluate the rows of X as `dense` does, out of curiosity: what g raises there counts as nan."""
+        return self._own(self._evaluator.probe(self._full(X)))
+
+    def _full(self, X: Array) -> Array:
         if self._whole:
-            return self._evaluator.dense(X)
+            return X
         full = np.tile(self._evaluator.x, (len(X), 1))
         full[:, self._axes] = X
-        return self._own(self._evaluator.dense(full))
+        return full
 
     def _own(self, g: Array) -> Array:
         return g if self._whole else g[:, self._axes]

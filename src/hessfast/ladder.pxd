@@ -63,10 +63,10 @@ cdef class Ladder:
 
     cpdef disprove(self, Rung rung, double error)
 
-    @cython.locals(factor=double, h=double)
+    @cython.locals(factor=double, h=double, error=double)
     cpdef double condition_of(self, Rung rung, int derivative)
 
-    @cython.locals(above=Rung)
+    @cython.locals(above=Rung, gain=double, even=double, odd=double)
     cpdef double truncation_of(self, Rung rung, int derivative)
 
     cpdef bint hidden(self, Rung rung, double deviations=*)

@@ -241,6 +241,11 @@ class Rung:
         self.doubt = 0.0
 
 
+def _rungs_within(distance: float, unit: float, formula: Formula) -> int:
+    """Return the highest rung whose nodes lie within a distance; their reach itself may overflow."""
+    return math.floor(math.log2(distance / unit / formula.reach))
+
+
 class Ladder:
     """Rungs of one axis for one formula, each evaluated at most once.
 
@@ -266,9 +271,8 @@ class Ladder:
         self._ranked = True
         self._best: Rung | None = None
         self._top: Rung | None = None
-        reach = formula.reach * axis.unit
         size = axis.size
-        self._caps = math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach))
+        self._caps = _rungs_within(size, axis.unit, formula), _rungs_within(max(size, 1.0), axis.unit, formula)
 
     def step(self, k: int) -> float:
         """Signed step of rung k."""
@@ -321,7 +325,7 @@ class Ladder:
             if lower is not None and upper is not None:
                 lower.above, upper.below = upper, lower
                 lower.condition = self.condition_of(lower, self.derivative)
-                lower.truncation = abs(lower.value - upper.value) / self.gain
+                lower.truncation = self.truncation_of(lower, self.derivative)
 
     def forget_above(self, k: int) -> None:
         """Take the rungs above k for never seen."""
@@ -346,15 +350,25 @@ class Ladder:
         """Condition part of the error of either derivative."""
         factor = self.formula.slope_noise if derivative == 1 else self.formula.curvature_noise
         h = abs(rung.step)
-        return factor * self.axis.noise.at(rung.largest) / (h if derivative == 1 else h * h)
+        error: float = factor * self.axis.noise.at(rung.largest) / h
+        return error if derivative == 1 else error / h
 
     def truncation_of(self, rung: Rung, derivative: int) -> float:
-        """Truncation part of the error of either derivative; one-sided slopes are an order better."""
-        above = rung.above
+        """Truncation part of the error of either derivative; one-sided slopes are an order better.
+
+        Symmetric slopes see the odd part of f alone, which may vanish: the step must not pass the natural length that
+        the even part shows either. Its change counts in units of its noise, as that of the slope does.
+        """
+        above, formula = rung.above, self.formula
         assert above is not None
+        gain = 2.0**formula.order - 1.0
+        even = abs(rung.curvature - above.curvature)
         if derivative == 2:
-            return abs(rung.curvature - above.curvature) / (2.0**self.formula.order - 1.0)
-        return abs(rung.slope - above.slope) / (2.0 ** (self.formula.order + (1 if self.side else 0)) - 1.0)
+            return even / gain
+        odd = abs(rung.slope - above.slope)
+        if self.side:
+            return odd / (2.0 * gain + 1.0)
+        return max(odd, even * abs(rung.step) * formula.slope_noise / formula.curvature_noise) / gain
 
     def hidden(self, rung: Rung, deviations: float = VISIBLE) -> bool:
         """Whether the truncation of a rung is lost in the noise, as known to so many standard deviations."""

@@ -17,6 +17,7 @@ from hessfast.arrays import plain
 from hessfast.balance import first_look, is_suspect, search_from, without_chance
 from hessfast.directional import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
+from hessfast.plateaus import Roughness, roughness
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus
@@ -26,6 +27,9 @@ __all__ = ["curvature"]
 
 _ROUNDING_BAR = 16.0
 """Noise levels in the condition part where a step was given: the noise is then not measured but taken as rounding."""
+
+_ALIKE = 8.0
+"""Ratio of the steps by which coordinates move by their own size, up to which long steps on a line say something."""
 
 _SMALLEST_UNIT = 2.0**-400
 """Units of the line below this, or above its inverse, are brought near 1 by scaling the direction."""
@@ -164,6 +168,7 @@ class _Along:
     step: float
     resolved: bool = True
     random: bool = False
+    rough: bool = False
 
     @property
     def status(self) -> CurvatureStatus:
@@ -173,6 +178,8 @@ class _Along:
             return CurvatureStatus.UNVERIFIED
         if self.random:
             return CurvatureStatus.RANDOM
+        if self.rough:
+            return CurvatureStatus.ROUGH
         if abs(self.value) <= self.error:
             return CurvatureStatus.UNRESOLVED
         return CurvatureStatus.POSITIVE if self.value > 0.0 else CurvatureStatus.NEGATIVE
@@ -234,7 +241,29 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
         bend = max(abs(differences.D.get(found.level + offset, 0.0)) for offset in range(order // 2 + 1))
         known = max(abs(differences.slope()) * unit, bend * unit * unit, SEEN[4] * abs(differences.f0))
         resolved = error * unit * unit <= MATTERS * known
-    return _Along(value, error, differences.step(found.level), resolved, found.random)
+    step = differences.step(found.level)
+    if isinstance(differences, ValueCurvatures) and differences.may_be_rough(found.level) and not found.random:
+        seen = _roughness(differences, value, error)
+        if seen is not None:  # the bar covers both curvatures
+            off = abs(seen.curvature - value) + seen.change
+            return _Along(value, off + error, step, off + error <= TENTH * abs(value), rough=off > TENTH * abs(value))
+    return _Along(value, error, step, resolved, found.random)
+
+
+def _roughness(differences: ValueCurvatures, value: float, error: float) -> Roughness | None:
+    """Look at steps within which each coordinate moves by less than its size, where the bounds have room for them."""
+    around, v = differences.around, differences.v
+    least, largest = around.lengths(v)
+    unit = min(differences.unit, least)
+    if largest > _ALIKE * least or min(around.room(v)) < 0.25 * unit:
+        return None
+
+    def ask(steps: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        ahead, behind = (np.array([around.probe(v, sign * t * unit) for t in steps.tolist()]) for sign in (1.0, -1.0))
+        return ahead, behind
+
+    seen = roughness(ask, value * unit * unit, error * unit * unit, differences.model)
+    return seen and Roughness(seen.height, seen.curvature / (unit * unit), seen.change / (unit * unit))
 
 
 def _along_scaled(
@@ -286,13 +315,16 @@ def _result(around: Neighbourhood, found: list[_Along], single: bool) -> Curvatu
 def _warn(found: list[_Along], bounded: bool, gradient: bool) -> None:
     """Say what is not known, and what to do."""
     status = [one.status for one in found]
-    lost, random = status.count(CurvatureStatus.NOT_FINITE), status.count(CurvatureStatus.RANDOM)
+    lost, random, rough = (
+        status.count(kind) for kind in (CurvatureStatus.NOT_FINITE, CurvatureStatus.RANDOM, CurvatureStatus.ROUGH)
+    )
     unknown = [one for one in found if not one.resolved and one.status is not CurvatureStatus.NOT_FINITE]
     parts = []
     where = "x0 may stand on a bound: points lie on both sides of it" if bounded else "`bounds=` says where it may be"
     for count, kind, advice in (
         (lost, CurvatureStatus.NOT_FINITE, where),
         (random, CurvatureStatus.RANDOM, "fix its random numbers, or give their size by `noise=`"),
+        (rough, CurvatureStatus.ROUGH, "`noise=`, the height of the roughness, asks for the smooth one"),
     ):
         if count:
             parts.append(f"{kind.message} in {count} of {len(found)} directions; {advice}")

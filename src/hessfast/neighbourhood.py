@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
+from hessfast.arithmetic import aside
 from hessfast.arrays import plain
 from hessfast.functions import Function, NativeFunction, make_function
 from hessfast.lanes import Evaluator, make_evaluator
@@ -100,6 +101,14 @@ class Neighbourhood:
         references = sys.getrefcount(value)
         return value if _own(value, references) else value.copy()
 
+    def probe(self, v: Vector, t: float) -> Any:
+        """Return f at x + t v, which lies far from x and is asked out of curiosity: what f raises counts as nan."""
+        with aside():
+            try:
+                return self.at(v, t)
+            except Exception:
+                return np.full(self.evaluator.shape, np.nan)[()]
+
     def unit(self, v: Vector) -> float:
         """Return the natural unit of t along v, a power of two; 0.0 where v = 0. Refuse what is not finite."""
         unit = vectors.line_unit(self.x, v, self.threads, self.x_scale)
@@ -152,17 +161,35 @@ class Neighbourhood:
             return None
         return np.where(confines.upper - x >= x - confines.lower, 1.0, -1.0)
 
+    def lengths(self, v: Vector) -> tuple[float, float]:
+        """Return the least and the largest t at which a coordinate that moves has moved by its own size."""
+        moving = v != 0.0
+        x = self.x[moving].astype(np.float64)
+        size = ORDINARY.of(x) if self._sizes is None else self._sizes.of(x)
+        if self.x_scale is not None:
+            size = self.x_scale[moving]
+        t = size / np.abs(v[moving])
+        return float(t.min()), float(t.max())
+
+    def probe(self, v: Vector, t: float) -> Any:
+        """Return what `at` does far from x, out of curiosity: nan where f raises there."""
+        with aside():
+            try:
+                return self.at(v, t)
+            except Exception:
+                return np.full(self.x.size, np.nan) if self.evaluator.gradient else math.nan
+
     def _change(self) -> Callable[[Floats], Seen]:
         """Return the change of f over a displacement d, or of dᵀg, with its rounding."""
         one = np.zeros(self.x.size)
         here = self.at(one, 0.0)
 
         def of_values(d: Floats) -> Seen:
-            there = self.at(d, 1.0)
+            there = self.probe(d, 1.0)
             return there - here, EPS * max(abs(there), abs(here))
 
         def of_gradients(d: Floats) -> Seen:
-            there = self.at(d, 1.0)
+            there = self.probe(d, 1.0)
             rounding = EPS * math.sqrt(vectors.dot_square(d, there) + vectors.dot_square(d, here))
             return vectors.dot_difference(d, there, here), rounding
 

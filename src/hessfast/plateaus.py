@@ -9,8 +9,9 @@ can know which is meant. Where f only has a short natural length they do not set
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from hessfast.ladder import Axis
 from hessfast.noise import NoiseModel
 
 Array = NDArray[np.float64]
+Ask = Callable[[Array], tuple[Array, Array]]
 
 _FIRST, _FURTHER = (-4, -5, -6), (-2, -3, -7, -8)
 """Steps looked at first, and where they disagree with the Hessian, in binary digits of the sizes of the coordinates."""
@@ -52,24 +54,30 @@ _NOISE = 4.0
 """Standard deviation of an extrapolated difference times the square of its middle step, for unit noise in f."""
 
 
-def roughness(
-    team: Team,
-    coordinates: NDArray[np.int32],
-    v: Array,
-    curvature: float,
-    bar: float,
-    noise: NoiseModel,
-) -> float:
-    """Return the height of the roughness of f that shows at long steps along v, 0.0 where f is smooth.
+class Roughness(NamedTuple):
+    """What long steps show of an f that is rough.
+
+    Attributes
+    ----------
+    height : float
+        Distance of f from the parabola of the plateau, at most.
+    curvature, change : float
+        Of the plateau, and what it changes by along it.
+    """
+
+    height: float
+    curvature: float
+    change: float
+
+
+def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roughness | None:
+    """Return the roughness of f that shows at long steps along one line, None where f is smooth.
 
     Parameters
     ----------
-    team : Team
-        Evaluates f.
-    coordinates : ndarray of int32, shape (m,)
-        Those that move.
-    v : ndarray, shape (m,)
-        Direction, of about the sizes of the coordinates; a fourth of it each way must lie inside the bounds.
+    ask : callable
+        ``ask(t)``: values of f at x + t v and at x - t v, two arrays like t, nan where there are none; v is a
+        displacement of about the sizes of the coordinates, and a fourth of it each way must lie inside the bounds.
     curvature, bar : float
         vᵀHv as short steps have it, and its error bar.
     noise : NoiseModel
@@ -85,12 +93,8 @@ def roughness(
     rounding: dict[int, float] = {}
 
     def look(levels: Sequence[int]) -> bool:
-        steps = np.exp2(np.array(levels, dtype=np.float64))
-        points = np.tile(team.x, (2 * len(levels), 1))
-        points[:, coordinates] += np.concatenate([steps, -steps])[:, None] * v
-        values = team.probe(points)
         finite = True
-        for level, ahead, behind in zip(levels, values[: len(levels)], values[len(levels) :], strict=True):
+        for level, ahead, behind in zip(levels, *ask(np.exp2(np.array(levels, dtype=np.float64))), strict=True):
             if math.isfinite(ahead) and math.isfinite(behind):
                 means[level] = float(0.5 * ((ahead - noise.f0) + (behind - noise.f0)))
                 rounding[level] = noise.at(float(max(ahead, behind, key=abs)))
@@ -106,26 +110,40 @@ def roughness(
         return bar + _DEVIATIONS * _NOISE * rounding[level] / 4.0 ** (level - 1)
 
     if not look(_FIRST):
-        return 0.0
+        return None
     longer, shorter = difference(-4), difference(-5)
     change, value = abs(longer - shorter), (4.0 * shorter - longer) / 3.0
     bent = change * change / max(abs(value), change) if change > 0.0 else 0.0
     if abs(value - curvature) <= allowed(-5) + _SMOOTH * change + bent:
-        return 0.0
+        return None
     look(_FURTHER)
     seen = {k: difference(k) for k in range(-7, -1) if k in means and k - 1 in means}
     settled = [k for k in sorted(seen, reverse=True) if k - 1 in seen and _is_settled(seen[k], seen[k - 1], curvature)]
     if not settled or _is_kink([seen[k] for k in sorted(seen, reverse=True)], allowed(min(seen))):
-        return 0.0
+        return None
     level = settled[0]
     value = (4.0 * seen[level - 1] - seen[level]) / 3.0
     beside = {k: abs(means[k] - 0.5 * value * 4.0**k) for k in means if k <= level}
     near = _HARDLY if abs(curvature) <= _NOTHING * abs(value) else _NEAR
     if beside[level] > near * abs(value) * 4.0**level:
-        return 0.0  # x lies in a well of its own, with f around it on another level
-    off = {k: abs(value - curvature) for k, value in seen.items() if k <= level}
-    leaves = any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off)
-    return max(distance for k, distance in beside.items() if k < level) if leaves else 0.0
+        return None  # x lies in a well of its own, with f around it on another level
+    off = {k: abs(difference - curvature) for k, difference in seen.items() if k <= level}
+    if not any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off):
+        return None
+    height = max(distance for k, distance in beside.items() if k < level)
+    return Roughness(height, value, abs(seen[level] - seen[level - 1]))
+
+
+def along_axes(team: Team, coordinates: NDArray[np.int32], v: Array) -> Ask:
+    """Return what asks f along v, which moves the coordinates (m,) alone."""
+
+    def ask(steps: Array) -> tuple[Array, Array]:
+        points = np.tile(team.x, (2 * steps.size, 1))
+        points[:, coordinates] += np.concatenate([steps, -steps])[:, None] * v
+        values = team.probe(points)
+        return values[: steps.size], values[steps.size :]
+
+    return ask
 
 
 def _is_kink(seen: list[float], allowed: float) -> bool:

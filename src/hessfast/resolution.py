@@ -173,9 +173,10 @@ def unknown_entries(hess: Array, bars: Sequence[Array], scale: Natural) -> tuple
         below = i + rows.start >= j
         i, j = i[below], j[below]
         by = np.where(np.isnan(excess[i, j]), np.inf, excess[i, j])
+        bar = sum_rows(bars, rows)
         for k in np.argsort(-by, kind="stable")[:NAMED]:
             place = int(i[k]) + rows.start, int(j[k])
-            worst.append((-float(by[k]), Worst(place, float(hess[place]), float(sum(part[place] for part in bars)))))
+            worst.append((-float(by[k]), Worst(place, float(hess[place]), float(bar[i[k], j[k]]))))
         worst = sorted(worst, key=lambda entry: entry[0])[:NAMED]
     return count, tuple(entry for _, entry in worst)
 

@@ -477,6 +477,7 @@ class CurvatureStatus(enum.Enum):
     UNVERIFIED = "unverified"
     NOT_FINITE = "not finite"
     RANDOM = "random"
+    ROUGH = "rough"
 
     @property
     def message(self) -> str:
@@ -491,6 +492,7 @@ _CURVATURE_MESSAGES = {
     CurvatureStatus.UNVERIFIED: "one step was given and nothing else seen: the truncation error is unknown",
     CurvatureStatus.NOT_FINITE: "the function was not finite at any useful step",
     CurvatureStatus.RANDOM: "the function answers differently each time at one point, by more than its noise",
+    CurvatureStatus.ROUGH: "the function has another curvature at short steps than at long ones: the bar covers both",
 }
 
 
@@ -532,7 +534,7 @@ class CurvatureResult(Listed):
     @property
     def success(self) -> bool:
         """Whether every value is known, finite and that of a function of x alone."""
-        lost = (CurvatureStatus.NOT_FINITE, CurvatureStatus.RANDOM)
+        lost = (CurvatureStatus.NOT_FINITE, CurvatureStatus.RANDOM, CurvatureStatus.ROUGH)
         return bool(np.all(self.resolved)) and not any(status in lost for status in np.ravel(np.array(self.status)))
 
     @property

@@ -87,8 +87,8 @@ ORDINARY = Sizes()
 
 
 def unit_of(size: Array) -> Array:
-    """Power of two nearest to each size."""
-    return np.asarray(np.exp2(np.round(np.log2(size))))
+    """Power of two nearest to each size, below the end of the range."""
+    return np.asarray(np.exp2(np.fmin(np.round(np.log2(size)), 1023.0)))
 
 
 def clusters(x: Array) -> tuple[list[tuple[float, float]], bool]:

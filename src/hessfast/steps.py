@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import noise as noise_level
-from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, NO_DIGITS, VISIBLE, Axis, Ladder, Request, advance
+from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, NO_DIGITS, VISIBLE, Axis, Ladder, Request, Rung, advance
 from hessfast.noise import ROUNDING, NoiseModel
 from hessfast.scale import EPS, ORDINARY, clusters, find_sizes, unit_of
 from hessfast.sides import leave, search
@@ -353,7 +353,7 @@ class StepSearch:
         for ladder, residual, noise in checks.values():
             rung = ladder.best()
             if residual > DISPROVED * noise and rung is not None:
-                ladder.disprove(rung, residual / ladder.step(rung.k - VERIFY_DEPTH) ** 2)
+                ladder.disprove(rung, _shown_error(ladder, rung, residual))
                 movers.append(ladder.axis)
                 requests.append(ladder.settle(max(rung.k - RESTART, LOWEST)))
         advance(self.team, movers, requests)
@@ -513,3 +513,10 @@ def _residual(ladder: Ladder) -> tuple[float, float]:
     residual = axis.second_difference(h) - rung.curvature - explained
     largest = max(axis.values[h], axis.values[-h], key=abs)
     return abs(residual) * h * h, math.sqrt(6.0) * axis.noise.at(largest)
+
+
+def _shown_error(ladder: Ladder, rung: Rung, residual: float) -> float:
+    """Error of a rung that the check shows; a slope errs by what its step makes of the curvature's error."""
+    h = abs(ladder.step(rung.k - VERIFY_DEPTH))
+    error = residual / h / h
+    return error if ladder.derivative == 2 else error * abs(rung.step)

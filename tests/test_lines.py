@@ -455,3 +455,13 @@ def test_gradients_in_single_precision_stand_still_over_short_steps(size):
         found = hvp(None, x, g, jac=gradient, full_output=True)
         assert np.linalg.norm(found.value - product) <= max(found.error, 0.02 * np.linalg.norm(product))
         assert along.status.name == "POSITIVE"
+
+
+@pytest.mark.parametrize("direction", [[1.0, 1.0], [1.0, 0.0], [-0.3, 2.0]])
+@pytest.mark.parametrize("slope", [1e-3, 1.0, 1e3])
+def test_curvature_on_a_kink_is_not_known(slope, direction):
+    def f(x):
+        return slope * abs(x[0] - 1.0) + x @ x
+
+    with pytest.warns(AccuracyWarning, match="is not known"):
+        assert not curvature(f, [1.0, 2.0], direction).success

@@ -335,6 +335,6 @@ def _warn(found: list[_Along], bounded: bool, gradient: bool) -> None:
         said = one_alone if len(found) == 1 else f"{len(unknown)} of {len(found)} are not known, the worst {which}"
         parts.append(
             f"{said}; fixed random numbers, tighter tolerances{'' if gradient else ' or `jac=`'} give more digits, "
-            "`x_scale=` helps where |x0| misleads, `noise=` where f is rough"
+            "`x_scale=` helps where |x0| misleads, `noise=` where f is rough; nothing does on a kink"
         )
     alarm("curvature", "; ".join(parts))

@@ -1,5 +1,6 @@
 """What f raises comes out as itself, from every route and every evaluation, and says where f stood where it can."""
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -131,3 +132,34 @@ def test_point_that_cannot_be_printed():
 
     with np.printoptions(formatter={"float": unprintable}), pytest.raises(ValueError, match="from f"):
         hessian(failing, X)
+
+
+CURIOUS = {
+    "jac": lambda f, g, x: hessian(None, x, jac=g),
+    "jac order 1": lambda f, g, x: hessian(None, x, jac=g, order=1),
+    "hvp": lambda f, g, x: np.diag(hvp(None, x, np.abs(x), jac=g) / np.abs(x)),
+    "curvature of f": lambda f, g, x: curvature(f, x, np.abs(x)).value,
+    "curvature of jac": lambda f, g, x: curvature(None, x, np.abs(x), jac=g).value,
+    "operator": lambda f, g, x: np.diag(HessianOperator(None, x, jac=g).matvec(np.abs(x)) / np.abs(x)),
+}
+
+
+@pytest.mark.parametrize("route", CURIOUS)
+@pytest.mark.parametrize("x", [(1e-9,), (1e-9, 1.0), (1.0, 1e-12, 2.0), (1e-6, 1e-12, 1.0, 3.0)])
+def test_what_is_raised_where_only_the_sizes_are_asked_for(route, x):
+    """Python's own functions raise outside their domain, where NumPy's return nan."""
+    x = np.array(x)
+
+    def f(z):
+        if np.any(np.abs(z - x) > 0.4 * x):
+            raise AssertionError("far away")
+        return float(np.sum(z * np.log(z) - z))
+
+    def g(z):
+        if np.any(np.abs(z - x) > 0.4 * x):
+            raise AssertionError("far away")
+        return np.array([math.log(t) for t in z])
+
+    found = CURIOUS[route](f, g, x)
+    expected = float(np.sum(x)) if np.ndim(found) == 0 else np.diag(1.0 / x)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-9)

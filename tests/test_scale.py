@@ -1,10 +1,12 @@
 """Sizes of coordinates: small ones that are meant, zeros among others, and what f says of both."""
 
+import warnings
+
 import numpy as np
 import pytest
 
-from hessfast import hessian
-from hessfast.scale import EPS, ORDINARY, Sizes, clusters, find_sizes, unit_of
+from hessfast import AccuracyWarning, hessian
+from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
 
 
 def sizes_of(f, x, rounding=0.5 * EPS):
@@ -131,3 +133,41 @@ def test_given_sizes_are_taken_and_cost_nothing(route):
     given = hessian(f, x, full_output=True, x_scale=1.0, **options)
     assert given.nfev + given.njev < plain.nfev + plain.njev
     np.testing.assert_allclose(given.hess, np.diag(np.cosh(x)), atol=1e-8)
+
+
+def test_sizes_are_tried_up_to_the_largest_of_their_cluster():
+    found = farthest(np.array([3e4, 1e9, 5e-9, 2e-8, 7e5]))
+    assert found.tolist() == [1e9, 1e9, 1.0, 1.0, 1e9]
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1e3, 1e9])
+def test_molecule_in_any_unit(unit, order):
+    """Coordinates of 1e-4 of the others, which an optimiser left, where 1 is far below or above all of them."""
+
+    def energy(z):
+        places = np.asarray(z).reshape(3, 2) / unit
+        squares = [float(np.sum((places[i] - places[j]) ** 2)) for i, j in ((0, 1), (0, 2), (1, 2))]
+        return sum(4.0 * (s**-6 - s**-3) for s in squares)
+
+    a = 2.0 ** (1 / 6)
+    triangle = np.array([[0.0, 0.0], [a, 0.0], [a / 2, a * 0.75**0.5]]) + 1e-9 * np.arange(6).reshape(3, 2)
+    random = np.random.default_rng(8)
+    moved = hessian(lambda z: energy(unit * z), (triangle + [1.3, 0.7]).ravel(), order=8)
+    natural = np.sqrt(np.diag(moved))
+    for _ in range(3):
+        x = (triangle + 10.0 ** random.uniform(-5, -3.5) * random.normal(size=2)).ravel()
+        scaled = unit**2 * hessian(energy, unit * x, order=order)
+        assert np.max(np.abs(scaled - moved) / np.outer(natural, natural)) < 1e-3
+
+
+@pytest.mark.parametrize("small", [1e-6, 1e-8, 1e-9, 1e-10])
+@pytest.mark.parametrize("bounds", [None, (0.0, np.inf)])
+def test_edge_of_the_domain_beside_a_small_coordinate(small, bounds):
+    """Longer steps agree with each other ever better, and with the shortest not at all."""
+    x = np.array([small, 1.0])
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        found = hessian(lambda z: np.sum(z**1.5), x, bounds=bounds, full_output=True)
+    missed = np.abs(found.hess - np.diag(0.75 / np.sqrt(x)))
+    assert np.all(missed <= 3.0 * found.hess_error)

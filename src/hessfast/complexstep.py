@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hessfast.complexlanes import Complex, ComplexEvaluator, not_analytic, strictly
 from hessfast.gradientladder import Errors, equilibrate
-from hessfast.scale import ORDINARY, Sizes, find_sizes, unit_of
+from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 Array = NDArray[np.float64]
 Axes = NDArray[np.int32]
@@ -37,7 +37,7 @@ _MOST_LEVELS = 24
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
 _SHORTEST = 2.0**-30  # share of |x_i| below which the bounds leave no room for a search
 _GLANCE = -38  # level at which f is looked at once more: short enough to see where all other steps are too long
-_FARTHER = 7  # octaves by which a size must be less than 1 to have a higher ceiling
+_FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
 _BLOCK_BYTES = 1 << 20
 _CONDITION_BAR = 4.5
 _TRUNCATION_BAR = 4.0
@@ -242,7 +242,7 @@ class ComplexSearch:
         self.unit = np.minimum(unit_of(size), np.exp2(np.floor(np.log2(room))))
         fits = np.floor(np.log2(room) - np.log2(self.unit)) - 1
         self.ceiling = np.minimum(fits, -1.0).astype(np.intp)
-        farther = np.maximum(np.ceil(-np.log2(self.unit)), 0.0)  # to a size of 1
+        farther = np.maximum(np.ceil(np.log2(farthest(size) / self.unit)), 0.0)
         farther = np.where(farther < _FARTHER, 0.0, farther)
         self.beyond = np.clip(fits - self.ceiling, 0, farther).astype(np.intp)
         # Values at +-(1 + i) 2^k u_i e_i by (axis, k).

@@ -37,7 +37,7 @@ from hessfast.gradientladder import (
     quotient,
 )
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
-from hessfast.scale import ORDINARY, Sizes, find_sizes, unit_of
+from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
 _SHORT = 50.0  # or where its condition error exceeds what a balanced step could reach this many times
@@ -47,7 +47,7 @@ _SEEN_BYTES = 1 << 20
 _RUN = 1 << 14  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
-_FARTHER = 7  # octaves by which a size must be less than 1 to have a higher ceiling
+_FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
 _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
@@ -386,7 +386,7 @@ class GradientSearch:
         room = np.where(self.symmetric, fits_both, fits_one)
         self.ceiling = np.minimum(room, self._cap()).astype(np.intp)
         # To a size of 1, and as far above a size that was guessed.
-        farther = np.maximum(np.ceil(-np.log2(self.unit)), 0.0)
+        farther = np.maximum(np.ceil(np.log2(farthest(self.size) / self.unit)), 0.0)
         farther = np.where(farther < _FARTHER, 0.0, farther)
         farther = np.where(self.size == np.abs(self.gradient.x), farther, np.maximum(farther, 10.0))
         self.beyond = np.clip(room - self.ceiling, 0, farther).astype(np.intp)

@@ -42,6 +42,9 @@ DOUBTFUL = 5.0
 BEYOND_DOUBT = 10.0
 """Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
 
+REFUTED = 6.0
+"""Errors of a rung by which the value of a longer one differs that is refuted."""
+
 FEW_DIGITS = 1e-9
 """Relative condition error above which steps longer than |x| are worth trying ..."""
 
@@ -139,6 +142,8 @@ class Axis:
         Least noise along this axis, 0.0 where none has shown.
     few_digits : float
         Relative condition error above which steps longer than its size are worth trying.
+    farthest : float
+        Size up to which they are then tried.
     values : dict
         f by displacement as asked for (x + displacement is then rounded).
     ladder : Ladder or None
@@ -154,6 +159,7 @@ class Axis:
         self.ladder: Ladder | None = None
         self.stair = 0.0
         self.few_digits = FEW_DIGITS
+        self.farthest = 1.0
 
     def anew(self, noise: NoiseModel) -> Axis:
         """Return the same axis with what was seen along it, to be searched again in another noise.
@@ -163,7 +169,7 @@ class Axis:
         lower, upper = max(self.lower, self.x - 0.5 * self.size), min(self.upper, self.x + 0.5 * self.size)
         axis = Axis(self.index, self.x, self.size, self.unit, lower, upper, noise)
         axis.values = dict(self.values)
-        axis.few_digits = self.few_digits
+        axis.few_digits, axis.farthest = self.few_digits, self.farthest
         return axis
 
     def know(self, noise: NoiseModel) -> None:
@@ -241,6 +247,10 @@ class Rung:
         self.doubt = 0.0
 
 
+def _number(rung: Rung) -> int:
+    return rung.k
+
+
 def _rungs_within(distance: float, unit: float, formula: Formula) -> int:
     """Return the highest rung whose nodes lie within a distance; their reach itself may overflow."""
     return math.floor(math.log2(distance / unit / formula.reach))
@@ -272,7 +282,8 @@ class Ladder:
         self._best: Rung | None = None
         self._top: Rung | None = None
         size = axis.size
-        self._caps = _rungs_within(size, axis.unit, formula), _rungs_within(max(size, 1.0), axis.unit, formula)
+        farthest = max(size, axis.farthest)
+        self._caps = _rungs_within(size, axis.unit, formula), _rungs_within(farthest, axis.unit, formula)
 
     def step(self, k: int) -> float:
         """Signed step of rung k."""
@@ -403,18 +414,27 @@ class Ladder:
         """Rank the rungs by condition part and weighted truncation part, or what a check has shown.
 
         Where f moves on some rung, those on which it stands still see nothing of it: a difference of equal values is
-        no measurement.
+        no measurement. What differs from a shorter step by many times the error of that is refuted by it: where f has a
+        length far below all steps, such as next to an edge of its domain, longer ones agree with each other ever better.
         """
         self._ranked = True
         self._best = self._top = None
+        seen: list[Rung] = []
         for rung in self.rungs.values():
             if rung is None or rung.above is None:
                 continue
             rung.error = max(rung.condition + self.weight * self.truncation_at_least(rung), rung.doubt)
+            seen.append(rung)
+        seen.sort(key=_number)
+        short: Rung | None = None
+        for rung in seen:
+            if short is not None:
+                rung.error = max(rung.error, abs(rung.value - short.value) - REFUTED * short.error)
+            if rung.moved and (short is None or rung.error < short.error):
+                short = rung
             if self._best is None or (not rung.moved, rung.error) < (not self._best.moved, self._best.error):
                 self._best = rung
-            if self._top is None or rung.k > self._top.k:
-                self._top = rung
+            self._top = rung
 
     def stair(self) -> float:
         """Return the noise that f has at least, since it stands still on steps over which its curvature moves it."""
@@ -487,8 +507,8 @@ class Ladder:
         return abs(rung.curvature) * rung.step * rung.step > INVISIBLE * self.axis.noise.level
 
     def head_room(self) -> int:
-        """Rungs by which a coordinate of size 1 lies above this one, whose |x| says little where it is less."""
-        return max(0, -round(math.log2(self.axis.unit)))
+        """Rungs by which larger coordinates lie above this one, whose |x| says little where it is less."""
+        return max(0, round(math.log2(self.axis.farthest / self.axis.unit)))
 
     def far(self) -> int:
         """Return the rung whose nodes lie within |x|."""

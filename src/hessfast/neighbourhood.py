@@ -171,14 +171,6 @@ class Neighbourhood:
         t = size / np.abs(v[moving])
         return float(t.min()), float(t.max())
 
-    def probe(self, v: Vector, t: float) -> Any:
-        """Return what `at` does far from x, out of curiosity: nan where f raises there."""
-        with aside():
-            try:
-                return self.at(v, t)
-            except Exception:
-                return np.full(self.x.size, np.nan) if self.evaluator.gradient else math.nan
-
     def _change(self) -> Callable[[Floats], Seen]:
         """Return the change of f over a displacement d, or of dᵀg, with its rounding."""
         one = np.zeros(self.x.size)

@@ -26,6 +26,11 @@ Ask = Callable[[Array], tuple[Array, Array]]
 _FIRST, _FURTHER = (-4, -5, -6), (-2, -3, -7, -8)
 """Steps looked at first, and where they disagree with the Hessian, in binary digits of the sizes of the coordinates."""
 
+_STEP = {
+    -level: 2.0**-level * (1.0 + off) for level, off in enumerate((0.11, -0.07, 0.13, 0.02, -0.12, 0.06, -0.03), 2)
+}
+"""Those steps, a little uneven: many periods of a wave that all even steps hold are one long wave to them."""
+
 SHORT = 2
 """Rungs below the default at which the step of an axis says that f is not smooth over the size of the coordinate."""
 
@@ -94,7 +99,7 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roug
 
     def look(levels: Sequence[int]) -> bool:
         finite = True
-        for level, ahead, behind in zip(levels, *ask(np.exp2(np.array(levels, dtype=np.float64))), strict=True):
+        for level, ahead, behind in zip(levels, *ask(np.array([_STEP[level] for level in levels])), strict=True):
             if math.isfinite(ahead) and math.isfinite(behind):
                 means[level] = float(0.5 * ((ahead - noise.f0) + (behind - noise.f0)))
                 rounding[level] = noise.at(float(max(ahead, behind, key=abs)))
@@ -103,27 +108,32 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roug
         return finite
 
     def difference(level: int) -> float:
-        """Second difference between the steps 2^level and 2^(level - 1): it knows nothing of f(x)."""
-        return 8.0 / 3.0 * (means[level] - means[level - 1]) / 4.0**level
+        """Second difference between one step and the next shorter one: it knows nothing of f(x)."""
+        return 2.0 * (means[level] - means[level - 1]) / (_STEP[level] ** 2 - _STEP[level - 1] ** 2)
+
+    def extrapolated(level: int) -> float:
+        """Value that this difference and the next shorter one have at no step: they go with the sum of squares."""
+        far, near = (_STEP[k] ** 2 + _STEP[k - 1] ** 2 for k in (level, level - 1))
+        shorter = difference(level - 1)
+        return shorter + (shorter - difference(level)) * near / (far - near)
 
     def allowed(level: int) -> float:
         return bar + _DEVIATIONS * _NOISE * rounding[level] / 4.0 ** (level - 1)
 
     if not look(_FIRST):
         return None
-    longer, shorter = difference(-4), difference(-5)
-    change, value = abs(longer - shorter), (4.0 * shorter - longer) / 3.0
+    change, value = abs(difference(-4) - difference(-5)), extrapolated(-4)
     bent = change * change / max(abs(value), change) if change > 0.0 else 0.0
     if abs(value - curvature) <= allowed(-5) + _SMOOTH * change + bent:
         return None
     look(_FURTHER)
     seen = {k: difference(k) for k in range(-7, -1) if k in means and k - 1 in means}
-    settled = [k for k in sorted(seen, reverse=True) if k - 1 in seen and _is_settled(seen[k], seen[k - 1], curvature)]
+    settled = [k for k in sorted(seen, reverse=True) if k - 1 in seen and _is_settled(seen, k, curvature)]
     if not settled or _is_kink([seen[k] for k in sorted(seen, reverse=True)], allowed(min(seen))):
         return None
     level = settled[0]
-    value = (4.0 * seen[level - 1] - seen[level]) / 3.0
-    beside = {k: abs(means[k] - 0.5 * value * 4.0**k) for k in means if k <= level}
+    value = extrapolated(level)
+    beside = {k: abs(means[k] - 0.5 * value * _STEP[k] ** 2) for k in means if k <= level}
     near = _HARDLY if abs(curvature) <= _NOTHING * abs(value) else _NEAR
     if beside[level] > near * abs(value) * 4.0**level:
         return None  # x lies in a well of its own, with f around it on another level
@@ -156,9 +166,17 @@ def _is_kink(seen: list[float], allowed: float) -> bool:
     return len(ratios) == 2 and all(1.4 < ratio < 2.9 for ratio in ratios) and abs(changes[-1]) > allowed
 
 
-def _is_settled(longer: float, shorter: float, curvature: float) -> bool:
+def _is_settled(seen: dict[int, float], level: int, curvature: float) -> bool:
+    """Whether differences stand on a plateau from this level to the next.
+
+    The one after that, in which roughness shows four times as much, may leave it, but not by more than the plateau's
+    own height: many periods of a wave agree by accident once, not twice.
+    """
+    longer, shorter, next_one = seen[level], seen[level - 1], seen.get(level - 2, seen[level - 1])
     change, size = abs(longer - shorter), abs(shorter)
-    return change <= _SETTLED * size or (change <= _BARELY * size and abs(curvature) <= _NOTHING * size)
+    if abs(curvature) <= _NOTHING * size:
+        return change <= _BARELY * size
+    return change <= _SETTLED * size and abs(next_one - shorter) <= size
 
 
 def direction_inside(axes: Sequence[Axis], start: int) -> Array:
@@ -172,7 +190,7 @@ def direction_inside(axes: Sequence[Axis], start: int) -> Array:
     highest = min(min(rungs) + 1, start - SHORT)
     random = np.random.default_rng(20191)
     lengths = random.choice((-1.0, 1.0), len(axes)) * random.uniform(0.5, 1.0, len(axes))
-    reach = 2.0 ** _FIRST[0]
+    reach = _STEP[max(_FIRST)]  # a further step that leaves the bounds is not taken
     v = [
         length * axis.size if k <= highest and _has_room(axis, reach * axis.size) else 0.0
         for length, axis, k in zip(lengths.tolist(), axes, rungs, strict=True)

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPS", "ORDINARY", "VANISHING", "Change", "Sizes", "clusters", "find_sizes", "gaps", "unit_of"]
+__all__ = ["EPS", "ORDINARY", "VANISHING", "Change", "Sizes", "clusters", "farthest", "find_sizes", "gaps", "unit_of"]
 
 Array = NDArray[np.float64]
 Seen = tuple[float, float]
@@ -112,6 +112,20 @@ def clusters(x: Array) -> tuple[list[tuple[float, float]], bool]:
     if largest < 2.0**-_GAP:
         found.append((1.0, 1.0))
     return found, has_zeros
+
+
+def farthest(size: Array) -> Array:
+    """Return up to which size each coordinate may be tried, where its own tells nothing, shape (m,).
+
+    That of the largest one from which no gap parts it, and at least 1: the units of x are the caller's choice.
+    """
+    order = np.argsort(size)
+    octave = np.frexp(size[order])[1]
+    last = np.append(np.diff(octave) > _GAP, True)
+    top = np.minimum.accumulate(np.where(last, size[order], np.inf)[::-1])[::-1]
+    found = np.empty_like(size)
+    found[order] = np.fmax(top, 1.0)
+    return found
 
 
 def gaps(octaves: list[int], has_zeros: bool) -> list[tuple[int, int]]:

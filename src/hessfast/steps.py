@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hessfast import noise as noise_level
 from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, NO_DIGITS, VISIBLE, Axis, Ladder, Request, Rung, advance
 from hessfast.noise import ROUNDING, NoiseModel
-from hessfast.scale import EPS, ORDINARY, clusters, find_sizes, unit_of
+from hessfast.scale import EPS, ORDINARY, clusters, farthest, find_sizes, unit_of
 from hessfast.sides import leave, search
 
 if TYPE_CHECKING:
@@ -368,7 +368,10 @@ def make_axes(
     sizes = ORDINARY.of(x) if sizes is None else sizes
     columns = (coordinates, x, sizes, unit_of(sizes), lower[coordinates], upper[coordinates])
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [Axis(index, at, size, unit, low, high, unknown) for index, at, size, unit, low, high in rows]
+    axes = [Axis(index, at, size, unit, low, high, unknown) for index, at, size, unit, low, high in rows]
+    for axis, reach in zip(axes, farthest(sizes).tolist(), strict=True):
+        axis.farthest = reach
+    return axes
 
 
 def start_search(

@@ -266,7 +266,7 @@ def test_right_zeros_are_not_vague():
 
     flat = hessian(stretched, [0.0, 0.0, 0.0, 1.1, 0.0, 0.0], full_output=True)
     assert flat.message == "every entry was determined"
-    assert not flat.hess_error[2, 2] == 0.0
+    assert flat.hess_error[2, 2] > 0.0
 
 
 def test_noise_of_a_gradient_is_named():

@@ -209,7 +209,9 @@ def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale:
         # No entry can be known less than the largest change of g over the sizes of all coordinates.
         condition = np.fmin(1 / np.multiply.outer(s, s), np.fmax(np.max(change), 0.0) / np.multiply.outer(size, size))
         condition = relative * condition + 2 * asymmetry + 4 * EPS * np.abs(G)
-        rows = np.sqrt(8 * np.nan_to_num(missed, posinf=0.0)) / size
+        # What the rounding of the sums explains is in `relative`.
+        beyond = np.fmax(np.nan_to_num(missed, posinf=0.0) - 4 * EPS * change, 0.0)
+        rows = np.sqrt(8 * beyond) / size
         condition += np.multiply.outer(rows, rows)
         # x itself is only known to its rounding, which moves g by as much.
         jac_error = 4 * EPS * (np.abs(g0) + np.abs(G) @ np.abs(evaluator.x[axes]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hessfast import AccuracyWarning, hessian
-from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
+from hessfast.scale import EPS, ORDINARY, clusters, farthest, find_sizes, unit_of
 
 
 def sizes_of(f, x, rounding=0.5 * EPS):

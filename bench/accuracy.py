@@ -10,6 +10,7 @@ the natural lengths of the variables. Evaluations are counted inside f. An entry
 0.5 max(|H_ij|, 1e-3 sqrt|H_ii H_jj|). Coverage is the share of entries within their error bars, `least` that of the
 problem that fares worst, all its drawings together. A rival gets no bounds, having none: a problem that raises outside
 its bounds is then a failure. `--gradients` judges Hessians from gradients instead, the evaluations being gradients.
+The last table is of states as users meet them, drawn afresh at each run: bench/states.py has all of their routes.
 The order "cs" stands for complex steps, from values or from gradients; at an edge of its bounds f refuses them.
 """
 
@@ -29,6 +30,9 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 from nist_strd import MODELS, load  # noqa: E402
 from problems import KINDS, Problem, problems  # noqa: E402
 from problems.outcome import Method, Outcome, OutOfTimeError, measure, summarise  # noqa: E402
+from problems.states import ROUTES  # noqa: E402
+from states import RIVALS as STATE_RIVALS  # noqa: E402
+from states import compare, fresh_seed  # noqa: E402
 
 ORDERS = ("1", "2", "4", "6", "8", "auto")
 FLOOR, CEILING = 1e-16, 1e2  # of the errors drawn
@@ -232,6 +236,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--n", type=int, default=60, help="largest n")
     parser.add_argument("--redraws", type=int, default=0, help="further points of each problem")
+    parser.add_argument("--states", type=int, default=30, help="states a group, where users stand")
+    parser.add_argument("--seed", type=int, help="of the states; another one each run by default")
     parser.add_argument("--seconds", type=float, default=10.0, help="processor time a problem")
     parser.add_argument("--plot", type=Path, default=Path("accuracy.png"))
     parser.add_argument("--gradients", action="store_true", help="Hessians from gradients, noise-free problems")
@@ -264,6 +270,11 @@ def main() -> None:
     else:
         report(table)
         report_digits(table)
+    if options.states:
+        gradients = "jac" if options.gradients else "values"
+        routes = [f"{gradients} {order}" for order in options.orders if f"{gradients} {order}" in ROUTES]
+        rivals = [] if options.gradients else [rival for rival in options.rivals if rival in STATE_RIVALS]
+        compare(routes, rivals, options.states, fresh_seed() if options.seed is None else options.seed)
     plot(table, options.plot, "gradients / n" if options.gradients else "evaluations of f / n²")
 
 

@@ -226,4 +226,7 @@ void hf_dot_square(size_t n, hf_vector x, hf_vector y, double *sums);
 void hf_line_sums(size_t n, hf_vector x, hf_vector v, double v_scale, double x_scale, double *square,
                   double *weighted, double *x_square);
 
+/* Set seen[e] (2048) to 1 for each biased exponent e of an x_i; e is 0 for zero, 1 for subnormal numbers. */
+void hf_octaves(size_t n, hf_vector x, unsigned char *seen);
+
 #endif

@@ -114,6 +114,20 @@ static inline int32_t log2_bits(double x)
     return (int32_t)((bits >> 32) & 0x7fffffff);
 }
 
+/* Mark in seen (2048) the biased exponents of the x_i, 0 for zeros alone: subnormal numbers count as the smallest others. */
+void hf_octaves(size_t n, hf_vector x, unsigned char *seen)
+{
+    double x_room[HF_PANEL];
+    for (size_t at = 0; at < n; at += HF_PANEL) {
+        size_t count = panel_length(n, at);
+        const double *xs = panel_of(x, at, count, x_room);
+        for (size_t i = 0; i < count; i++) {
+            int32_t exponent = log2_bits(xs[i]) >> 20;
+            seen[exponent + (exponent == 0 && xs[i] != 0.0)] = 1;
+        }
+    }
+}
+
 /* Sums that make the unit of the line: (s v_i)^2, (s v_i)^2 log2(typ_i / |v_i|) and (s' x_i)^2, where typ_i = |x_i| or 1. */
 void hf_line_sums(size_t n, hf_vector x, hf_vector v, double v_scale, double x_scale, double *restrict square,
                   double *restrict weighted, double *restrict x_square)

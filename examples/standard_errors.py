@@ -68,12 +68,13 @@ def report_fit(data: Dataset, b: np.ndarray) -> None:
     """Print parameters and standard errors beside NIST's certified values, and both Hessians beside the exact ones."""
     distance = hessian(data.model_distance, data.certified, full_output=True)
     residual = hessian(data.residual_sum, data.certified, full_output=True)
-    errors = distance.standard_errors(scale=2 * data.rss / data.degrees_of_freedom)
+    deviation = np.sqrt(data.rss / data.degrees_of_freedom)
+    value, error = (deviation * part for part in distance.standard_errors("chi2"))  # in units of the residuals'
     print("\n      parameter                               standard error")
     print("      fitted          certified       digits  hessfast        certified       digits  error bar")
     for i in range(b.size):
-        deviation = compare(errors.value[i], data.deviations[i])
-        print(f"  b{i + 1}  {compare(b[i], data.certified[i])}    {deviation}    {errors.error[i]:.0e}")
+        deviations = compare(value[i], data.deviations[i])
+        print(f"  b{i + 1}  {compare(b[i], data.certified[i])}    {deviations}    {error[i]:.0e}")
     print("\nNIST certifies s²(JᵀJ)⁻¹. The errors above are from 2JᵀJ, the Hessian of Σ(m(b) − m(b̂))².")
     _, exact, gauss = exact_derivatives(data, data.certified)
     for name, result, truth in (("2JᵀJ", distance, gauss), ("∇² of the residual sum", residual, exact)):

@@ -11,14 +11,18 @@ import hessfast
 
 SOURCE = Path(hessfast.__file__).parent
 FLOORS = [
-    {"arrays", "listing"},
+    {"alarms", "arithmetic", "arrays", "listing", "resolution", "scale", "workers"},
+    {"covariance"},
     {"_bars", "_core", "_quadform", "_vectors", "stencils", "results", "njit"},
     {"config", "noise", "picture", "functions", "quadratic", "vectors"},
     {"jacobian", "ladder", "lanes", "symmetric"},
     {"sides"},
-    {"complexlanes", "execution", "bars", "gradientladder", "steps", "step_length", "neighbourhood"},
-    {"complexstep", "gradientsearch", "plan", "problem", "refinement", "directional"},
-    {"balance", "differences"},
+    {"complexlanes", "execution", "bars", "gradientladder", "steps", "step_length"},
+    {"complexstep", "gradientsearch", "plan", "problem", "refinement"},
+    {"neighbourhood", "plateaus"},
+    {"differences"},
+    {"directional"},
+    {"balance"},
     {"crosses", "derivatives", "hessian", "matrixfree"},
     {"operators"},
     {"check", "taylor"},

@@ -257,7 +257,7 @@ def test_bad_input():
         minimize(fun, np.zeros(12), jac=jac, method=minimize_taylor, bounds=[(0.0, 1.0)] * 12)
     with pytest.raises(ValueError, match="jac must return shape"):
         descend(fun, np.zeros(12), lambda x: np.zeros(3))
-    with pytest.raises(ValueError, match="x0 must be finite"):
+    with pytest.raises(ValueError, match="x0: must be finite"):
         descend(fun, [np.nan], jac)
     with pytest.warns(OptimizeWarning, match="unknown options: gain"):
         descend(fun, np.zeros(12), jac, gain=2.0)
@@ -278,3 +278,73 @@ def test_gradient_from_values_where_there_is_no_other():
     result = descend(rosen, [-1.2, 1.0], lambda x: gradient(rosen, x))
     assert result.success
     np.testing.assert_allclose(result.x, 1.0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "named"),
+    [
+        ({"gtol": np.nan}, ValueError, "gtol"),
+        ({"gtol": -1.0}, ValueError, "gtol"),
+        ({"gtol": [1.0, 2.0]}, ValueError, "gtol"),
+        ({"gtol": "small"}, TypeError, "gtol"),
+        ({"gtol": 1j}, TypeError, "gtol"),
+        ({"tol": np.nan}, ValueError, "tol"),
+        ({"maxiter": 2.5}, TypeError, "maxiter"),
+        ({"maxiter": -1}, ValueError, "maxiter"),
+        ({"memory": 0}, ValueError, "memory"),
+        ({"memory": "all"}, TypeError, "memory"),
+        ({"max_step": np.nan}, ValueError, "max_step"),
+        ({"max_step": 0.0}, ValueError, "max_step"),
+        ({"max_step": "long"}, TypeError, "max_step"),
+        ({"rng": "dice"}, TypeError, "rng"),
+        ({"rng": -1}, ValueError, "rng"),
+        ({"variant": ["abb"]}, ValueError, "variant"),
+        ({"hess": "2-point"}, TypeError, "hess"),
+        ({"hess": np.eye(2)}, TypeError, "hess"),
+        ({"hessp": 1.0}, TypeError, "hessp"),
+        ({"callback": 1}, TypeError, "callback"),
+        ({"hess": lambda x: np.eye(3)}, ValueError, "hess"),
+        ({"hess": lambda x: 1j * np.eye(2), "variant": "cauchy"}, TypeError, "hess"),
+        ({"hessp": lambda x, v: v[:1], "variant": "cauchy"}, ValueError, "hessp"),
+        ({"jac": lambda x: 2j * x}, TypeError, "jac"),
+        ({"jac": lambda x: [x, x]}, ValueError, "jac"),
+        ({"fun": None}, TypeError, "fun"),
+        ({"fun": lambda x: 1j}, TypeError, "fun"),
+        ({"fun": lambda x: np.ones(2)}, ValueError, "fun"),
+        ({"x0": [1.0 + 2.0j, 1.0]}, TypeError, "x0"),
+        ({"x0": [np.nan, 1.0]}, ValueError, "x0"),
+        ({"x0": [[1.0, 1.0]]}, ValueError, "x0"),
+        ({"x0": ["a", "b"]}, TypeError, "x0"),
+    ],
+)
+def test_bad_arguments_are_named(options, error, named):
+    arguments = {"fun": lambda x: x @ x, "x0": [1.0, 2.0], "jac": lambda x: 2.0 * x} | options
+    with pytest.raises(error, match=f"^{named}"):
+        minimize_taylor(arguments.pop("fun"), arguments.pop("x0"), **arguments)
+
+
+def test_arguments_in_their_other_forms():
+    for options in ({"args": 2.0}, {"constraints": []}, {"maxiter": np.int64(50)}, {"gtol": np.float32(1e-4)}):
+        fun, jac = (lambda x, a=1.0: np.array([a * (x @ x)])), (lambda x, a=1.0: (2.0 * a * x).tolist())
+        assert minimize_taylor(fun, [1.0, 2.0], jac=jac, **options).success
+
+
+def test_gradients_of_any_size():
+    for scale in (1e-300, 1e-200, 1e200):
+        with np.errstate(all="ignore"):
+            result = minimize_taylor(
+                lambda x, s=scale: s * (x @ x), [1.0, 2.0], jac=lambda x, s=scale: 2.0 * s * x, gtol=0
+            )
+        assert np.isfinite(result.x).all()
+
+
+@pytest.mark.parametrize("left", [1e-9, 1e-18, 1e-300])
+def test_curvature_where_a_coordinate_was_left_next_to_zero(left):
+    H = np.diag([4.0, 1.0])
+    centre = np.array([2.0, 0.5])
+    result = descend(
+        lambda x: 0.5 * (x - centre) @ H @ (x - centre), [left, 0.5], lambda x: H @ (x - centre), variant="cauchy"
+    )
+    assert result.success
+    assert result.nit == 1
+    assert result.certificates["descent"] == 1

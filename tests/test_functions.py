@@ -123,6 +123,10 @@ def test_data_without_an_address():
 
 
 def test_real_number_says_what_came_instead():
-    assert real_number(np.array(2)) == 2.0
-    with pytest.raises(ValueError, match=r"shape \(1,\)"):
-        real_number(np.array([2.0]))
+    assert real_number(np.array(2)) == real_number(np.array([2.0])) == real_number(np.array([[2]])) == 2.0
+    assert real_number(10**400) == np.inf
+    assert np.isnan(real_number(np.ma.masked))
+    with pytest.raises(ValueError, match=r"shape \(2,\)"):
+        real_number(np.array([2.0, 2.0]))
+    with pytest.raises(TypeError, match="complex"):
+        real_number(np.array([2.0j]))

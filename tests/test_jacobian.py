@@ -1,14 +1,18 @@
 """Hessians from gradients: formulas, the search, its error bars, edges and walls."""
 
+import tracemalloc
+import warnings
 from functools import cache
 
 import numpy as np
 import pytest
 from problems import problems
 
-from hessfast import hessian
+from hessfast import AccuracyWarning, hessian
 from hessfast.gradientladder import equilibrate, noise_level
+from hessfast.gradientsearch import GradientSearch
 from hessfast.jacobian import Gradient, differences, extrapolate, family
+from hessfast.results import HessianStatus
 
 BADLY_SCALED = ("scales", "origin", "huge_x", "frequency")
 
@@ -135,7 +139,8 @@ def outcomes(order):
         if p.noise or p.n > 60:
             continue
         jac = Counted(p.grad_fun)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", AccuracyWarning)  # at the minimum of x^4 nothing is known
             result = hessian(None, p.x0, jac=jac, order=order, bounds=p.bounds, full_output=True)
         assert result.njev == jac.calls == sum(result.evaluations)
         if p.bounds is not None:
@@ -356,3 +361,226 @@ def test_a_column_that_is_finite_nowhere_is_nan_with_a_status():
     assert not result.success
     assert np.isnan(result.hess[0]).all()
     assert result.hess[1, 1] == pytest.approx(4.0, rel=1e-9)
+
+
+# ---- sizes of coordinates
+
+
+@pytest.mark.parametrize("order", [1, 2, 4, 6])
+@pytest.mark.parametrize("tiny", [1e-6, 1e-12, 1e-18, 1e-100, 1e-300, 5e-324, 0.0])
+def test_a_coordinate_next_to_zero(tiny, order):
+    x = np.array([tiny, 0.5])
+    limit = 1e-6 if order == 1 else 1e-9
+    np.testing.assert_allclose(hessian(None, x, jac=np.sinh, order=order), np.diag(np.cosh(x)), atol=limit)
+    H = np.array([[1.0, 1.0], [1.0, 2.0]])
+    np.testing.assert_allclose(hessian(None, x, jac=lambda z: H @ z, order=order), H, atol=limit)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e-8, 1e-17, 1e-60])
+def test_all_coordinates_next_to_zero(size):
+    x = size * np.array([1.0, -0.3, 2.0])
+    np.testing.assert_allclose(hessian(None, x, jac=wavy), wavy_hessian(x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("amount", [1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("wall", [False, True])
+def test_amounts_that_are_small_and_mean_it(amount, wall):
+    # sum x log x - x log a: H_ii = 1 / x_i, and at its minimum x = a the gradient vanishes.
+    x = np.array([amount, 0.3, 0.7])
+
+    def jac(z):
+        if wall and not (z > 0).all():
+            raise FloatingPointError
+        with np.errstate(all="ignore"):
+            return np.log(z / x)
+
+    result = hessian(None, x, jac=jac, on_error=FloatingPointError, full_output=True)
+    assert np.diag(result.hess) == pytest.approx(1 / x, rel=1e-8)
+    assert (np.abs(result.hess - np.diag(1 / x)) <= result.hess_error).all()
+    assert result.success
+
+
+@pytest.mark.parametrize("order", [1, 2, 4, 6])
+def test_a_narrow_peak_far_from_zero(order):
+    # Every step that |x| suggests leads to where g is flat.
+    width, centre = 30.0, 9e9
+
+    def jac(z):
+        t = (z - centre) / width
+        return t / width * np.exp(-(t**2) / 2)
+
+    x = np.array([centre])
+    result = hessian(None, x, jac=jac, order=order, full_output=True)
+    assert result.hess[0, 0] == pytest.approx(1 / width**2, rel=1e-5)
+    assert abs(result.hess[0, 0] - 1 / width**2) <= result.hess_error[0, 0]
+    given = hessian(None, x, jac=jac, order=order, x_scale=width, full_output=True)
+    assert given.hess[0, 0] == pytest.approx(1 / width**2, rel=1e-5)
+    assert given.njev < result.njev
+
+
+def test_a_molecule_in_metres():
+    # Four atoms on springs in a plane, lengths of 1e-10: coordinates that are exactly 0 among them.
+    rest, k = 1.1e-10, 500.0
+    place = 1e-10 * np.array([[0.0, 0.0, 0.0], [1.1, 0.1, 0.0], [0.9, 1.2, 0.0], [-0.2, 1.0, 0.0]])
+    pairs = [(0, 1), (1, 2), (2, 3), (3, 0), (0, 2)]
+
+    def jac(z):
+        z, g = z.reshape(-1, 3), np.zeros((4, 3))
+        for a, b in pairs:
+            d = z[a] - z[b]
+            r = np.sqrt(d @ d)
+            g[a] += k * (r - rest) * d / r
+            g[b] -= k * (r - rest) * d / r
+        return g.ravel()
+
+    exact = np.zeros((4, 3, 4, 3))
+    for a, b in pairs:
+        d = place[a] - place[b]
+        r = np.sqrt(d @ d)
+        block = k * (np.outer(d, d) / r**2 + (1 - rest / r) * (np.eye(3) - np.outer(d, d) / r**2))
+        for i, j, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
+            exact[i, :, j] += sign * block
+    result = hessian(None, place.ravel(), jac=jac, full_output=True)
+    np.testing.assert_allclose(result.hess, exact.reshape(12, 12), atol=1e-7 * k)
+    assert result.success
+
+
+def test_a_good_column_is_not_averaged_with_a_useless_one():
+    # The box leaves the first coordinate a step of 1e-13: its column is noise, its mirror image is not.
+    x = np.array([0.3, 0.5])
+    bounds = (np.array([0.3 - 1e-13, -5.0]), np.array([0.3 + 1e-13, 5.0]))
+    H = np.array([[1.0, 0.7], [0.7, 2.0]])
+    with pytest.warns(AccuracyWarning, match="1 of 4 entr"):
+        result = hessian(None, x, jac=lambda z: H @ z + z**3, bounds=bounds, full_output=True)
+    assert result.hess[0, 1] == pytest.approx(0.7, rel=1e-9)
+    assert result.hess[1, 1] == pytest.approx(2.0 + 3 * 0.25, rel=1e-9)
+
+
+class Remembering:
+    """A gradient that keeps its last result while x moves by less than 1e-15, as some calculators do."""
+
+    def __init__(self, gradient):
+        self.gradient, self.x = gradient, None
+
+    def __call__(self, x):
+        if self.x is None or (np.abs(x - self.x) > 1e-15).any():
+            self.x, self.g = x.copy(), self.gradient(x)
+        return self.g.copy()
+
+
+def test_a_gradient_that_keeps_its_last_result_while_x_hardly_moves():
+    rng = np.random.default_rng(8)
+    for draw in range(60):
+        n = int(rng.integers(1, 5))
+        x = rng.uniform(0.2, 2.0, n) * rng.choice([-1.0, 1.0], n)
+        x = np.where(rng.random(n) < 0.5, x * 10.0 ** rng.uniform(-20, -6, n), x)
+        order = (1, 2, 4, 6)[draw % 4]
+        result = hessian(None, x, jac=Remembering(wavy), order=order, full_output=True)
+        exact = wavy_hessian(x)
+        scale = np.sqrt(np.abs(np.outer(np.diag(exact), np.diag(exact))))
+        assert (np.abs(result.hess - exact) <= np.maximum(1e-3 * scale, 1e-6)).all(), (draw, x)
+
+
+def test_whatever_the_size_of_x_nothing_is_raised():
+    rng = np.random.default_rng(9)
+    for draw in range(200):
+        n = int(rng.integers(1, 4))
+        x = 10.0 ** rng.uniform(-320, 305, n) * rng.choice([-1.0, 0.0, 1.0], n)
+        A = rng.standard_normal((n, n))
+        curve = (np.sin, np.sinh, np.tanh, np.sign)[draw % 4]
+
+        def jac(z, A=A, curve=curve):
+            return np.nan_to_num(A.T @ np.nan_to_num(curve(A @ z), posinf=1e300), posinf=1e300)
+
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", AccuracyWarning)
+            result = hessian(None, x, jac=jac, order=(1, 2, 4, 6, 8)[draw % 5], full_output=True)
+        assert result.hess.shape == (n, n)
+
+
+# ---- chance and drift
+
+
+def test_a_gradient_of_fresh_minibatches():
+    rng = np.random.default_rng(11)
+    A = rng.standard_normal((200, 3))
+    inside = total = 0
+    for _ in range(40):
+        x = rng.uniform(-1, 1, 3)
+        y = rng.choice([-1.0, 1.0], 200)
+
+        def jac(z, y=y):
+            k = rng.integers(200, size=50)
+            return (-y[k] / (1 + np.exp(y[k] * (A[k] @ z)))) @ A[k] / 50
+
+        exact = (A.T / np.cosh(A @ x / 2) ** 2 / 4) @ A / 200
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AccuracyWarning)
+            result = hessian(None, x, jac=jac, full_output=True)
+        inside += np.count_nonzero(np.abs(result.hess - exact) <= result.hess_error)
+        total += 9
+    assert inside >= 0.95 * total
+
+
+def test_repeats_that_differ_by_more_than_the_noise_declared_are_called_random():
+    rng = np.random.default_rng(12)
+    x = np.array([0.3, 0.7, -0.2])
+
+    def jac(z):
+        return wavy(z) + 1e-4 * rng.standard_normal(3)
+
+    with pytest.warns(AccuracyWarning):
+        assert hessian(None, x, jac=jac, noise=1e-8, full_output=True).status is HessianStatus.RANDOM
+
+
+def test_a_gradient_that_drifts():
+    x, calls = np.array([0.3, 0.7, -0.2]), []
+
+    def jac(z):
+        calls.append(1)
+        return wavy(z) + 1e-6 * len(calls)
+
+    with pytest.warns(AccuracyWarning):
+        assert hessian(None, x, jac=jac, full_output=True).status is HessianStatus.DRIFTED
+
+
+def test_a_noisy_gradient_that_repeats_itself_is_neither():
+    x = np.array([0.3, 0.7, -0.2, 1.4])
+    result = hessian(None, x, jac=lambda z: wavy(z.astype(np.float32)).astype(np.float32), full_output=True)
+    assert result.status is HessianStatus.COMPLETE
+
+
+# ---- bounds and memory
+
+
+def test_no_search_leaves_a_random_box():
+    rng = np.random.default_rng(13)
+    for _ in range(150):
+        n = int(rng.integers(1, 4))
+        x = rng.standard_normal(n) * 10.0 ** rng.integers(-3, 4, n)
+        x = np.where(rng.random(n) < 0.1, rng.choice([0.0, 1e-17, 1e-9], n), x)
+        reach = np.where(x == 0, 1.0, np.abs(x)) * rng.choice([0.0, 1e-12, 1e-6, 1e-3, 0.1, 1.0, 5.0], (2, n))
+        reach[int(rng.integers(2))] += 1e-9 * np.maximum(np.abs(x), 1.0)
+        lower, upper = x - reach[0], x + reach[1]
+        A = rng.standard_normal((n, n))
+        for order in (1, 2, 4, 6):
+            rows = Rows(lambda z, A=A: A.T @ (A @ z), x)
+            kept = []
+            dense = rows.dense
+            rows.dense = lambda X, kept=kept, dense=dense: (kept.append(np.array(X)), dense(X))[1]
+            GradientSearch(Gradient(rows, np.arange(n, dtype=np.int32)), order, lower=lower, upper=upper).run()
+            points = np.concatenate(kept)
+            assert ((points >= lower) & (points <= upper)).all(), (x, lower, upper, order)
+
+
+@pytest.mark.parametrize(("options", "matrices"), [({"full_output": True}, 4), ({"abs_step": 1e-3}, 1)])
+def test_memory_beside_the_matrices_is_a_few_blocks(options, matrices):
+    n = 500
+    x = np.linspace(0.5, 1.0, n)
+    jac = lambda z: (1.0 + x) * np.sin(z) + 0.1 * z.sum()  # noqa: E731
+    hessian(None, x[:3], jac=np.sin, **options)
+    tracemalloc.start()
+    hessian(None, x, jac=jac, **options)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= matrices * 8 * n**2 + 3e6

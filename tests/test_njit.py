@@ -132,3 +132,117 @@ def test_the_reason_numba_gives_stands_alone():
         hessian(f, np.ones(2))
     assert "hessfast" not in str(caught.value)
     assert "pipeline" not in str(caught.value)
+
+
+def test_recompiled_function_is_compiled_again():
+    scale = 1.0
+    space = {"np": np, "scale": scale}
+    exec("def f(x): return scale * (x * x).sum()\ndef g(x): return 2.0 * scale * x", space)
+    f, g = njit(space["f"]), njit(space["g"])
+    for scale in (1.0, 3.0):
+        space["scale"] = scale
+        f.recompile()
+        g.recompile()
+        for _ in range(2):
+            np.testing.assert_allclose(hessian(f, [1.0, 2.0], abs_step=0.5), 2.0 * scale * np.eye(2), atol=1e-12)
+            np.testing.assert_allclose(hessian(None, [1.0, 2.0], jac=g, abs_step=0.5), 2.0 * scale * np.eye(2))
+
+
+def raising():
+    @njit
+    def f(x, y, pair):
+        if x[0] > 1.0:
+            raise ValueError("far")
+        return y[0] * (x * x).sum() + pair[1][0]
+
+    @njit
+    def g(x, y, pair):
+        if x[0] > 1.0:
+            raise ValueError("far")
+        return 2.0 * y[0] * x
+
+    return {"value": f, "gradient": g}
+
+
+@pytest.mark.parametrize("kind", ["value", "gradient"])
+def test_function_that_raises_gives_its_arguments_back(kind):
+    f = raising()[kind]
+    y, z = np.ones(3), np.zeros(2)
+    args = y, (2.0, z)
+    options = {"args": args, "on_error": ValueError} | ({"jac": f} if kind == "gradient" else {})
+    fun = None if kind == "gradient" else f
+
+    def run():
+        np.testing.assert_allclose(hessian(fun, [1.0, 2.0], **options), 2.0 * np.eye(2), atol=1e-5)
+        with pytest.raises(ValueError, match="far") as caught:
+            hessian(fun, [1.0, 2.0], **(options | {"on_error": "raise"}))
+        assert "raised at evaluation" in caught.value.__notes__[0]
+        with pytest.raises(ValueError, match="at x0"):
+            hessian(fun, [1.5, 2.0], **options)
+
+    run()
+    gc.collect()
+    before = sys.getrefcount(y), sys.getrefcount(z)
+    for _ in range(3):
+        run()
+    gc.collect()
+    assert (sys.getrefcount(y), sys.getrefcount(z)) == before
+
+
+def test_cache_dies_with_a_function_that_raised():
+    f = raising()["value"]
+    with pytest.raises(ValueError, match="far"):
+        hessian(f, [1.5, 2.0], args=(np.ones(1), (1.0, np.ones(1))))
+    assert f in _CALLBACKS
+    gone = weakref.ref(f)
+    del f
+    gc.collect()
+    assert gone() is None
+
+
+def test_arrays_that_an_exception_carries_are_its_own():
+    @njit
+    def f(x):
+        if x[0] > 1.0:
+            raise ValueError("at", x)
+        return x.sum()
+
+    try:
+        hessian(f, [1.0, 2.0])
+    except TypeError:
+        pytest.skip("this numba raises no arrays")
+    except ValueError as error:
+        carried = error.args[1]
+        assert carried[0] > 1.0
+        assert carried[1] == 2.0
+
+
+def test_gradient_that_returns_its_argument():
+    @njit
+    def g(x):
+        if x[1] > 2.0:
+            raise ValueError("far")
+        return x
+
+    np.testing.assert_allclose(hessian(None, [1.0, 2.0], jac=g, on_error=ValueError), np.eye(2), atol=1e-12)
+
+
+def test_raising_function_with_words_and_functions_among_its_arguments():
+    @njit
+    def square(x):
+        return x * x
+
+    @njit
+    def f(x, word, inner, y):
+        if x[0] > 1.0:
+            raise ValueError("far")
+        return inner(x).sum() * len(word) + y[0]
+
+    y = np.ones(2)
+    gc.collect()
+    before = sys.getrefcount(y)
+    for _ in range(2):
+        H = hessian(f, [1.0, 2.0], args=("four", square, y), on_error=ValueError)
+        np.testing.assert_allclose(H, 8.0 * np.eye(2), atol=1e-5)
+    gc.collect()
+    assert sys.getrefcount(y) == before

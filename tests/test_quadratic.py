@@ -345,8 +345,8 @@ def test_out_receives_the_values():
     ("out", "error", "said"),
     [
         (np.empty(3), ValueError, r"out must have shape \(2,\)"),
-        (np.empty(2, np.float32), TypeError, "out must be an array of float64"),
-        ([0.0, 0.0], TypeError, "out must be an array of float64"),
+        (np.empty(2, np.float32), TypeError, "out must be a plain array of float64"),
+        ([0.0, 0.0], TypeError, "out must be a plain array of float64"),
         (np.broadcast_to(0.0, 2), ValueError, "out is read-only"),
     ],
 )
@@ -540,5 +540,5 @@ def test_bad_input_names_the_argument(H, g, error, said):
 
 @pytest.mark.parametrize(("workers", "error"), [(0, ValueError), (-2, ValueError), (1.5, TypeError), ("2", TypeError)])
 def test_bad_workers(workers, error):
-    with pytest.raises(error, match="workers must be"):
+    with pytest.raises(error, match="workers: must be"):
         quadratic_form(np.eye(2), np.ones(2), workers=workers)

@@ -112,6 +112,16 @@ static void zeros_have_a_unit(void)
     CHECK(square == 1.0 && weighted == 0.0 && x_square == 0.0);
 }
 
+static void sizes_by_octaves(void)
+{
+    double sizes[6] = {0.0, -1.0, 1.75, 0x1p-30, 5e-324, -0x1p1023};
+    unsigned char seen[2048] = {0};
+    size_t marked = 0;
+    hf_octaves(6, (hf_vector){sizes, 0}, seen);
+    for (size_t e = 0; e < 2048; e++) marked += seen[e];
+    CHECK(marked == 5 && seen[0] && seen[1] && seen[1023] && seen[1023 - 30] && seen[1023 + 1023]);
+}
+
 #ifdef COMPARE_WIDE
 double wide_tree_sum(size_t panels, double *sums);
 void wide_line_point(size_t n, hf_vector x, hf_vector v, double t, double *p);
@@ -161,5 +171,6 @@ int main(void)
 #endif
     }
     zeros_have_a_unit();
+    sizes_by_octaves();
     return 0;
 }

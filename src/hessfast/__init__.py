@@ -10,12 +10,14 @@ from hessfast.matrixfree import curvature
 from hessfast.operators import HessianOperator, hvp
 from hessfast.quadratic import quadratic_form
 from hessfast.results import (
+    AccuracyWarning,
     AxisDerivatives,
     CurvatureResult,
     CurvatureStatus,
     EvaluationCounts,
     HessianResult,
     HessianStatus,
+    HvpResult,
     StandardErrors,
     StepResult,
     StepStatus,
@@ -25,6 +27,7 @@ from hessfast.step_length import optimal_step
 from hessfast.taylor import TaylorModel
 
 __all__ = [
+    "AccuracyWarning",
     "AxisDerivatives",
     "CurvatureResult",
     "CurvatureStatus",
@@ -33,6 +36,7 @@ __all__ = [
     "HessianOperator",
     "HessianResult",
     "HessianStatus",
+    "HvpResult",
     "StandardErrors",
     "StepResult",
     "StepStatus",

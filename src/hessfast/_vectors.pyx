@@ -18,6 +18,7 @@ cdef extern from "hessfast.h":
     void hf_dot_difference(size_t n, hf_vector v, hf_vector a, hf_vector b, double *sums) noexcept nogil
     void hf_line_sums(size_t n, hf_vector x, hf_vector v, double v_scale, double x_scale, double *square,
                       double *weighted, double *x_square) noexcept nogil
+    void hf_octaves(size_t n, hf_vector x, unsigned char *seen) noexcept nogil
 
 
 PANEL = HF_PANEL
@@ -90,3 +91,12 @@ def line_sums(cnp.ndarray x, cnp.ndarray v, double v_scale, double x_scale, doub
     if n:
         with nogil:
             hf_line_sums(n, vx, vv, v_scale, x_scale, &sums[0, first], &sums[1, first], &sums[2, first])
+
+
+def octaves(cnp.ndarray x, unsigned char[::1] seen, size_t first, size_t last):
+    """Mark the biased exponents of the coordinates."""
+    cdef size_t n = _coordinates(x, first, last)
+    cdef hf_vector vx = _from_panel(x, first)
+    if n:
+        with nogil:
+            hf_octaves(n, vx, &seen[0])

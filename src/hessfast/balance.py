@@ -13,7 +13,7 @@ The search predicts and corrects:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 from hessfast.directional import EPS, TINY, Differences, T, extension, richardson
@@ -46,11 +46,32 @@ _SHIFTS, _RISE, _LEAP = 3, 6, 5
 _HIGHEST, _LOWEST = 20, -45
 """Levels ever visited."""
 
+_SAME_JUMP = 0.1
+"""Relative difference between the changes of a gradient over two steps, up to which they are the same jump."""
+
 _ENOUGH = 64 * EPS
 """Relative error at which nothing is left to gain."""
 
 _ROUNDS, _DESPERATE_ROUNDS = 2, 7
 """Corrections where the value has some digits, and where it has none yet."""
+
+_CONFIRM = 3
+"""Levels down from the shorter of two values that contradict each other, where a third one is to confirm it."""
+
+_AS_NOISE = 0.25
+"""Growth of contradictions, in units of that of the condition error, from which noise is behind them."""
+
+_SUSPECT = 1e-12
+"""Noise, in units of f or of the gradient and its change over a unit of the line, from which chance is looked for."""
+
+_ROUNDINGS = 4 * EPS
+"""Relative difference of two answers at one point that is none: a sum may be formed in another order each time."""
+
+_RANDOM = 6.0
+"""Noise levels by which two answers at one point must differ to be called random."""
+
+_LONGEST_RANDOM = -1
+"""Level above which noise that is random says nothing any more: it grows with the distance, as random curvatures do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +86,14 @@ class Found(Generic[T]):
         Bar on the size of its error; inf where no level was of use.
     level : int
         Smallest level in it.
+    random : bool
+        f or its gradient answers differently each time, by more than its noise.
     """
 
     value: T
     error: float
     level: int
+    random: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +127,9 @@ def search(differences: Differences[T], order: int) -> Found[T]:
 def search_from(differences: Differences[T], order: int, look: Look, balance: Balance | None) -> Found[T]:
     """Do the same after a first look."""
     q = order // 2
-    level = look.wide if balance is None else balance.level(order + 2, look.top - q)
+    level = look.top - q if look.blocked else look.wide
+    if balance is not None:
+        level = balance.level(order + 2, look.top - q)
     if level == look.wide + 1:
         level = look.wide
     elif level == look.wide - q - 1:
@@ -113,12 +139,17 @@ def search_from(differences: Differences[T], order: int, look: Look, balance: Ba
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The levels of the first look, the noise seen there, and the highest level that may be used."""
+    """The levels of the first look, the noise seen there, the highest level that may be used, and whether by a wall.
+
+    Where a gradient jumps at x itself, `jump` is the difference quotient of that; none of any step is known to less.
+    """
 
     wide: int
     deep: int
     noise: float
     top: int
+    blocked: bool
+    jump: float = 0.0
 
 
 def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
@@ -126,18 +157,29 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
     wide, deep, size = differences.wide, differences.deep, differences.size
     for shift in range(_SHIFTS + 1):
         noise, bend = differences.look(wide, deep)
+        if shift == 0 and size(differences.D[wide]) == size(differences.D[deep]) == 0.0:
+            noise, bend, wide, deep = _nothing_moved(differences)
         gap = differences.distance(differences.D[wide], differences.D[deep])
         unseen = differences.condition(deep, 1, noise)
         clear = gap > 0.1 * size(differences.D[deep]) and gap > _CLEAR * unseen
-        if shift == _SHIFTS or (math.isfinite(gap) and not clear and bend <= _BENT * noise):
+        settled = math.isfinite(gap) and not clear and bend <= _BENT * noise
+        jumps = _jumps(differences, wide, deep)
+        if shift == _SHIFTS or (settled and not jumps):
             break
         wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
-    noise = max(noise, bend)
-    raised = _raised(differences, wide, noise)
-    look = Look(raised, deep, noise, 0 if raised == wide else max(0, raised + 2))
+    noise, deep_size = max(noise, bend), size(differences.D[deep])
+    if differences.power == 1 and size(differences.D[wide]) <= _INVISIBLE * differences.condition(wide, 1, noise):
+        beneath = _beneath(differences, wide, deep)
+        if beneath is not None:
+            noise, bend, wide, deep = beneath
+            noise, deep_size = max(noise, bend), size(differences.D[deep])
+            gap = differences.distance(differences.D[wide], differences.D[deep])
+    unseen = differences.condition(deep, 1, noise)
+    raised, blocked = _raised(differences, wide, noise)
+    top = raised if blocked else 0 if raised == wide else max(0, raised + 2)
+    look = Look(raised, deep, noise, top, blocked, deep_size if jumps else 0.0)
     wide = raised
-    unseen = differences.condition(deep, 1, look.noise)
-    value = max(size(differences.D[wide]), size(differences.D[deep]) - 4.0 * unseen, TINY)
+    value = max(size(differences.D[wide]), deep_size - 4.0 * unseen, TINY)
     change = max(gap, 0.25 * unseen) / value
     known = 0.0 < change < math.inf and 0.0 < noise / value < math.inf and unseen < 0.1 * value
     if not known:
@@ -148,23 +190,78 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
     return look, Balance(length, at_length, power)
 
 
-def _raised(differences: Differences[T], wide: int, noise: float) -> int:
-    """Go up from the wide level while the curvature there is invisible; return the new one."""
-    rise = _RISE
+def _jumps(differences: Differences[T], wide: int, deep: int) -> bool:
+    """Whether a gradient changes by as much over a deep step as over a wide one: that is a wall, and not noise."""
+    if differences.power == 2:
+        return False
+    long, short = differences.step(wide), differences.step(deep)
+    change = short * differences.size(differences.D[deep])
+    ratio = short / long
+    return 0.0 < change < math.inf and long * differences.apart(wide, deep, ratio) < _SAME_JUMP * change
+
+
+def _beneath(differences: Differences[T], wide: int, deep: int) -> tuple[float, float, int, int] | None:
+    """Look far below levels at which a gradient shows no curvature; return that look where it is seen there.
+
+    Around a peak that is narrow for the size of its place, gradients vanish wherever the levels above reach.
+    """
+    low_wide, low_deep = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
+    if low_deep < _LOWEST or wide < differences.wide:
+        return None
+    differences.narrow(wide, 1)
+    above = differences.D
+    noise, bend = differences.look(low_wide, low_deep)
+    size = min(differences.size(differences.D[low_wide]), differences.size(differences.D[low_deep]))
+    if size > _INVISIBLE * differences.condition(low_deep, 1, max(noise, bend)):
+        return noise, bend, low_wide, low_deep
+    differences.D = above
+    return None
+
+
+def _nothing_moved(differences: Differences[T]) -> tuple[float, float, int, int]:
+    """Look at the lowest levels where f was the same at all others: the natural length may be far below these.
+
+    The levels stay as they were where it is the same there too.
+    """
+    wide, deep = differences.wide, differences.deep
+    low_wide, low_deep = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
+    noise, bend = differences.look(low_wide, low_deep)
+    if differences.size(differences.D[low_wide]) == differences.size(differences.D[low_deep]) == 0.0:
+        differences.D = dict.fromkeys((wide, deep), differences.D[low_wide])
+        return noise, bend, wide, deep
+    return noise, bend, low_wide, low_deep
+
+
+def _raised(differences: Differences[T], wide: int, noise: float) -> tuple[int, bool]:
+    """Go up from the wide level while the curvature there is invisible; return it, and whether a wall ended that.
+
+    A wider level must not contradict what is seen below it.
+    """
+    rise, blocked = _RISE, False
     while rise and wide + rise <= _HIGHEST:
-        if differences.size(differences.D[wide]) > _INVISIBLE * differences.condition(wide, 1, noise):
+        unseen = differences.condition(wide, 1, noise)
+        if differences.size(differences.D[wide]) > _INVISIBLE * unseen:
             break
         differences.see((wide + rise,))
-        if math.isfinite(differences.size(differences.D[wide + rise])):
+        above = differences.D[wide + rise]
+        if differences.distance(above, differences.D[wide]) <= _CLEAR * unseen + differences.size(differences.D[wide]):
             wide += rise
         else:
+            blocked = True
             rise //= 2
-    return wide
+    return wide, blocked
 
 
 def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> Found[T]:
-    """Evaluate q + 1 levels; move while truncation and condition part are far apart; return the best seen."""
+    """Evaluate q + 1 levels; move while truncation and condition part are far apart; return the best seen.
+
+    Two values that contradict each other are both wrong by as much, until a third one, at still shorter steps, agrees
+    with the shorter: a kink or a wall within the longer steps is more likely than noise beyond its measure.
+    """
     best: Found[T] | None = None
+    refuted: tuple[Found[T], float] | None = None  # by a value at shorter steps, and by how much
+    own = best_size = math.inf  # error of the best value, but for contradictions, and its size
+    wall = _HIGHEST + 1  # lowest level known to be of no use
     tried: set[int] = set()
     rounds = _ROUNDS
     for turn in range(_DESPERATE_ROUNDS):
@@ -173,48 +270,114 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
         differences.see(range(level, level + q + 1))
         value = differences.combine(level, richardson(q + 1))
         condition, truncation, doubt = _parts(differences, q, level, look, value)
+        if doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
+            noise = differences.reconsider(look.deep)
+            if noise > 0.0:
+                look = replace(look, noise=noise)
+                condition, truncation, doubt = _parts(differences, q, level, look, value)
         size = differences.size(value)
-        error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size
-        if best is not None and (contradiction := differences.distance(value, best.value)) > best.error + error:
-            error = contradiction
-        if best is None or error < best.error:
-            best = Found(value, error if math.isfinite(error) else math.inf, level)
+        error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size + look.jump
+        finite = math.isfinite(error)
+        error = error if finite else math.inf
+        doubted = not finite or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation
+        contradicted = False
+        if doubted:
+            wall = min(wall, level)
+        if best is None:
+            best, own = Found(value, error, level), error
+        elif (apart := differences.distance(value, best.value)) > own + error:
+            contradicted = True
+            wall = min(wall, max(level, best.level))
+            if level < best.level:
+                if refuted is not None and _grows(differences, refuted[1], apart, best.level - level):
+                    noise = refuted[1] * 2.0 ** (differences.power * (best.level - refuted[0].level))
+                    best = replace(refuted[0], error=refuted[0].error + _CONDITION_BAR * noise)
+                    break
+                refuted = (best, apart) if refuted is None else refuted
+                best, own = Found(value, max(error, apart), level), error
+                differences.settle(level)
+            else:
+                best = Found(best.value, max(best.error, apart), best.level)
+        elif best.error > own and level < best.level:
+            best = Found(best.value, own + apart, best.level)  # confirmed
+        elif level > best.level and apart > own:
+            wall = min(wall, level)
+        if error < best.error and not contradicted:
+            best, own = Found(value, error, level), error
+        if best.level == level:
+            best_size = size
         del value
-        if error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * size):
+        if best.error > own:
+            level = best.level - _CONFIRM
+        elif finite and (error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * min(size, best_size))):
             break
-        top = look.top
-        if not math.isfinite(error) or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
-            move = -_LEAP
-        elif condition > _FEW_DIGITS * size and truncation < condition:
-            move, top = _LEAP, _HIGHEST
-        elif differences.power == 2 and condition > _MANY_DIGITS * size and truncation < _HIDDEN * condition:
-            move, rounds = _STRIDE, _ROUNDS + 1
         else:
-            ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
-            gap = math.log2(ratio) / (2 * q + 2 + differences.power)
-            move = round(gap) if abs(gap) >= differences.slack else 0
-        level = min(level + move, top - q)
+            top = look.top
+            if doubted:
+                move = -_LEAP
+            elif condition > _FEW_DIGITS * size and truncation < condition:
+                move, top = _LEAP, _HIGHEST
+            elif differences.power == 2 and condition > _MANY_DIGITS * size and truncation < _HIDDEN * condition:
+                move, rounds = _STRIDE, _ROUNDS + 1
+            else:
+                ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
+                gap = math.log2(ratio) / (2 * q + 2 + differences.power)
+                move = round(gap) if abs(gap) >= differences.slack else 0
+            level = min(level + move, top - q)
+            if wall > best.level and (level >= wall or (level in tried and wall == max(tried))):
+                level = (best.level + wall) // 2
         if level in tried or level < _LOWEST:
             break
     assert best is not None
     return best
 
 
+def _grows(differences: Differences[T], earlier: float, later: float, levels: int) -> bool:
+    """Whether contradictions grow towards short steps as noise does: what is refuted is then its measure."""
+    return later > _AS_NOISE * earlier * 2.0 ** (differences.power * levels)
+
+
+def without_chance(differences: Differences[T], q: int, look: Look, found: Found[T], spread: float) -> Found[T]:
+    """Take chance into account: where `spread`, the size of the difference of two answers at one point, is not nothing.
+
+    The levels of the value found are seen a second time: their mean is taken, and what differs is the noise there.
+    """
+    random = spread > _RANDOM * look.noise
+    levels = range(found.level, found.level + q + 1)
+    missing = [level for level in levels if level not in differences.D]
+    differences.narrow(found.level, q + 1)
+    differences.see(missing)
+    seen = [differences.repeat(level) for level in levels]
+    noise = max(look.noise, spread / math.sqrt(2.0), math.hypot(*seen) / math.sqrt(len(seen)))
+    value = differences.combine(found.level, richardson(q + 1))
+    condition = differences.condition(found.level, q + 1, noise)
+    condition *= 2.0 ** (differences.power * max(0, found.level - _LONGEST_RANDOM))
+    error = max(found.error, _CONDITION_BAR * condition + _TRUNCATION_BAR * change(differences, found.level, q))
+    return Found(value, error if math.isfinite(error) else math.inf, found.level, random)
+
+
+def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
+    """Whether noise is so much larger than rounding that chance may be in it: only repetition shows that."""
+    size = differences.size(value) * differences.unit**differences.power
+    return noise > _SUSPECT * max(differences.floor / (0.25 * EPS), size)
+
+
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:
     """Return condition part, truncation part, and what the deep level says against the value beyond both."""
-    size, deep, noise = differences.size, look.deep, look.noise
+    deep, noise = look.deep, look.noise
     truncation = change(differences, level, q)
     if q > 1 and level + q <= 0:  # above that, steps are longer than x itself and no convergence is taken for granted
         earlier = change(differences, level, q - 1)
         if earlier > 0.0:
             truncation *= max(min(1.0, 4.0 * truncation / earlier), differences.convergence)
     doubt = 0.0
-    if deep in differences.D:
+    residual = differences.residual(deep, level, value) if deep < level else None
+    if residual is not None:
         spread = differences.condition(deep, 1, noise) / noise if noise > 0.0 else math.inf
-        square_term = 4.0 ** (deep - level) * (differences.D[level] - value)
-        residual = size(differences.D[deep] - value - square_term) / spread
-        doubt = max(0.0, residual - 6.0 * noise) * spread if math.isfinite(spread) else 0.0
-        noise = max(noise, min(residual, 4.0 * noise))
+        if 0.0 < spread < math.inf:
+            residual /= spread
+            doubt = max(0.0, residual - 6.0 * noise) * spread
+            noise = max(noise, min(residual, 4.0 * noise))
     return differences.condition(level, q + 1, noise), truncation, doubt
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hessfast._bars import PairFormula
 from hessfast.ladder import VISIBLE, Ladder
-from hessfast.noise import EPS, NoiseModel
+from hessfast.noise import NoiseModel
+from hessfast.scale import EPS
 from hessfast.stencils import Stencil
 
 Array = NDArray[np.float64]
@@ -25,6 +26,16 @@ AXIS_FACTORS = (4.0, 3.0)
 
 LONGEST_LENGTH = 4.0
 """In units of |x|, of an axis that shows no truncation at steps near |x|."""
+
+LONG_STEP = (1.0 / 4.0, 1.0 / 16.0)
+"""In units of the size of a coordinate: a step above which no truncation seen along it promises none in its pairs.
+The second at orders up to POOR."""
+
+POOR = 2
+"""Highest order at which a pair has too few coefficients to tell how they fall: what is small may be so by symmetry."""
+
+UNSEEN = {1: 4.0, 2: 1.5}
+"""By order: truncation errors that pairs may not show in an error bar."""
 
 ROUNDING_FACTOR = 4.0
 """Roundings of the result itself, eps each."""
@@ -54,6 +65,8 @@ class AxisBars:
     rate : ndarray
         Ratio r at which the coefficients of f(x + t h) fall from one power of t to the next, from the first one that
         the second derivative leaves out against t² itself: b_(p+2) = r^p b_2. Zero where the latter is not seen.
+    possible_rate : ndarray
+        The same, not below what a natural length of f that the axes do not show may bring; of use at low orders.
     """
 
     truncation: Array
@@ -61,29 +74,45 @@ class AxisBars:
     slope_truncation: Array
     slope_condition: Array
     rate: Array
+    possible_rate: Array
 
 
 def axis_bars(ladders: Sequence[Ladder | None]) -> AxisBars:
     """Collect the error parts of all axes; nan where an axis has no rung of use."""
     rows = [_axis_row(ladder) for ladder in ladders]
-    return AxisBars(*np.ascontiguousarray(np.array(rows).reshape(-1, 5).T))
+    return AxisBars(*np.ascontiguousarray(np.array(rows).reshape(-1, 6).T))
 
 
-def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float]:
+def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float, float]:
     rung = None if ladder is None else ladder.best()
     if ladder is None or rung is None:
-        return (np.nan,) * 5
+        return (np.nan,) * 6
     truncation = ladder.truncation_at_least(rung) if ladder.derivative == 2 else ladder.truncation_of(rung, 2)
     condition = ladder.condition_of(rung, 2)
     formula, curvature = ladder.formula, abs(rung.curvature)
-    rate = 0.0
-    relative_step = abs(rung.step) / (abs(ladder.axis.x) or 1.0)
-    if relative_step > 0.25 and not ladder.shows(VISIBLE):
-        rate = relative_step / LONGEST_LENGTH  # a polynomial along this axis; its pairs may see more
+    relative_step = abs(rung.step) / ladder.axis.size
+    seen = floor = 0.0
     if curvature > VISIBLE * condition:
-        rate = max(rate, (truncation / (formula.product * curvature)) ** (1.0 / formula.order))
-    rate = min(rate, 1.0)
-    return truncation, condition, ladder.truncation_of(rung, 1), ladder.condition_of(rung, 1), rate
+        seen = (truncation / (formula.product * curvature)) ** (1.0 / formula.order)
+    is_long = relative_step > LONG_STEP[formula.order <= POOR]
+    if not is_long or not ladder.shows(VISIBLE):
+        floor = relative_step / LONGEST_LENGTH
+    rate = max(seen, floor) if is_long else seen  # a polynomial along this axis; its pairs may see more
+    possible = seen if is_long else max(seen, floor)  # long steps have been shortened where that is so
+    rate, possible = min(rate, 1.0), min(possible, 1.0)
+    return truncation, condition, ladder.truncation_of(rung, 1), ladder.condition_of(rung, 1), rate, possible
+
+
+def unseen(hess: Array, rows: slice, diagonal: Array, rate: Array, order: int) -> Array:
+    """Return what pair entries of a low order may leave out, though they do not show it: of some rows.
+
+    An entry and what follows it may be of any size up to √|H_ii H_jj|, and either may vanish by symmetry. What follows
+    falls away as it does along the axes; of an entry that is smaller than that, all may be truncation.
+    """
+    size = np.sqrt(np.abs(diagonal))
+    falls = size * rate**order
+    left_out = np.multiply.outer(falls[rows], size) + np.multiply.outer(size[rows], falls)
+    return np.asarray(UNSEEN[order] * np.fmin(np.abs(hess[rows]), left_out))
 
 
 def bar_parts(

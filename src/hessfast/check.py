@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import noise as noise_level
+from hessfast.arithmetic import callers_state, quiet
 from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.listing import Listed
-from hessfast.problem import Fun, Jac, bind, box, point
+from hessfast.problem import Fun, Jac, bind, box, further, point, real_array
+from hessfast.resolution import places
 from hessfast.results import HessianResult
 from hessfast.steps import make_axes
 
@@ -91,32 +93,37 @@ class HessianCheck(Listed):
         if self.wrong:
             worst = self.wrong[0]
             count = "1 entry is" if len(self.wrong) == 1 else f"{len(self.wrong)} entries are"
+            where = places([(worst.row, worst.column)], self.result.labels)
             return (
-                f"{count} wrong; the worst, [{worst.row}, {worst.column}], is {worst.given:.6g} "
+                f"{count} wrong; the worst, {where}, is {worst.given:.6g} "
                 f"and should be {worst.found:.6g} ± {worst.error:.1g}"
             )
         if self.asymmetry:
             return f"the Hessian is not symmetric: its halves differ by {self.asymmetry:.3g}"
-        return "nothing speaks against the Hessian"
+        vague = f"; {self.unresolved} entries could not be judged" if self.unresolved else ""
+        return f"nothing speaks against the Hessian{vague}"
 
 
+@quiet
 def check_hessian(
     fun: Fun | None,
     x0: ArrayLike,
     hess: Any,
     *,
     jac: Jac = None,
+    x_scale: ArrayLike | None = None,
     bounds: Any = None,
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] | None = None,
     vectorized: bool = False,
+    on_error: Any = "raise",
     rng: np.random.Generator | int | None = None,
 ) -> HessianCheck:
     """Check a Hessian against the function that it should be of.
 
     Parameters
     ----------
-    fun, x0, jac, bounds, args, kwargs, vectorized
+    fun, x0, jac, x_scale, bounds, args, kwargs, vectorized, on_error
         As in `hessian`.
     hess : array_like, shape (n, n), or callable
         The Hessian at x0, or ``hess(x, *args, **kwargs)`` that returns it.
@@ -146,19 +153,21 @@ def check_hessian(
     >>> check.message.partition(" ±")[0]
     '1 entry is wrong; the worst, [0, 0], is 4.1 and should be 4'
     """
+    args, named = further(args, kwargs)
     options: dict[str, Any] = {
         "jac": jac,
+        "x_scale": x_scale,
         "bounds": bounds,
         "args": args,
-        "kwargs": kwargs,
+        "kwargs": named,
         "vectorized": vectorized,
-        "on_error": "raise",
+        "on_error": on_error,
     }
-    x = point(x0)
-    given = _matrix(hess, x, args, kwargs)
+    random = _generator(rng)
+    given = _matrix(hess, point(x0), args, named)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # what is not finite is counted as unresolved
-        result = hessian(fun, x, full_output=True, **options)
+        warnings.simplefilter("ignore", RuntimeWarning)  # what is not known or finite is counted as unresolved
+        result = hessian(fun, x0, full_output=True, **options)
         nfev, njev = result.nfev, result.njev
         suspects = np.tril(_excess(given, result) > SUSPECT)
         confirmed = np.zeros_like(suspects)
@@ -173,7 +182,7 @@ def check_hessian(
     places = sorted(np.argwhere(confirmed).tolist(), key=lambda place: -excess[place[0], place[1]])
     bars = _bars(result)
     wrong = (WrongEntry(i, j, float(given[i, j]), float(result.hess[i, j]), float(bars[i, j])) for i, j in places)
-    steps, remainders, slope, spent = _slope_test(fun, given, result, options, rng)
+    steps, remainders, slope, spent = _slope_test(fun, given, result, options, random)
     diagonal = np.sqrt(np.abs(np.diag(given)))
     resolved = bars <= np.maximum(np.abs(given), 1e-3 * np.multiply.outer(diagonal, diagonal))
     return HessianCheck(
@@ -189,15 +198,24 @@ def check_hessian(
     )
 
 
-def _matrix(hess: Any, x: Array, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> Array:
-    given = np.asarray(hess(x.copy(), *args, **(kwargs or {})) if callable(hess) else hess)
-    if given.dtype.kind not in "fiub":
-        raise TypeError(f"hess: must be real numbers, got dtype {given.dtype}")
+def _generator(rng: np.random.Generator | int | None) -> np.random.Generator:
+    """Return the generator that the caller gave, or one with a fixed seed."""
+    try:
+        return np.random.default_rng(0 if rng is None else rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rng: must be a Generator or a seed, got {rng!r}") from None
+
+
+def _matrix(hess: Any, x: Array, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
+    if callable(hess):
+        with callers_state():
+            hess = hess(x.copy(), *args, **kwargs)
+    given = real_array(hess, "hess", "fiub")
     if given.shape != (x.size, x.size):
         raise ValueError(f"hess: shape {(x.size, x.size)} expected, got {given.shape}")
     if not np.isfinite(given).all():
         raise ValueError("hess: must be finite")
-    return given.astype(np.float64)
+    return given
 
 
 def _bars(result: HessianResult) -> Array:
@@ -213,22 +231,24 @@ def _excess(given: Array, result: HessianResult) -> Array:
 
 
 def _slope_test(
-    fun: Fun | None, given: Array, result: HessianResult, options: dict[str, Any], rng: np.random.Generator | int | None
+    fun: Fun | None, given: Array, result: HessianResult, options: dict[str, Any], random: np.random.Generator
 ) -> tuple[Array, Array, float, int]:
     """Remainders of the quadratic model along one random direction, in units of the steps of the axes."""
     empty = np.empty(0)
     if fun is None or not np.isfinite(result.step).all():
         return empty, empty, np.nan, 0
     steps = np.exp2(np.arange(-3.0, 6.0))
-    signs = np.random.default_rng(0 if rng is None else rng).choice([-1.0, 1.0], result.x.size)
+    signs = random.choice([-1.0, 1.0], result.x.size)
     v = signs * np.abs(result.step)
-    within = box(options["bounds"], result.x)
-    farthest = steps[-1] * np.abs(v)
-    v[(result.x - farthest < within.lower) | (result.x + farthest > within.upper)] = 0.0
-    points = result.x + np.concatenate([steps, -steps])[:, None] * v
     part = True if options["jac"] is True else None
-    with bind(fun, result.x, jac=part, **{k: options[k] for k in ("args", "kwargs", "vectorized")}) as problem:
+    with bind(
+        fun, result.x, jac=part, **{k: options[k] for k in ("args", "kwargs", "vectorized", "on_error")}
+    ) as problem:
         assert problem.fun is not None
+        within = problem.confine(options["bounds"])
+        farthest = steps[-1] * np.abs(v)
+        v[(result.x - farthest < within.lower) | (result.x + farthest > within.upper)] = 0.0
+        points = result.x + np.concatenate([steps, -steps])[:, None] * v
         values = problem.fun.dense(points)
         spent = problem.nfev
     up, down = values[: steps.size], values[steps.size :]
@@ -240,6 +260,7 @@ def _slope_test(
     return steps, remainders, float(np.median(slopes)) if slopes.size else np.nan, spent
 
 
+@quiet
 def estimate_noise(
     fun: Fun,
     x0: ArrayLike,
@@ -291,4 +312,5 @@ def estimate_noise(
         assert team is not None
         everywhere = box(None, problem.x)
         axes = make_axes(team, problem.axes, everywhere.lower, everywhere.upper)
-        return noise_level.measure(team, team.x, value_at(team), axes, rng=rng).level
+        random = None if rng is None else _generator(rng)
+        return noise_level.measure(team, team.x, value_at(team), axes, rng=random).level

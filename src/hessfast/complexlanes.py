@@ -12,8 +12,10 @@ import numpy as np
 from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
+from hessfast.arithmetic import aside, callers_state
+from hessfast.arrays import unmasked
 from hessfast.functions import BatchedFunction, PythonFunction
-from hessfast.lanes import BatchedEvaluator, Evaluator, PythonEvaluator
+from hessfast.lanes import BatchedEvaluator, Confines, Evaluator, PythonEvaluator, note
 
 _BLOCK_BYTES = 262_144  # as for the real batched lane
 
@@ -54,10 +56,31 @@ class ComplexEvaluator:
         self.x, self.n, self.name = x, x.size, name
         self.gradient = name == "jac"
         self.lane = "batched" if isinstance(function, BatchedFunction) else "python"
+        self.confines: Confines | None = None
         self.nfev = 0
 
     def at(self, points: NDArray[Any]) -> NDArray[Any]:
-        """Evaluate the rows of points, complex or real: (p,), for gradients (p, n), of the same kind of numbers."""
+        """Evaluate the rows of points, complex or real: (p,), for gradients (p, n), of the same kind of numbers.
+
+        Where the real part lies outside the confines, f is not called and the value is nan.
+        """
+        if self.confines is not None:
+            inside = self.confines.hold_rows(points.real)
+            if not inside.all():
+                values = np.full((len(points), self.n) if self.gradient else len(points), np.nan, dtype=points.dtype)
+                values[inside] = self._at(points[inside])
+                return values
+        return self._at(points)
+
+    def probe(self, points: NDArray[Any]) -> NDArray[Any]:
+        """Evaluate the rows of points, far from x and out of curiosity: what the function raises counts as nan."""
+        with aside():
+            try:
+                return self.at(points)
+            except Exception:
+                return np.full((len(points), self.n) if self.gradient else len(points), np.nan, dtype=points.dtype)
+
+    def _at(self, points: NDArray[Any]) -> NDArray[Any]:
         values = np.empty((len(points), self.n) if self.gradient else len(points), dtype=points.dtype)
         if self.lane == "python":
             for row, point in enumerate(points):
@@ -92,8 +115,16 @@ class ComplexEvaluator:
 
     def _call(self, points: NDArray[Any], count: int) -> Any:
         function = self._function
+        ordinal, first = self.nfev, points.reshape(self.n, -1)[:, 0].copy()
         self.nfev += count
-        result = function.call(points, *function.args, **function.kwargs)
+        try:
+            with callers_state(under="ignore"):  # imaginary parts of 1e-200 are our choice
+                result = function.call(points, *function.args, **function.kwargs)
+        except BaseException as error:
+            if not isinstance(error, self._wall):
+                more = "" if self.lane == "python" else f"in a block of {count} points that begins there"
+                note(error, ordinal, first, more)
+            raise
         if function.part is None:
             return result
         if not isinstance(result, tuple) or len(result) != 2:
@@ -101,7 +132,9 @@ class ComplexEvaluator:
         return result[function.part]
 
     def _checked(self, result: Any, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
-        value = np.asarray(result)
+        value = np.asarray(unmasked(result))
+        if value.size == 1 and shape in ((), (1,)) and self.lane == "python":
+            value = value.reshape(shape)
         if value.shape != shape:
             raise ValueError(f"{self.name}: shape {shape} expected, got {value.shape}")
         if kind.kind == "c" and value.dtype.kind != "c":
@@ -133,4 +166,6 @@ def complex_twin(evaluator: Evaluator, name: str) -> ComplexEvaluator:
         raise TypeError(
             f'method: "cs" evaluates {name} at complex points, and {name} is native; pass a Python function'
         )
-    return ComplexEvaluator(evaluator.function, evaluator.x, name=name, wall=evaluator.wall)
+    twin = ComplexEvaluator(evaluator.function, evaluator.x, name=name, wall=evaluator.wall)
+    twin.confines = evaluator.confines
+    return twin

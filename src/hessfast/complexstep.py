@@ -12,6 +12,7 @@ axes, as in `hessfast.stencils`: then neither f' nor the pure derivatives are le
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from hessfast.complexlanes import Complex, ComplexEvaluator, not_analytic, strictly
 from hessfast.gradientladder import Errors, equilibrate
+from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 Array = NDArray[np.float64]
 Axes = NDArray[np.int32]
@@ -30,8 +32,12 @@ _ORDER = 4
 _MIXED = 16.0  # truncation error of a pair over that of a diagonal entry: up to (2^6 - 2) / 2 where all couple
 _VERIFY = 6  # levels to go down where a step is beyond the natural length
 _LOW = (-6, -8)  # levels below at which an axis is verified and its noise measured
-_ROUNDS = 6
-_SHORTEST = -30  # a level below which the bounds leave no room for a search
+_ROUNDS = 8
+_MOST_LEVELS = 24
+_SMALL_LEAP = 4  # levels that a search from short steps goes up at once
+_SHORTEST = 2.0**-30  # share of |x_i| below which the bounds leave no room for a search
+_GLANCE = -38  # level at which f is looked at once more: short enough to see where all other steps are too long
+_FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
 _BLOCK_BYTES = 1 << 20
 _CONDITION_BAR = 4.5
 _TRUNCATION_BAR = 4.0
@@ -45,8 +51,8 @@ class ComplexHessian:
     ----------
     hess, truncation_error, condition_error : ndarray, shape (m, m)
     jac, jac_error : ndarray, shape (m,)
-    step : ndarray, shape (m,)
-        h_i; the imaginary step for a complex gradient.
+    step, sizes : ndarray, shape (m,)
+        h_i, the imaginary step for a complex gradient; natural size of each coordinate.
     noise : float
         Noise level of what was differenced.
     spent : dict
@@ -61,10 +67,13 @@ class ComplexHessian:
     step: Array
     noise: float
     spent: dict[str, int]
+    sizes: Array
 
 
-def check_analytic(evaluator: ComplexEvaluator, axes: Axes, room: Array) -> NDArray[np.float64]:
-    """Return f(x), or g(x), after making sure that it is analytic along a random direction v.
+def check_analytic(
+    evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None
+) -> tuple[NDArray[np.float64], Array]:
+    """Return f(x), or g(x), after making sure that it is analytic along a random direction v, and the sizes of x.
 
     Raises
     ------
@@ -76,13 +85,12 @@ def check_analytic(evaluator: ComplexEvaluator, axes: Axes, room: Array) -> NDAr
     -----
     5 evaluations: f(x), f(x + i h v), f(x - s v), f(x + s v), f(x + 2 s v). The last three are made anew, shorter,
     while the differences of second and third order do not agree. Coordinates to which their `room` inside the bounds
-    leaves no such step stay where they are.
+    leaves no such step stay where they are. Where sizes have a gap f is asked for them, and the second once more.
     """
     x, name = evaluator.x, evaluator.name
-    random = np.random.default_rng(20080304)
-    v = np.zeros(x.size)
-    size = _size(x[axes])
-    v[axes] = np.where(room > 2.0**-9 * size, random.choice((-1.0, 1.0), axes.size) * size, 0.0)
+    signs = np.random.default_rng(20080304).choice((-1.0, 1.0), axes.size)
+    size = ORDINARY.of(x[axes]) if x_scale is None else x_scale
+    v = _direction(x.size, axes, room, signs, size)
     centre = np.asarray(evaluator.at(x[None, :])[0])
     if not np.isfinite(centre).all():
         raise ValueError(f"{name}: is not finite at x0")
@@ -91,16 +99,47 @@ def check_analytic(evaluator: ComplexEvaluator, axes: Axes, room: Array) -> NDAr
         raise not_analytic(name, "is not finite beside the real axis")
     if np.any(np.abs(beside.real - centre) > _real_part_tolerance(evaluator, v, centre, beside)):
         raise not_analytic(name, "has another real part beside the real axis than on it")
+    if x_scale is None:
+        found = _sizes(evaluator, axes, room, centre)
+        if found is not ORDINARY:
+            size = found.of(x[axes])
+            v = _direction(x.size, axes, room, signs, size)
+            beside = np.asarray(evaluator.at((x + 1j * _IMAGINARY * v)[None, :])[0])
     if not _is_derivative(evaluator, v, centre, beside.imag / _IMAGINARY):
         raise not_analytic(name, "has an imaginary part beside the real axis that is not its derivative")
-    return centre
+    return centre, size
+
+
+def _direction(n: int, axes: Axes, room: Array, signs: Array, size: Array) -> Array:
+    unit = unit_of(size)
+    v = np.zeros(n)
+    v[axes] = np.where(room > 2.0**-9 * unit, signs * unit, 0.0)
+    return v
+
+
+def _sizes(evaluator: ComplexEvaluator, axes: Axes, room: Array, centre: NDArray[np.float64]) -> Sizes:
+    """Find the sizes of coordinates next to zero, from d'Hd along lines of complex points, or of gradients."""
+    x = evaluator.x
+
+    def change(d: Array) -> tuple[float, float]:
+        moved = np.zeros(x.size)
+        moved[axes] = np.clip(d, -room, room)
+        if evaluator.gradient:
+            g = evaluator.probe((x + moved)[None, :])[0]
+            return float(moved @ (g - centre)), float(EPS * np.abs(moved) @ np.maximum(np.abs(g), np.abs(centre)))
+        ends = evaluator.probe(np.array([x + (1 + 1j) * moved, x - (1 + 1j) * moved]))
+        # What is nothing even against the rounding of the rounding of f is nothing by which f notices a coordinate.
+        return float(ends.imag.sum() / 2), float(EPS * np.abs(ends.imag).sum() + EPS**2 * abs(float(centre)) + TINY)
+
+    return find_sizes(x[axes], change, power=2)
 
 
 def _is_derivative(evaluator: ComplexEvaluator, v: Array, centre: Array, derivative: Array) -> bool:
     """Whether real differences along v contradict the derivative.
 
     They do where they differ from it by more than from each other: in order (the second from the third), and in a step
-    four times as long, which their own noise does not survive. Where no step makes them agree they say nothing.
+    four times as long, which their own noise does not survive. Where no step makes them agree they say nothing, nor
+    where f changes by far more than it could by a wrong derivative, as next to a minimum.
     """
     x = evaluator.x
     for exponent in (-12, -19, -26, -33):
@@ -110,9 +149,10 @@ def _is_derivative(evaluator: ComplexEvaluator, v: Array, centre: Array, derivat
             second = (ahead - behind) / (2 * s)
             third = (6 * ahead - 3 * centre - 2 * behind - further) / (6 * s)
             doubt = np.abs(second - third) + 64 * EPS * np.maximum(np.abs(ahead), np.abs(behind)) / s
-            if not np.all(doubt <= 1e-3 * np.max(np.abs(third))):
+            if not (np.any(third != 0.0) and np.all(doubt <= 1e-3 * np.max(np.abs(third)))):
                 continue
             apart = np.abs(derivative - second)
+            doubt += 1e-3 * np.maximum(np.abs(ahead - centre), np.abs(behind - centre)) / s
             if np.all(apart <= 3 * doubt):
                 return True
             behind, ahead = evaluator.at(x + 4 * s * np.array([[-1.0], [1.0]]) * v)
@@ -134,19 +174,16 @@ def _real_part_tolerance(evaluator: ComplexEvaluator, v: Array, centre: Array, b
     return np.asarray(tolerance)
 
 
-def _size(x: Array) -> Array:
-    """Power of two nearest to |x_i|, 1 where x_i = 0."""
-    return np.asarray(np.exp2(np.round(np.log2(np.where(x == 0, 1.0, np.abs(x))))))
-
-
 def room_inside(x: Array, lower: Array, upper: Array) -> Array:
     """Return how far each coordinate can go to both sides; two eps less, so that rounding leads nowhere outside."""
-    return np.asarray((1 - 2 * EPS) * np.minimum(x - lower, upper - x))
+    limit = float(np.finfo(np.float64).max) / 4
+    return np.asarray((1 - 2 * EPS) * np.minimum(np.minimum(x - lower, upper - x), limit))
 
 
-def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array) -> ComplexHessian:
+def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None) -> ComplexHessian:
     """Return the Hessian from n complex gradients, and one more for its error bar."""
-    g0 = check_analytic(evaluator, axes, room)[axes]
+    g0, size = check_analytic(evaluator, axes, room, x_scale)
+    g0 = g0[axes]
     checked = evaluator.nfev
     G = np.empty((axes.size, axes.size))
     rows = max(1, _BLOCK_BYTES // (16 * evaluator.n))
@@ -156,25 +193,30 @@ def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array) -> Compl
         points[np.arange(some.size), some] += 1j * _IMAGINARY
         G[first : first + rows] = evaluator.at(points).imag[:, axes] / _IMAGINARY
     with np.errstate(all="ignore"):
-        s = equilibrate(G)
         # Sums whose terms cancel leave asymmetry; the rounding of x, through third derivatives, may not. One more
-        # gradient tells both: H v at a point a few roundings away, in the scale of the rows and columns.
-        signs = np.random.default_rng(20110317).choice((-1.0, 1.0), (2, axes.size))
+        # gradient tells both: H v at a point a few roundings away, v a combination of natural sizes.
+        random = np.random.default_rng(20110317)
+        signs = random.choice((-1.0, 1.0), (2, axes.size))
+        v = signs[1] * size * random.uniform(0.5, 1.0, axes.size)
         point = evaluator.x.astype(np.complex128)
         nearby = EPS * np.abs(point[axes].real) * (1 + np.arange(axes.size) % 3)  # uneven: signs alone may cancel
-        point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * _IMAGINARY * signs[1] * s
-        product = (signs[1] * s) @ G
-        missed = evaluator.at(point[None, :])[0].imag[axes] / _IMAGINARY - product
+        point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * _IMAGINARY * v
+        missed = size * np.abs(evaluator.at(point[None, :])[0].imag[axes] / _IMAGINARY - v @ G)
+        change = size * (np.abs(v) @ np.abs(G))
         asymmetry = np.abs(G - G.T)
-        scattered = float(np.linalg.norm(s * missed)) / max(float(np.linalg.norm(s * product)), TINY)
-        relative = max(float(np.median(s[:, None] * asymmetry * s)), scattered, EPS)
-        condition = 2 * asymmetry + 4 * EPS * np.abs(G) + relative / np.multiply.outer(s, s)
+        s = equilibrate(G)
+        relative = max(float(np.median(s[:, None] * asymmetry * s)), 2 * _middle(missed / change), EPS)
+        # No entry can be known less than the largest change of g over the sizes of all coordinates.
+        condition = np.fmin(1 / np.multiply.outer(s, s), np.fmax(np.max(change), 0.0) / np.multiply.outer(size, size))
+        condition = relative * condition + 2 * asymmetry + 4 * EPS * np.abs(G)
+        rows = np.sqrt(8 * np.nan_to_num(missed, posinf=0.0)) / size
+        condition += np.multiply.outer(rows, rows)
         # x itself is only known to its rounding, which moves g by as much.
         jac_error = 4 * EPS * (np.abs(g0) + np.abs(G) @ np.abs(evaluator.x[axes]))
     spent = {"origin": 1, "calibration": checked, "pairs": axes.size}
     step = np.full(axes.size, _IMAGINARY)
     zero = np.zeros_like(G)
-    return ComplexHessian(0.5 * (G + G.T), zero, condition, g0, jac_error, step, EPS, spent)
+    return ComplexHessian(0.5 * (G + G.T), zero, condition, g0, jac_error, step, EPS, spent, size)
 
 
 def _middle(a: Array) -> float:
@@ -186,35 +228,49 @@ def _middle(a: Array) -> float:
 class ComplexSearch:
     """The Hessian of a complex f: one level of steps h_i = 2^k u_i found for each axis, all axes side by side."""
 
-    def __init__(self, evaluator: ComplexEvaluator, axes: Axes, room: Array) -> None:
+    def __init__(self, evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None) -> None:
         self.evaluator, self.axes, self.m = evaluator, axes, axes.size
-        self.unit = _size(evaluator.x[axes])
-        with np.errstate(divide="ignore"):
-            self.ceiling = np.minimum(np.floor(np.log2(room / self.unit)) - 1, -1.0)
-        tight = self.ceiling < _SHORTEST
+        x = evaluator.x[axes]
+        tight = (room < _SHORTEST * np.abs(x)) | (room <= 0)
         if tight.any():
             i = axes[np.argmax(tight)]
             raise ValueError(f'bounds: method "cs" needs room on both sides of x0[{i}] = {evaluator.x[i]!r}')
         self.room = room
-        self.f0 = float(check_analytic(evaluator, axes, room))
+        f0, size = check_analytic(evaluator, axes, room, x_scale)
+        self.f0, self.size = float(f0), size
         self.spent = {"origin": 1, "calibration": evaluator.nfev - 1, "axes": 0, "pairs": 0}
+        self.unit = np.minimum(unit_of(size), np.exp2(np.floor(np.log2(room))))
+        fits = np.floor(np.log2(room) - np.log2(self.unit)) - 1
+        self.ceiling = np.minimum(fits, -1.0).astype(np.intp)
+        farther = np.maximum(np.ceil(np.log2(farthest(size) / self.unit)), 0.0)
+        farther = np.where(farther < _FARTHER, 0.0, farther)
+        self.beyond = np.clip(fits - self.ceiling, 0, farther).astype(np.intp)
         # Values at +-(1 + i) 2^k u_i e_i by (axis, k).
         self.seen: dict[tuple[int, int], Complex] = {}
         self.spread = np.zeros(self.m)
+        self.shows = np.zeros(self.m, dtype=np.bool_)
 
     def run(self, step: Array | None = None) -> ComplexHessian:
         """Search the steps, or take those given, and return the Hessian with its bars."""
-        if step is None:
-            step = self.unit * np.exp2(self._search())
-        else:
+        if step is not None:
             self.unit = step
             outside = 2 * step > self.room
             if outside.any():
                 i = int(np.argmax(outside))
-                raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{self.axes[i]}]")
-        level = np.round(np.log2(step / self.unit)).astype(np.intp)
+                raise ValueError(f"rel_step, abs_step: {step[i]} leaves the bounds at x0[{self.axes[i]}]")
+            return self._at_levels(np.zeros(self.m, dtype=np.intp))
+        level = self._search()
+        found = self._at_levels(level)
+        refuted = [] if self.shows.all() else self._refuted(found.hess)
+        if refuted:
+            level[refuted] = self._search_below(refuted, level)
+            level = self._verified(level)
+            found = self._at_levels(level)
+        return found
+
+    def _at_levels(self, level: NDArray[np.intp]) -> ComplexHessian:
         self._sample([(i, int(level[i]) + up) for i in range(self.m) for up in (0, 1)])
-        return self._assemble(step, level)
+        return self._assemble(self.unit * np.exp2(level), level)
 
     # ---- axes
 
@@ -269,37 +325,96 @@ class ComplexSearch:
     def _errors(self, i: int, k: int) -> Errors:
         with np.errstate(all="ignore"):
             near, far = self._curvature(i, k), self._curvature(i, k + 1)
-            size = max(abs(near), TINY)
-            N = max(self.spread[i] / (self.unit[i] * 2.0**k) / size, EPS / 4)
-            T = abs(near - far) / 15 / size
-        return Errors(N, _MIXED * T, T < 0.3 * N, bool(np.isfinite(near + far)))
+            size = np.fmax(abs(near), TINY)
+            N = np.fmin(np.fmax(self.spread[i] / (self.unit[i] * 2.0**k) / size, EPS / 4), 1 / TINY)
+            T = np.fmin(np.fmax(abs(near - far) / 15 / size, 0.0), 1 / TINY)
+        return Errors(float(N), float(_MIXED * T), bool(T < 0.3 * N), bool(np.isfinite(near + far)), float(size))
 
-    def _search(self) -> Array:
+    def _search(self) -> NDArray[np.intp]:
         """Choose a level for each axis."""
-        attainable = EPS ** (_ORDER / (_ORDER + 1))
         start = round(np.log2(EPS) / (_ORDER + 1))
-        ceiling = self.ceiling.astype(np.intp)
-        level = self._verified(np.minimum(start, ceiling))
-        first, best, least = level.copy(), level.copy(), np.full(self.m, np.inf)
-        active = list(range(self.m))
+        level = self._verified(np.minimum(start, self.ceiling))
+        first = level.copy()
+        best, seen = self._climb(range(self.m), level, self.ceiling, _MOST_LEVELS)
+        self.shows = seen
+        # Where no level shows a curvature above its noise, the pairs are best served by an ordinary step.
+        return np.where(seen, best, np.minimum(level, first))
+
+    def _climb(
+        self, axes: Iterable[int], level: NDArray[np.intp], ceiling: NDArray[np.intp], leap: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Move the level of each axis to where its errors balance; return the best one, and whether curvature shows.
+
+        Above its ceiling an axis goes as long as its curvature does not show.
+        """
+        attainable = EPS ** (_ORDER / (_ORDER + 1))
+        best, least, seen = level.copy(), np.full(self.m, np.inf), np.zeros(self.m, dtype=np.bool_)
+        active = list(axes)
         for _ in range(_ROUNDS):
             self._sample([(i, int(level[i]) + up) for i in active for up in (0, 1)])
             going = []
             for i in active:
                 errors = self._errors(i, int(level[i]))
-                if errors.total < least[i]:
-                    least[i], best[i] = errors.total, level[i]
+                if errors.absolute < least[i]:
+                    least[i], best[i], seen[i] = errors.absolute, level[i], errors.total < 0.3
                 if errors.finite and errors.hidden and errors.condition < 2 * attainable:
                     continue
                 move = errors.move(_ORDER) if errors.finite else -3.0
                 if errors.hidden:
                     move = max(move, min(6.0, float(np.log2(errors.condition / attainable))))
-                if not -0.6 <= move <= 1.25 and not (move > 0 and level[i] == ceiling[i]):
-                    level[i] = min(level[i] + int(np.floor(move + 0.4)), ceiling[i])
+                top = ceiling[i] + (self.beyond[i] if errors.condition > 0.3 else 0)
+                if not -0.6 <= move <= 1.25 and not (move > 0 and level[i] >= top):
+                    level[i] = min(level[i] + min(int(np.floor(move + 0.4)), leap), top)
                     going.append(i)
             active = going
-        # Where no level shows a curvature above its noise, the pairs are best served by an ordinary step.
-        return np.where(least < 0.3, best, np.minimum(level, first)).astype(float)
+        return best, seen
+
+    # ---- one more look
+
+    def _refuted(self, H: Array) -> list[int]:
+        """Return the axes along which f curves otherwise at steps far shorter than all others.
+
+        Beyond its natural length f may be flat: its curvature then vanishes at every step in sight. One line of short
+        steps in all coordinates tells, and each axis is asked where it contradicts. Noise contradicts too, but not
+        alike at twice the step.
+        """
+        x = self.evaluator.x
+        short = 2.0**_GLANCE * unit_of(np.maximum(np.abs(x[self.axes]), self.size))
+        signs = np.random.default_rng(20080305).choice((-1.0, 1.0), self.m)
+        told = 0.0
+        for longer in (1.0, 2.0):
+            d = np.zeros(x.size)
+            d[self.axes] = longer * np.minimum(short, self.room / 2) * signs
+            d = (x + d) - x
+            ends = self.evaluator.at(np.array([x + (1 + 1j) * d, x - (1 + 1j) * d]))
+            self.spent["calibration"] += 2
+            d = d[self.axes] / longer
+            curved, known = float(ends.imag.sum()) / 2 / longer**2, float(d @ H @ d)
+            noise = 20 * EPS * float(np.abs(ends.imag).sum()) / longer**2
+            if not abs(curved - known) > noise + 1e-2 * float(np.abs(d) @ np.abs(H) @ np.abs(d)):
+                return []
+            if longer > 1 and not abs(curved - told) < 0.1 * abs(curved - known):
+                return []
+            told = curved
+        levels = self._glances()
+        self._sample([(i, k + up) for i, k in enumerate(levels) for up in (0, 1)])
+        near, far = (np.array([self._curvature(i, k + up) for i, k in enumerate(levels)]) for up in (0, 1))
+        missed = np.abs(near - np.diag(H))
+        clear = (missed > 1e-2 * np.abs(near)) & (np.abs(near - far) < 0.1 * missed)
+        return [int(i) for i in np.flatnonzero(clear)]
+
+    def _glances(self) -> list[int]:
+        """Level of a glance at each axis."""
+        size = np.maximum(np.abs(self.evaluator.x[self.axes]), self.size)
+        return [int(k) for k in _GLANCE + np.round(np.log2(size) - np.log2(self.unit))]
+
+    def _search_below(self, axes: list[int], level: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Search these axes anew from the glance up, in small leaps."""
+        ceiling, below = self.ceiling.copy(), level.copy()
+        ceiling[axes] = level[axes] - 2
+        below[axes] = np.minimum(np.array(self._glances())[axes], ceiling[axes])
+        best, _ = self._climb(axes, below, ceiling, _SMALL_LEAP)
+        return best[axes]
 
     def _verified(self, level: NDArray[np.intp]) -> NDArray[np.intp]:
         """Measure the noise of the curvatures six and eight levels below, where it is 64 and 256 times as large.
@@ -323,7 +438,7 @@ class ComplexSearch:
                         below.append(i)
                 usual = max(_middle(self.spread / floor), 1.0) * floor
                 scaled = _middle(self.spread / scale) * scale
-                self.spread = np.fmax(np.fmax(self.spread, usual), np.fmax(0.5 * scaled, TINY))
+                self.spread = np.fmax(np.fmax(self.spread, usual), np.fmax(0.5 * scaled, 0.0))
             if not below:
                 break
             level = level.copy()
@@ -346,20 +461,22 @@ class ComplexSearch:
             # The next term, of order 8, follows the first as 4 drift^2 / H between the exponential and 1/(1 - x).
             np.fill_diagonal(T, drift * np.minimum(1.0, 4 * drift / np.maximum(np.abs(near), TINY)))
             np.fill_diagonal(N, spread / step)
-            self._pairs(H, T, N, k, 2 * spread * step, sixth)
+            unsettled = np.sqrt(EPS * self._pairs(H, T, N, k, 2 * spread * step, sixth, step))
             condition = _CONDITION_BAR * N + 4 * EPS * np.abs(H)
+            condition += np.tril(np.multiply.outer(unsettled, unsettled))
             for matrix in (H, T, condition):
                 matrix += np.tril(matrix, -1).T
             jac, jac_error = self._gradient(k, spread, sixth)
             jac_error += 4 * EPS * (np.abs(H) @ np.abs(self.evaluator.x[self.axes]))
         noise = float(np.median(spread * step))
-        return ComplexHessian(H, _TRUNCATION_BAR * T, condition, jac, jac_error, step, noise, self.spent)
+        sizes = np.maximum(self.size, step)
+        return ComplexHessian(H, _TRUNCATION_BAR * T, condition, jac, jac_error, step, noise, self.spent, sizes)
 
     def _refuse_growth(self, level: list[int]) -> None:
         """Refuse a real part that grows like h^2, as that of |z|^2 does: in an analytic f it grows like h^4."""
         for i, k in enumerate(level):
             if (i, k + _LOW[0]) in self.seen:
-                low, near, far = (self._bend(i, k + up) for up in (_LOW[0], 0, 1))
+                low, near, far = [self._bend(i, k + up) for up in (_LOW[0], 0, 1)]
                 if far > 1e5 * EPS * self._magnitude(i, k + 1) and far > 1e3 * low and far < 8 * near:
                     raise not_analytic("fun", f"has a real part that grows like h^2 beside x0[{self.axes[i]}]")
 
@@ -367,13 +484,15 @@ class ComplexSearch:
         """Return h^6 T_6 / (h^4 T_4) of each axis, from drift = h^4 T_6 / 90 and the bend (2 h)^4 T_4 / 3 at 2 h."""
         bend = np.array([self._bend(i, k + 1) for i, k in enumerate(level)])
         seen = bend > 64 * EPS * np.array([self._magnitude(i, k + 1) for i, k in enumerate(level)])
+        square = (step / self.size) ** 2  # where neither shows they are as far apart as elsewhere, step for step
         if not seen.any():
-            return np.full(self.m, 2.0**-16)
-        found: Array = 480 * drift * step**2 / np.maximum(bend, TINY)
-        return np.asarray(np.where(seen, found, np.median(found[seen])))
+            return np.asarray(np.maximum(16 * square, 2.0**-16))
+        found: Array = np.nan_to_num(480 * drift * step**2 / np.maximum(bend, TINY))
+        usual = np.median(found[seen])
+        return np.asarray(np.where(seen, found, np.maximum(usual, np.median(found[seen] / square[seen]) * square)))
 
-    def _pairs(self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array) -> None:
-        """Fill the strict lower triangles.
+    def _pairs(self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array, step: Array) -> Array:
+        """Fill the strict lower triangles; return by how much each diagonal entry turns with x.
 
         With psi = f(x + r a) - f(x + r a_i) - f(x + r a_j) + f(x): Im (psi+ + psi-) = 4 h_i h_j H_ij - M_6 / 45 and
         Re (psi+ + psi-) = -M_4 / 3, M_k the mixed part of T_k. M_6 is taken as M_4 T_6 / T_4 (2^6 - 2) / (2^4 - 2).
@@ -382,6 +501,7 @@ class ComplexSearch:
         taken = np.array([self._taken(i, k) for i, k in enumerate(level)])
         rows, columns = np.tril_indices(self.m, -1)
         x = self.evaluator.x.astype(np.complex128)
+        place, unsettled = self.evaluator.x[self.axes], np.zeros(self.m)
         size = max(1, _BLOCK_BYTES // (32 * self.evaluator.n))
         for first in range(0, rows.size, size):
             i, j = rows[first : first + size], columns[first : first + size]
@@ -392,13 +512,18 @@ class ComplexSearch:
             values = self.evaluator.at(points).reshape(-1, 2)
             psi = values - ends[i] - ends[j] + self.f0
             product = taken[i] * taken[j]
+            # Im (psi+ - psi-) / 2 is d3 f / dx_i dx_i dx_j h_i h_i h_j and its mirror image: how H_ii turns with x_j.
+            turned = np.abs(np.diff(psi.imag, axis=1)[:, 0]) / 2
+            for one, two in ((i, j), (j, i)):
+                np.add.at(unsettled, one, turned / (step[one] ** 2 * step[two]) * np.abs(place[two]))
             H[i, j] = (psi.imag / product).sum(axis=1) / 4
             area = product.sum(axis=1) / 2
             T[i, j] = np.abs(psi.real.sum(axis=1)) * np.maximum(sixth[i], sixth[j]) * (62 / 14 / 60) / area
             own = EPS * np.abs(values.imag).sum(axis=1)
             # Measured: the noise of the four values of a pair is 0.6 of what their axes would say.
-            N[i, j] = 0.6 * np.sqrt(sigma[i] ** 2 + sigma[j] ** 2 + own**2) / (4 * area)
+            N[i, j] = 0.6 * np.hypot(np.hypot(sigma[i], sigma[j]), own) / (4 * area)
         self.spent["pairs"] += 2 * rows.size
+        return np.nan_to_num(unsettled, posinf=0.0)
 
     def _gradient(self, level: list[int], spread: Array, sixth: Array) -> tuple[Array, Array]:
         """Extrapolate Im (f(x + r a) - f(x - r a)) / 2h = g + h^2 T_3 / 3 - h^4 T_5 / 30 from h and 2 h."""

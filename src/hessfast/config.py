@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from hessfast import _quadform
+from hessfast.workers import cores
 
 __all__ = ["read_bandwidth", "show_config"]
 
@@ -51,7 +51,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout", *, bandwidth: bool 
         raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
     from importlib.metadata import version  # slow to import
 
-    cores = _cores()
+    available = cores()
     facts: dict[str, Any] = {
         "version": version("hessfast"),
         "python": platform.python_version(),
@@ -60,10 +60,10 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout", *, bandwidth: bool 
         "options": _quadform.COMPILER_OPTIONS,
         "simd_levels": _quadform.SIMD_LEVELS,
         "simd": _quadform.SIMD_LEVEL,
-        "cores": cores,
+        "cores": available,
     }
     if bandwidth:
-        facts["read_bandwidth"] = {threads: read_bandwidth(threads) for threads in sorted({1, cores})}
+        facts["read_bandwidth"] = {threads: read_bandwidth(threads) for threads in sorted({1, available})}
     if mode == "dicts":
         return facts
     for name, fact in facts.items():
@@ -112,13 +112,6 @@ def read_bandwidth(threads: int = 1, size: int = _BANDWIDTH_BYTES, passes: int =
     finally:
         together.abort()
     return threads * (size // 8) * 8 / fastest
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 def _in_words(fact: Any) -> str:

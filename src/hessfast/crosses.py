@@ -2,26 +2,61 @@
 
 With ψ_i(t) = f(x + t h v + t h_i e_i) - f(x + t h v) - f(x + t h_i e_i) + f(x), the mixed part of f in the box of v and
 the i-th coordinate, (Hv)_i = Σ_k w_k ψ_i(t_k) / (t_k h t_k h_i) with the nodes and weights of a pair of coordinates:
-m evaluations a coordinate at order m. The coordinates' own steps and values are found once.
+m evaluations a coordinate at order m. The coordinates' own steps and values are found once. vᵀHv, sought along the line
+with its error bar, vouches for the product: vᵀ(Hv) has to agree with it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.balance import first_look
+from hessfast import vectors
+from hessfast.balance import first_look, search_from
 from hessfast.differences import chosen_steps, value_at
-from hessfast.directional import ValueCurvatures
+from hessfast.directional import EPS, ValueCurvatures
 from hessfast.execution import Team
 from hessfast.neighbourhood import Neighbourhood
+from hessfast.problem import Box
 from hessfast.stencils import stencil
 from hessfast.steps import start_search
 from hessfast.vectors import Vector
 
 Floats = NDArray[np.float64]
+
+_CONDITION_BAR, _TRUNCATION_BAR = 6.0, 5.0
+"""Factors of the two parts in an error bar."""
+
+_RANDOM = 6.0
+"""Noise levels by which two answers at one point must differ to be called random."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crossed:
+    """A product from values.
+
+    Attributes
+    ----------
+    value : ndarray, shape (n,)
+    error : float
+        Bar on the Euclidean norm of its error.
+    step : float
+        Step along v.
+    scale : float
+        Norm of a product that is known to come with f: what an error below a thousandth of it means is nothing.
+    random : bool
+        f answers differently each time.
+    """
+
+    value: Floats
+    error: float
+    step: float
+    scale: float
+    random: bool
 
 
 class CrossProducts:
@@ -33,19 +68,25 @@ class CrossProducts:
         Gives the Team that evaluates f around a point.
     x : ndarray, shape (n,)
     order : {2, 4, 6, 8}
+    within : Box
+        Where f may be evaluated.
+    x_scale : ndarray, shape (n,), optional
+        Sizes of the coordinates, where the caller knows them.
     """
 
-    def __init__(self, bind: Callable[[Floats], Team], x: Vector, order: int) -> None:
+    def __init__(
+        self, bind: Callable[[Floats], Team], x: Vector, order: int, within: Box, x_scale: Floats | None
+    ) -> None:
         self._bind = bind
         self._x = np.array(x, dtype=np.float64)
         self._stencil = stencil(order)
         self._team = bind(self._x)
         self._others = 0
         self._f0 = value_at(self._team)
-        coordinates, infinite = np.arange(self._x.size, dtype=np.int32), np.full(self._x.size, np.inf)
-        search = start_search(self._team, coordinates, self._f0, -infinite, infinite, None)
+        coordinates = np.arange(self._x.size, dtype=np.int32)
+        search = start_search(self._team, coordinates, self._f0, within.lower, within.upper, None, x_scale)
         search.run(order)
-        self._noise = search.noise.level
+        self._noise, self._sizes = search.noise, search.sizes
         # Lengths alone count: the stencils are symmetric.
         self._h = np.abs(chosen_steps(search.axes)[0])
         self._nodes, self._at_nodes = self._along_axes()
@@ -64,27 +105,52 @@ class CrossProducts:
         """Values of f with each coordinate in turn at its entry of row."""
         return team.at_nodes(np.arange(row.size, dtype=np.int32), row[:, None])[:, 0]
 
-    def product(self, v: Vector) -> Floats:
+    def product(self, v: Vector) -> Crossed:
         """Return Hv."""
-        around = Neighbourhood(self._team.evaluator, self._x)
+        around = Neighbourhood(self._team.evaluator, self._x, x_scale=self._sizes)
         unit = around.unit(v)
         if unit == 0.0:
-            return np.zeros(v.size)
-        h = self._line_step(around, v, unit)
-        product = np.zeros(self._x.size)
+            return Crossed(np.zeros(v.size), 0.0, 0.0, 0.0, False)
+        order, q = self._stencil.order, self._stencil.order // 2
+        differences = ValueCurvatures(around, v, unit, self._f0, self._noise.level)
+        look, balance = first_look(differences)
+        along = search_from(differences, order, look, balance)
+        random = differences.spread() > _RANDOM * self._noise.level + 4.0 * EPS * abs(self._f0)
+        level = look.wide if balance is None else balance.level(order)
+        h = differences.step(min(level, along.level + q))
+        product, lower, noise = self._mixed(v, h)
+        size, change = vectors.norm(product), vectors.norm(product - lower)
+        length = vectors.norm(v)
+        # Orders m - 2 and m are off by about D (h / L)^(m - 2) and D (h / L)^m.
+        truncation = change if q == 1 else change * min(1.0, (change / max(size, 1e-300)) ** (2.0 / (order - 2)))
+        apart = max(0.0, abs(vectors.dot(v, product) - along.value) - along.error) / length * math.sqrt(v.size)
+        bar = _CONDITION_BAR * noise + (_TRUNCATION_BAR * truncation if q > 1 else 0.0) + 2.0 * apart + 4.0 * EPS * size
+        slopes = (self._at_nodes[0] - self._f0) / (self._nodes[0] - self._x)
+        return Crossed(product, bar, h, vectors.norm(slopes) / unit, random)
+
+    def _mixed(self, v: Vector, h: float) -> tuple[Floats, Floats, float]:
+        """Return the product, the same two orders lower (0 at order 2), and the norm of its condition error."""
+        product, lower, spread = np.zeros(v.size), np.zeros(v.size), np.zeros(v.size)
+        below = self._stencil.order - 2
+        lower_weights = stencil(below).pair_weights if below else ()
+        largest = abs(self._f0)
         for k, t in enumerate(self._stencil.pair_nodes):
             base = self._x + (t * h) * v
+            confines = self._team.evaluator.confines
+            if confines is not None and not confines.hold_rows(base[None, :])[0]:
+                product[:] = np.nan
+                break
             team = self._bind(base)
-            there = value_at(team)
+            there = float(team.evaluator.at(base.copy()))
             # Both ends of an edge along e_i take the same step, each from its own rounded coordinate.
             step = self._nodes[k] - self._x
             beside = self._displaced(team, base + step)
-            mixed = (beside - there) - (self._at_nodes[k] - self._f0)
-            product += self._stencil.pair_weights[k] * mixed / (t * h * step)
+            mixed = ((beside - there) - (self._at_nodes[k] - self._f0)) / (t * h * step)
+            product += self._stencil.pair_weights[k] * mixed
+            if k < len(lower_weights):
+                lower += lower_weights[k] * mixed
+            spread += (self._stencil.pair_weights[k] / (t * h * step)) ** 2
+            largest = max(largest, abs(there), float(np.abs(beside).max()))
             self._others += team.nfev
-        return product
-
-    def _line_step(self, around: Neighbourhood, v: Vector, unit: float) -> float:
-        differences = ValueCurvatures(around, v, unit, self._f0, self._noise)
-        look, balance = first_look(differences)
-        return differences.step(look.wide if balance is None else balance.level(self._stencil.order))
+        noise = 2.0 * max(self._noise.level, EPS * largest, self._noise.at(largest))
+        return product, lower, noise * math.sqrt(float(spread.sum()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable
@@ -13,9 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.arithmetic import callers_state, quiet
+from hessfast.arrays import plain
+from hessfast.functions import real_number
+from hessfast.problem import point
+from hessfast.resolution import SPECK
 from hessfast.results import StepResult, StepStatus
-from hessfast.step_length import ScaledGradient, certify
-from hessfast.vectors import dot, dot_difference, line_unit
+from hessfast.step_length import ScaledGradient, certify, checked_length, checked_real
+from hessfast.vectors import dot, dot_difference, line_unit, norm
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -37,6 +44,7 @@ GROWTH = 10.0
 DOUBLINGS = 60
 
 
+@quiet
 def minimize_taylor(
     fun: Callable[..., float],
     x0: npt.ArrayLike,
@@ -125,10 +133,12 @@ def minimize_taylor(
     >>> result.success, result.x.round(4)
     (True, array([1., 1.]))
     """
-    if bounds is not None or (constraints is not None and constraints != ()):
+    if bounds is not None or not (constraints is None or (isinstance(constraints, (tuple, list)) and not constraints)):
         raise ValueError("minimize_taylor takes neither bounds nor constraints")
-    if variant not in VARIANTS:
+    if not isinstance(variant, str) or variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, but it is {variant!r}")
+    if not callable(fun):
+        raise TypeError(f"fun must be a function, but it is {fun!r}")
     if not callable(jac):
         raise ValueError(
             "jac must be a function: minimize_taylor descends along the gradient; "
@@ -137,26 +147,56 @@ def minimize_taylor(
     if unknown:
         from scipy.optimize import OptimizeWarning
 
-        warnings.warn(f"unknown options: {', '.join(unknown)}", OptimizeWarning, stacklevel=3)
-    x = np.array(x0, dtype=np.float64)
-    if x.ndim != 1 or x.size == 0 or not np.isfinite(x).all():
-        raise ValueError(f"x0 must be finite and of shape (n,), but it is {x0!r}")
-    function = _Function(fun, jac, hess, hessp, args)
+        warnings.warn(f"unknown options: {', '.join(unknown)}", OptimizeWarning, stacklevel=4)
+    for name, function in (("hess", hess), ("hessp", hessp), ("callback", callback)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be a function or None, but it is {function!r}")
+    x = point(x0)
     monotone = variant in ("cauchy", "relaxed")
+    limit = checked_length(max_step, "max_step")
     descent = _Descent(
-        function,
+        _Function(fun, jac, hess, hessp, args if isinstance(args, tuple) else (args,)),
         x,
         variant,
-        reference=deque(maxlen=memory if memory is not None else 1 if monotone else 10),
-        max_step=math.inf if max_step is None else max_step,
-        rng=np.random.default_rng(rng),
+        reference=deque(maxlen=_count(memory, "memory", 1) or (1 if monotone else 10)),
+        max_step=math.inf if limit is None else limit,
+        rng=_generator(rng),
     )
-    limit = 200 * x.size if maxiter is None else maxiter
-    result = descent.run(gtol if tol is None else tol, limit, _listener(callback))
+    steps = _count(maxiter, "maxiter", 0)
+    tolerance = _tolerance(gtol, "gtol") if tol is None else _tolerance(tol, "tol")
+    result = descent.run(tolerance, 200 * x.size if steps is None else steps, _listener(callback))
     if disp:
         print(result.message)
         print(f"f {result.fun:.6g}, {result.nit} steps, {result.nfev} values, {result.njev} gradients")
     return result
+
+
+def _tolerance(value: Any, name: str) -> float:
+    """Return a tolerance: a real number >= 0."""
+    tolerance = checked_real(value, name, finite=False)
+    if tolerance.ndim or not tolerance >= 0.0:
+        raise ValueError(f"{name} must be a number >= 0, but it is {value!r}")
+    return float(tolerance)
+
+
+def _count(value: Any, name: str, least: int) -> int | None:
+    """Return a whole number that is at least `least`, or None."""
+    if value is None:
+        return None
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number or None, but it is {value!r}") from None
+    if count < least:
+        raise ValueError(f"{name} must be at least {least}, but it is {count}")
+    return min(count, sys.maxsize)
+
+
+def _generator(rng: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rng must be a Generator, a seed or None, but it is {rng!r}") from None
 
 
 @dataclass(slots=True)
@@ -174,32 +214,49 @@ class _Function:
 
     def value(self, x: Floats) -> float:
         self.nfev += 1
-        return float(self.fun(x, *self.args))
+        with callers_state():
+            result = self.fun(x, *self.args)
+        return real_number(result)
 
     def gradient(self, x: Floats) -> Floats:
         self.njev += 1
-        g = np.array(self.jac(x, *self.args), dtype=np.float64)
-        if g.shape != x.shape:
-            raise ValueError(f"jac must return shape {x.shape}, but it returned {g.shape}")
-        return g
+        with callers_state():
+            result = self.jac(x, *self.args)
+        return self._vector("jac", result, x).astype(np.float64)
+
+    def _product(self, x: Floats, g: Floats) -> npt.NDArray[Any]:
+        with callers_state():
+            if self.hessp is not None:
+                product = self.hessp(x, g, *self.args)
+            else:
+                assert self.hess is not None
+                H = self.hess(x, *self.args)
+                H = H if hasattr(H, "shape") else plain("hess", H)
+                if tuple(H.shape) != 2 * x.shape:
+                    raise ValueError(f"hess must return shape {2 * x.shape}, but it returned {tuple(H.shape)}")
+                product = H @ g
+        return self._vector("hess" if self.hessp is None else "hessp", product, x)
+
+    def _vector(self, name: str, result: Any, x: Floats) -> npt.NDArray[Any]:
+        vector = checked_real(result, name, finite=False)
+        if vector.shape != x.shape:
+            raise ValueError(f"{name} must return shape {x.shape}, but it returned {vector.shape}")
+        return vector
 
     def curvature(self, x: Floats, g: Floats) -> tuple[float, float]:
         """
         Return gᵀHg and its error bar.
 
         From gradients by a forward difference, near sqrt(eps) of the line's natural unit: some seven digits, where a
-        step length needs one or two.
+        step length needs one or two. What is next to zero beside the other coordinates says nothing of that unit.
         """
-        if callable(self.hessp) or callable(self.hess):
+        if self.hessp is not None or self.hess is not None:
             self.nhev += 1
-            Hg = np.asarray(
-                self.hessp(x, g, *self.args) if callable(self.hessp) else self.hess(x, *self.args) @ g  # type: ignore[misc]
-            )
+            Hg = self._product(x, g)
             return float(g @ Hg), 4.0 * EPS * float(np.abs(g) @ np.abs(Hg))
-        h = math.sqrt(EPS) * line_unit(x, g)
-        with np.errstate(all="ignore"):
-            D = dot_difference(g, g, self.gradient(x - h * g)) / h
-        return D, 4.0 * EPS * dot(g, g) / h
+        sizes = np.abs(x)
+        h = math.sqrt(EPS) * line_unit(np.where(sizes > SPECK * sizes.max(), x, 0.0), g)
+        return dot_difference(g, g, self.gradient(x - h * g)) / h, 4.0 * EPS * dot(g, g) / h
 
 
 @dataclass(slots=True)
@@ -258,7 +315,7 @@ class _Descent:
             part = self.rng.uniform(RELAXED_FROM, 1.0) if self.variant == "relaxed" else 1.0
             return min(part * float(step), self.max_step), step.status
         # Before any step, one of a tenth of x's own size.
-        first = 0.1 * max(float(np.linalg.norm(self.x)), 1.0) / float(np.linalg.norm(self.g))
+        first = 0.1 * max(norm(self.x), 1.0) / norm(self.g)
         return min(GROWTH * self.length or first, self.max_step), step.status
 
     def _adaptive(self, bb1: float) -> float:
@@ -300,8 +357,7 @@ class _Descent:
         return length, -math.inf
 
     def _at(self, length: float) -> float:
-        with np.errstate(all="ignore"):
-            f = self.function.value(self.x - length * self.g)
+        f = self.function.value(self.x - length * self.g)
         return math.inf if math.isnan(f) else f
 
     def _move(self, length: float, f: float) -> bool:
@@ -362,10 +418,11 @@ def _listener(callback: Callable[..., Any] | None) -> Callable[[Floats, float], 
 
     def listen(x: Floats, f: float) -> bool:
         try:
-            if named:
-                callback(intermediate_result=OptimizeResult(x=x.copy(), fun=f))
-            else:
-                callback(x.copy())
+            with callers_state():
+                if named:
+                    callback(intermediate_result=OptimizeResult(x=x.copy(), fun=f))
+                else:
+                    callback(x.copy())
         except StopIteration:
             return True
         return False

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import _core
-from hessfast.bars import AXIS_FACTORS, FACTORS, axis_bars, bar_parts, noise_fields, pair_formula
+from hessfast.bars import AXIS_FACTORS, FACTORS, POOR, axis_bars, bar_parts, noise_fields, pair_formula, unseen
 from hessfast.execution import Team
 from hessfast.ladder import Axis, values_along
 from hessfast.lanes import make_evaluator
 from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
+from hessfast.plateaus import along_axes, direction_inside, roughness
 from hessfast.problem import Box, Problem
 from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
 from hessfast.results import EvaluationCounts
 from hessfast.stencils import stencil
-from hessfast.steps import StepSearch, make_axes
+from hessfast.steps import StepSearch, first_rung, make_axes
 
 Array = NDArray[np.float64]
 Coordinates = NDArray[np.int32]
@@ -30,8 +32,26 @@ _NOTHING = np.empty((0, 0))
 BLOCK = 1 << 18
 """Entries of a matrix worked on at once."""
 
+FARTHEST = 16.0
+"""More than the outermost node of any one-sided stencil."""
+
+VAGUE = 0.1
+"""Part of the curvature of long steps below which short ones see nothing of it."""
+
+PAIRS = BLOCK // 16
+"""Pairs refined at once: each takes many numbers until it is done."""
+
 DRIFT = 6.0
-"""Noise levels by which f(x) must change during a run to be called a drift."""
+"""Noise levels by which f(x) must change during a run to be called a drift, or chance."""
+
+SINCE = 0.1
+"""Part of that change by which it changes from one call to the next, where it is chance."""
+
+REPEATED = 8
+"""Differences that are repeated at least where f is random, to learn how far they scatter."""
+
+SCATTER = 2.0
+"""Standard deviations, as repetition shows them, in the error bar of a mean of few."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,12 +119,38 @@ class Layout:
             steps[self.rank[: plan.step.size]] = plan.step
         return steps
 
-    def unranked(self, ranked: Array) -> Array:
-        """Return a matrix of ranked axes in the order of their numbers."""
+    def unrank(self, matrix: Array) -> None:
+        """Bring a matrix of ranked axes, in place, into the order of their numbers."""
         if self.edge is None or self.inner is None:
-            return ranked
-        back = np.argsort(self.rank)
-        return ranked[np.ix_(back, back)]
+            return
+        place = np.argsort(self.rank)
+        for rows in row_blocks(len(matrix)):
+            matrix[rows] = matrix[rows].take(place, axis=1)
+        for cycle in _cycles(place.tolist()):
+            first = matrix[cycle[0]].copy()
+            for row, source in pairwise(cycle):
+                matrix[row] = matrix[source]
+            matrix[cycle[-1]] = first
+
+
+def row_blocks(count: int) -> Iterator[slice]:
+    """Cut the rows of a square matrix so that what is derived from a block takes little memory beside the matrix."""
+    size = max(1, BLOCK // count)
+    return (slice(first, min(count, first + size)) for first in range(0, count, size))
+
+
+def _cycles(place: list[int]) -> Iterator[list[int]]:
+    """Cut a permutation, in which row r comes from place[r], into its cycles of more than one row."""
+    met = [False] * len(place)
+    for start in range(len(place)):
+        cycle = []
+        row = start
+        while not met[row]:
+            met[row] = True
+            cycle.append(row)
+            row = place[row]
+        if len(cycle) > 1:
+            yield cycle
 
 
 def _one_way(axis: Axis, h: float, order: int) -> float:
@@ -201,7 +247,7 @@ class Differences:
             matrix = getattr(self, name)
             if matrix.size:
                 _core.mirror_lower(matrix)
-                setattr(self, name, layout.unranked(matrix))
+                layout.unrank(matrix)
 
     def _sweep_plan(self, plan: Plan, rate: Array | None, first: int, last: int) -> None:
         m = len(plan.stencil.pair_nodes)
@@ -220,23 +266,64 @@ class Differences:
 
         plan.each_tile(self.team, write, first, last)
 
-    def _row_blocks(self) -> Iterator[slice]:
-        """Rows in blocks, so that what is derived from matrices takes little memory beside them."""
-        count = self.step.size
-        size = max(1, BLOCK // count)
-        return (slice(first, min(count, first + size)) for first in range(0, count, size))
-
     def temper(self, scale: float) -> None:
         """Scale down the truncation errors that a sample has shown to be exaggerated."""
-        for rows in self._row_blocks():
+        for rows in row_blocks(self.step.size):
             self.truncation[rows] = tempered(self.truncation[rows], self.condition[rows], scale)
 
     def widen(self, scale: float) -> None:
         """Turn the estimated error parts into those of error bars."""
-        for rows in self._row_blocks():
+        for rows in row_blocks(self.step.size):
             self.truncation[rows], self.condition[rows] = bar_parts(
                 self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order], scale
             )
+
+    def cover_unseen(self, diagonal: Array, rate: Array) -> None:
+        """Let bars cover the truncation that pairs of a low order may not show."""
+        for rows in row_blocks(self.step.size):
+            hidden = unseen(self.hess, rows, diagonal, rate, self.order)
+            np.fmax(self.truncation[rows], hidden, out=self.truncation[rows])
+
+    def repeat(self, search: StepSearch, jac: Array) -> Array:
+        """Difference a random f again and take the mean; return how far the gradient scatters.
+
+        The bars are to hold what repetition shows, and no less than the noise leaves at steps of half the sizes: over
+        longer ones the curvature itself is random, which looks like nothing.
+        """
+        m = self.step.size
+        lower, upper = np.full(self.team.n, -np.inf), np.full(self.team.n, np.inf)
+        lower[search.coordinates] = [axis.lower for axis in self.axes]
+        upper[search.coordinates] = [axis.upper for axis in self.axes]
+        box = Box(lower, upper, False)
+
+        def once() -> tuple[Array, Array]:
+            f0 = float(self.team.dense(self.team.x[None, :])[0])
+            steps, sides = self.step.copy(), self.one_sided.copy()
+            found = with_steps(self.team, search.coordinates, box, f0, self.order, steps, sides)
+            return found.hess, found.jac
+
+        with np.errstate(all="ignore"):
+            (mean, deviation), (slope, slopes) = repeated((self.hess, jac), once, m)
+            pooled = np.sqrt(np.nanmean((SCATTER * deviation / self.condition) ** 2))
+            longest = 0.5 * search.sizes
+            least = np.sqrt(6.0) * self.noise.level / np.multiply.outer(longest, longest)
+            widened = np.fmax(self.condition * max(1.0, float(pooled)), SCATTER * deviation)
+            self.condition[...] = np.fmax(widened, SCATTER * least)
+            self.hess[...] = mean
+            jac[...] = slope
+            return SCATTER * slopes
+
+    def roughness(self, search: StepSearch) -> float:
+        """Look at steps of about the coordinates' own sizes; return the height of what shows there as roughness."""
+        v = direction_inside(self.axes, first_rung(self.noise, self.order))
+        if not v.any():
+            return 0.0
+        size = np.abs(v)
+        with np.errstate(all="ignore"):
+            bar = float(size @ self.truncation @ size + size @ self.condition @ size)
+            ask = along_axes(self.team, search.coordinates, v)
+            seen = roughness(ask, float(v @ self.hess @ v), bar, self.noise)
+            return 0.0 if seen is None else seen.height
 
     def pairs(self, layout: Layout, i: NDArray[np.intp], j: NDArray[np.intp], edge: bool, rate: Array) -> Pairs:
         """Return pairs of axes, all of one kind, with the steps that the sweep gives them."""
@@ -245,22 +332,23 @@ class Differences:
 
     def refine(self, layout: Layout, rate: Array) -> None:
         """Give smaller steps to the pairs whose truncation shows."""
-        found = [
-            np.stack(np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows])))
-            + np.array([[rows.start], [0]])
-            for rows in self._row_blocks()
-        ]
-        i, j = np.concatenate(found, axis=1)
-        i, j = i[i > j], j[i > j]
-        at_edge = self.one_sided[i] | self.one_sided[j]
-        for plan, group in ((layout.inner, ~at_edge), (layout.edge, at_edge)):
-            if plan is None or not group.any():
-                continue
-            here = i[group], j[group]
-            parts = tuple(matrix[here] for matrix in (self.hess, self.truncation, self.condition))
+        for rows in row_blocks(self.step.size):
+            i, j = np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows]))
+            i += rows.start
+            i, j = i[i > j], j[i > j]
+            at_edge = self.one_sided[i] | self.one_sided[j]
+            for plan, group in ((layout.inner, ~at_edge), (layout.edge, at_edge)):
+                if plan is not None and group.any():
+                    self._refine_pairs(layout, plan, i[group], j[group], rate)
+
+    def _refine_pairs(self, layout: Layout, plan: Plan, i: NDArray[np.intp], j: NDArray[np.intp], rate: Array) -> None:
+        matrices = self.hess, self.truncation, self.condition
+        for first in range(0, i.size, PAIRS):
+            here = i[first : first + PAIRS], j[first : first + PAIRS]
+            parts = tuple(matrix[here] for matrix in matrices)
             pairs = self.pairs(layout, *here, edge=plan is layout.edge, rate=rate)
             improved = refine(self.team, self.axes, self.noise, plan.stencil, pairs, *parts)
-            for matrix, part in zip((self.hess, self.truncation, self.condition), parts, strict=True):
+            for matrix, part in zip(matrices, parts, strict=True):
                 matrix[here] = part
                 matrix[here[::-1]] = part
             self.refined += int(np.count_nonzero(improved))
@@ -276,8 +364,20 @@ class Differences:
         return calibrate(self.team, self.axes, self.noise, plan.stencil, pairs)
 
 
+def repeated(
+    first: tuple[Array, Array], once: Callable[[], tuple[Array, Array]], count: int
+) -> list[tuple[Array, Array]]:
+    """Return mean and standard deviation of two arrays that are drawn again until they hold REPEATED numbers."""
+    draws = [first, *(once() for _ in range(max(1, -(-REPEATED // count))))]
+    return [(np.mean(array, axis=0), np.std(array, axis=0, ddof=1)) for array in zip(*draws, strict=True)]
+
+
 class Found(NamedTuple):
-    """What differences of f say about its Hessian; the error parts are None where steps were given."""
+    """What differences of f say about its Hessian; the error parts are None where steps were given.
+
+    `random`, `drifted`, `rough`: what the search saw of f itself, as in `HessianStatus`. `sizes`: the natural sizes of
+    the coordinates that were differentiated, where the search knows better than |x_i|.
+    """
 
     jac: Array
     hess: Array
@@ -291,6 +391,9 @@ class Found(NamedTuple):
     condition_error: Array | None = None
     refined: int = 0
     drifted: bool = False
+    random: bool = False
+    rough: bool = False
+    sizes: Array | None = None
 
 
 def with_steps(
@@ -327,7 +430,8 @@ def with_search(search: StepSearch, order: int) -> Found:
     step, one_sided = chosen_steps(axes)
     noise = search.noise
     layout = Layout.make(team.x, search.coordinates, axes, step, one_sided, order)
-    work = Differences(team, axes, order, noise, step, one_sided, *np.zeros((3, m, m)))
+    matrices = np.zeros((m, m)), np.zeros((m, m)), np.zeros((m, m))  # each goes its own way with the result
+    work = Differences(team, axes, order, noise, step, one_sided, *matrices)
     bars = axis_bars([axis.ladder for axis in axes])
     with np.errstate(all="ignore"):
         jac, diagonal = work.along_axes(layout)
@@ -339,21 +443,28 @@ def with_search(search: StepSearch, order: int) -> Found:
         counts.append(team.nfev)
         work.refine(layout, bars.rate)
         counts.append(team.nfev)
-    has_drifted = drifted(team, noise)
     work.widen(scale)
+    if order <= POOR:
+        work.cover_unseen(diagonal, bars.possible_rate)
     on_diagonal = bar_parts(diagonal, bars.truncation, bars.condition, AXIS_FACTORS)
     for matrix, part in ((work.hess, diagonal), (work.truncation, on_diagonal[0]), (work.condition, on_diagonal[1])):
         np.fill_diagonal(matrix, part)
     jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition, AXIS_FACTORS)
+    if search.random:
+        jac_scatter = work.repeat(search, jac)
+        jac_parts = jac_parts[0], np.fmax(jac_parts[1], jac_scatter)
+    rough = 0.0 if search.noise_given or search.random else work.roughness(search)
+    counts.append(team.nfev)
+    is_random, has_drifted = asked_again(team, noise)
     evaluations = EvaluationCounts(
-        origin=2,
+        origin=1 + team.nfev - counts[4] - (1 if search.begun else 0),
         noise=search.noise_nfev,
-        axes=counts[0] - search.noise_nfev - 1,
+        axes=counts[0] - search.noise_nfev - 1 - search.begun,
         pairs=counts[2] - counts[1],
         refinement=counts[3] - counts[2],
-        calibration=counts[1] - counts[0],
+        calibration=counts[1] - counts[0] + counts[4] - counts[3],
     )
-    return Found(
+    found = Found(
         jac,
         work.hess,
         step,
@@ -366,6 +477,38 @@ def with_search(search: StepSearch, order: int) -> Found:
         work.condition,
         work.refined,
         has_drifted,
+        is_random,
+        sizes=search.sizes,
+    )
+    return found if rough == 0.0 else _smoothed(found, with_search(search.again(rough), order))
+
+
+def _smoothed(short: Found, long: Found) -> Found:
+    """Let bars cover what the search in the noise of f's roughness found.
+
+    Where that contradicts short steps nobody can know which is meant. Short steps that see nothing of what long ones
+    do, as in the cell of a table, are those of no derivative: then the long ones have the value.
+    """
+    assert short.evaluations is not None
+    assert long.evaluations is not None
+    assert short.truncation_error is not None
+    assert short.condition_error is not None
+    assert long.truncation_error is not None
+    assert long.condition_error is not None
+    counts = EvaluationCounts(*(a + b for a, b in zip(short.evaluations, long.evaluations, strict=True)))
+    bar = long.truncation_error + long.condition_error
+    with np.errstate(all="ignore"):
+        between = np.abs(short.hess - long.hess)
+        contradicts = not (between <= short.truncation_error + short.condition_error + bar).all()
+        size = np.abs(np.diag(long.hess)).max()
+        nothing = bool(np.abs(np.diag(short.hess)).max() <= VAGUE * size)
+    chosen = long if nothing else short
+    return chosen._replace(
+        evaluations=counts,
+        drifted=short.drifted or long.drifted,
+        rough=contradicts,
+        truncation_error=long.truncation_error + between,
+        condition_error=long.condition_error,
     )
 
 
@@ -393,10 +536,18 @@ def _walled(team: Team) -> BaseException | None:
     return None
 
 
-def drifted(team: Team, noise: NoiseModel) -> bool:
-    """Evaluate f(x) once more; return whether it has changed by more than its noise."""
+def asked_again(team: Team, noise: NoiseModel) -> tuple[bool, bool]:
+    """Evaluate f(x) once more; return whether f is random, or has drifted, by more than its noise.
+
+    Where it has changed it is asked a third time: what drifts has hardly gone on since, what is random has.
+    """
     again = float(team.dense(team.x[None, :])[0])
-    return not abs(again - noise.f0) <= DRIFT * noise.level
+    apart = abs(again - noise.f0)
+    if apart <= DRIFT * noise.level:
+        return False, False
+    since = abs(float(team.dense(team.x[None, :])[0]) - again)
+    is_random = since > SINCE * apart
+    return is_random, not is_random
 
 
 def given_one_sided(problem: Problem, step: Array, order: int, within: Box) -> NDArray[np.bool_]:
@@ -442,19 +593,24 @@ def one_sided_steps(
     out = one_sided & leaves(one)
     if out.any():
         i = int(np.argmax(out))
-        raise ValueError(f"step: {step[i]!r} leaves the bounds at x0[{problem.axes[i]}] = {x[i]!r}")
+        raise ValueError(f"rel_step, abs_step: {step[i]} leaves the bounds at x0[{problem.axes[i]}] = {x[i]}")
     return one_sided
 
 
 def chosen_steps(axes: list[Axis]) -> tuple[Array, NDArray[np.bool_]]:
-    """Return the steps found, and which of them are one-sided; an axis without a usable rung keeps a default."""
+    """Return the steps found, and which of them are one-sided; an axis without a usable rung keeps a default.
+
+    That is 2^-20 of its unit, or what fits into the bounds.
+    """
     step = np.empty(len(axes))
     one_sided = np.zeros(len(axes), dtype=bool)
     for number, axis in enumerate(axes):
         ladder = axis.ladder
         rung = None if ladder is None else ladder.best()
         if ladder is None or rung is None:
-            step[number] = axis.inward() * axis.unit * 2.0**-20
+            side = axis.inward()
+            room = axis.upper - axis.x if side > 0 else axis.x - axis.lower
+            step[number] = side * min(axis.unit * 2.0**-20, room / FARTHEST)
             one_sided[number] = True
             continue
         step[number] = rung.step

@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
-from itertools import pairwise
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hessfast import vectors
 from hessfast.neighbourhood import Neighbourhood
-from hessfast.noise import POINTS, ROUNDING, SPACINGS, NoiseModel, difference_table
+from hessfast.noise import ROUNDING, NoiseModel, along
 from hessfast.vectors import Vector
 
 Floats = NDArray[np.float64]
@@ -36,6 +36,25 @@ _DISPLACED = 0.5 * EPS
 
 _SWAMPED = 16.0
 """Times |f(x)| above which the noise at x tells nothing of the noise a step away."""
+
+_PART_OF_WAY = 1.0 / 24.0
+"""Spacing of a table away from x, at most, in units of the way there: all of it then fits into a fourth of that."""
+
+_QUALIFIES = 0.1
+"""Share of f's change up to which what a table away from x shows is noise."""
+
+SHORT_LEVEL = -11
+"""Some four below the level of an f of rounded values whose natural length is the unit of the line, at order 6."""
+
+SAME = 16.0
+"""Noise levels of correctly rounded numbers up to which two answers at one point are the same."""
+
+HEADROOM = 32
+"""Octaves between a unit of 1 and that to which a direction of extreme length is scaled: v itself must not overflow."""
+
+_FOLD = 1024
+"""Numbers that are kept of a vector whose size alone is asked for later: the vector itself up to that length, else
+sums with irregular signs, whose sum of squares is right to 1 in 20."""
 
 
 def _in_order(terms: Iterable[Any]) -> Any:
@@ -73,6 +92,12 @@ def _slope_noise(q: int) -> float:
     return math.sqrt(0.5 * _in_order((w / 2.0**offset) ** 2 for offset, w in enumerate(richardson(q))))
 
 
+def _over_square(value: float, h: float) -> float:
+    """Return value / h², also where h² leaves the range of float64."""
+    square = h * h
+    return value / square if 0.0 < square < math.inf else value / h / h
+
+
 class Differences(ABC, Generic[T]):
     """Central differences along one line by level; each point is evaluated once.
 
@@ -94,6 +119,8 @@ class Differences(ABC, Generic[T]):
         Levels off balance that are not worth a correction.
     floor : float
         Least noise of what is differenced: that of correctly rounded numbers.
+    f0 : float
+        f(x); 0.0 where only gradients are known.
     """
 
     power: int
@@ -108,6 +135,7 @@ class Differences(ABC, Generic[T]):
         self.around, self.v, self.unit = around, v, unit
         self.D: dict[int, T] = {}
         self.floor = 0.0
+        self.f0 = 0.0
 
     def step(self, level: int) -> float:
         """Return h."""
@@ -135,6 +163,39 @@ class Differences(ABC, Generic[T]):
 
     def narrow(self, level: int, q: int) -> None:
         """Forget what a value over q levels will not need, where it takes memory."""
+
+    def apart(self, level: int, other: int, weight: float) -> float:
+        """Size of D(level) - weight D(other)."""
+        return self.distance(self.D[level], weight * self.D[other])
+
+    def settle(self, level: int) -> None:
+        """Learn the noise anew where that was seen above the level: what lies there is not what it is below."""
+
+    def reconsider(self, deep: int) -> float:
+        """Measure the noise where that was not done yet, and return it as `look` does; 0.0 where it was."""
+        return 0.0
+
+    def residual(self, deep: int, level: int, value: Any) -> float | None:
+        """Size of D(deep) - D - c₂ h², with D and the h² term as `value` and D(level) have them; None where unknown."""
+        if deep not in self.D:
+            return None
+        square_term = 4.0 ** (deep - level) * (self.D[level] - value)
+        return self.size(self.D[deep] - value - square_term)
+
+    def repeat(self, level: int) -> float:
+        """See a level once more, take the mean of both, and return the noise that their difference shows."""
+        first = self.D.pop(level)
+        self.see((level,))
+        second = self.D[level]
+        noise = self.distance(first, second) * self.step(level)
+        second += first
+        second *= 0.5
+        self.D[level] = second
+        return noise
+
+    @abstractmethod
+    def spread(self) -> float:
+        """Size of the difference between two answers at one point."""
 
     def combine(self, level: int, weights: Sequence[float]) -> Any:
         """Return the weighted sum of D(level), D(level + 1) and so on."""
@@ -166,52 +227,109 @@ class ValueCurvatures(Differences[float]):
         super().__init__(around, v, unit)
         self.f0 = f0
         self.floor = ROUNDING * abs(f0)
-        self._model = None if noise is None else NoiseModel(f0, noise, ROUNDING)
-        self._largest: dict[int, float] = {}
+        self._given = noise is not None
+        self._model = NoiseModel(f0, self.floor if noise is None else noise, ROUNDING)
+        self._at_x = False
+        self._away: int | None = None
+        self._ends: dict[int, tuple[float, float]] = {}
         self._deep = 0.0
 
     def see(self, levels: Sequence[int]) -> None:
         for level in levels:
             if level not in self.D:
                 h = self.step(level)
-                forward, backward = self.around.at(self.v, h), self.around.at(self.v, -h)
-                self.D[level] = ((forward - self.f0) + (backward - self.f0)) / (h * h)
-                self._largest[level] = max(abs(forward), abs(backward))
+                ends = forward, backward = self.around.at(self.v, h), self.around.at(self.v, -h)
+                self._ends[level] = ends
+                self.D[level] = _over_square((forward - self.f0) + (backward - self.f0), h)
+
+    def slope(self) -> float:
+        """Return vᵀg as the shortest step shows it."""
+        level = min(self._ends)
+        forward, backward = self._ends[level]
+        return (forward - backward) / (2.0 * self.step(level))
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
         self.see((deep, wide))
-        if self._model is None:
-            self._model = self._measured(wide)
-        self._deep = self._model.at(self._largest[deep])
+        if self._away is not None or not (self._at_x or self._given):
+            self._measure_away(wide)
+        if self._away is None and not (self._at_x or self._given):
+            self._measure_at_x()
+        self._deep = self._model.at(self._largest(deep))
         return self._deep, 0.0
 
-    def _measured(self, wide: int) -> NoiseModel:
-        """Measure the noise of f at x; at the wide level where f there dwarfs f(x), as at a minimum with f(x) = 0."""
-        away = self._largest[wide]
-        if not _SWAMPED * abs(self.f0) < away < math.inf:
-            return NoiseModel(self.f0, self._table(0.0, self.f0), ROUNDING)
-        t = self.step(wide)
-        there = self.around.at(self.v, t)
-        level = self._table(t, there)
-        return NoiseModel(self.f0, self.floor, ROUNDING, growth=level / math.sqrt(max(abs(there - self.f0), TINY)))
+    @property
+    def model(self) -> NoiseModel:
+        """Noise of f as it is known."""
+        return self._model
 
-    def _table(self, t: float, value: float) -> float:
-        """Noise of f at x + t v by a difference table along the line, as `noise.measure` has it in all coordinates."""
-        level = 0.0
-        for spacing in SPACINGS:
-            steps = (t + k * spacing * self.unit for k in range(1, POINTS))
-            values = [value, *(self.around.at(self.v, step) for step in steps)]
-            if not all(map(math.isfinite, values)):
-                break
-            level = difference_table(values)[0]
-            if 2 * sum(a == b for a, b in pairwise(values)) < POINTS - 1:
-                break
-        return max(level, ROUNDING * abs(value))
+    def may_be_rough(self, level: int) -> bool:
+        """Whether steps that start at this level are so short that f cannot be smooth over the unit of the line."""
+        return not self._given and level <= SHORT_LEVEL
+
+    def settle(self, level: int) -> None:
+        if self._away is not None and level < self._away:
+            self._measure_away(level)
+
+    def reconsider(self, deep: int) -> float:
+        if self._away is None or self._at_x:
+            return 0.0
+        self._measure_at_x()
+        self._deep = self._model.at(self._largest(deep))
+        return self._deep
+
+    def _largest(self, level: int) -> float:
+        """The value at the level that is farthest from f(x)."""
+        return max(self._ends[level], key=lambda value: abs(value - self.f0))
+
+    def _measure_at_x(self) -> None:
+        self._at_x = True
+        self._model = replace(self._model, level=max(self._table(0.0, self.f0, math.inf), self.floor))
+
+    def _measure_away(self, level: int) -> None:
+        """Measure the noise where f dwarfs f(x), as a step away from a minimum with f(x) = 0; there its square grows.
+
+        What was seen at another level is forgotten: that turned out to be too wide.
+        """
+        growth, there = 0.0, self._ends[level][0]
+        change = abs(there - self.f0)
+        if change == 0.0 and self._away is not None:  # f stands still there: nothing speaks against what was seen
+            return
+        self._away = None
+        if _SWAMPED * abs(self.f0) < abs(there) < math.inf:
+            noise = max(self._table(self.step(level), there, math.ldexp(_PART_OF_WAY, level)), ROUNDING * abs(there))
+            if noise <= _QUALIFIES * change:
+                self._away, growth = level, noise / math.sqrt(change)
+        # Below growth² noise exceeds the value itself.
+        self._model = replace(self._model, level=max(self._model.level, growth * growth), growth=growth)
+
+    def _table(self, t: float, value: float, widest: float) -> float:
+        """Noise of f at x + t v by difference tables along the line."""
+
+        def at(spacing: float, multiples: Sequence[float]) -> list[float]:
+            return [self.around.at(self.v, t + multiple * spacing * self.unit) for multiple in multiples]
+
+        return along(at, value, widest)
 
     def condition(self, level: int, q: int, noise: float) -> float:
-        model = NoiseModel(self.f0, noise, ROUNDING) if self._model is None else self._model
-        here = model.at(max(self._largest[k] for k in range(level, level + q)))
-        return _value_noise(q) * here * (noise / self._deep if self._deep > 0.0 else 1.0) / self.step(level) ** 2
+        here = max(self._model.at(self._largest(k)) for k in range(level, level + q))
+        if self._deep > 0.0:
+            here *= noise / self._deep
+        else:  # no look was taken
+            here = math.hypot(here, noise)
+        # Points are off by eps x, and h by as much of a unit.
+        rounded = EPS * abs(self.D[level]) * 2.0**-level if level in self.D else 0.0
+        return _over_square(_value_noise(q) * here, self.step(level)) + rounded
+
+    def spread(self) -> float:
+        return abs(float(self.around.at(self.v, 0.0)) - self.f0)
+
+    def repeat(self, level: int) -> float:
+        first, ends, f0 = self.D.pop(level), self._ends[level], self.f0
+        self.f0 = self.around.at(self.v, 0.0)
+        self.see((level,))
+        shown = math.hypot(*(one - other for one, other in zip(ends, self._ends[level], strict=True)), self.f0 - f0)
+        self.f0, self.D[level] = f0, 0.5 * (first + self.D[level])
+        return shown / math.sqrt(6.0)
 
 
 class _Slopes(Differences[T]):
@@ -222,17 +340,32 @@ class _Slopes(Differences[T]):
     convergence, slack = 0.005, 1.5
 
     def condition(self, level: int, q: int, noise: float) -> float:
-        displaced = _DISPLACED * self.unit * self.size(self.D[level])
+        displaced = _DISPLACED * self.unit * self._size_at(level)
         return _slope_noise(q) * max(noise, displaced) / self.step(level)
+
+    def _size_at(self, level: int) -> float:
+        return self.size(self.D[level])
+
+    def spread(self) -> float:
+        deep = self.step(min(self.D, default=self.wide))
+        first = self.around.at(self.v, deep)
+        second = self.around.at(self.v, deep)
+        return self._apart(first, second)
+
+    @abstractmethod
+    def _apart(self, one: Vector, other: Vector) -> float:
+        """Size of the difference of two gradients, as a difference quotient has it."""
 
     def _odd_noise(self, deep: int) -> float:
         """Noise seen in the difference between two neighbouring levels."""
-        variance = 0.5 / self.step(deep) ** 2 + 0.5 / self.step(deep - 1) ** 2
-        return max(self.distance(self.D[deep], self.D[deep - 1]) / math.sqrt(variance), self.floor)
+        spread = math.sqrt(0.5) * math.hypot(1.0 / self.step(deep), 1.0 / self.step(deep - 1))
+        return max(self.distance(self.D[deep], self.D[deep - 1]) / spread, self.floor)
 
 
 class SlopeCurvatures(_Slopes[float]):
     """Differences of vᵀg: vᵀHv."""
+
+    _slope = 0.0
 
     def see(self, levels: Sequence[int]) -> None:
         missing = sorted(level for level in levels if level not in self.D)
@@ -247,8 +380,9 @@ class SlopeCurvatures(_Slopes[float]):
         around, v = self.around, self.v
         t = [-self.step(level) for level in reversed(levels)] + [self.step(level) for level in levels]
         last = around.at(v, t[0])
-        if self.floor == 0.0 and len(levels) > 1:
+        if not 0.0 < self.floor < math.inf and len(levels) > 1:
             self.floor = 0.25 * EPS * math.sqrt(vectors.dot_square(v, last, around.threads))
+            self._slope = vectors.dot(v, last, around.threads)
         rise = []
         for point in t[1:]:
             g = around.at(v, point)
@@ -262,8 +396,15 @@ class SlopeCurvatures(_Slopes[float]):
             self.D[level] = total / (2.0 * self.step(level))
         return rise
 
+    def _apart(self, one: Vector, other: Vector) -> float:
+        return abs(vectors.dot_difference(self.v, one, other, self.around.threads))
+
+    def slope(self) -> float:
+        """Return vᵀg, as the first point seen has it."""
+        return self._slope
+
     def look(self, wide: int, deep: int) -> tuple[float, float]:
-        self.D.clear()
+        self.D, self.floor = {}, 0.0
         rise = self._walk((deep - 1, deep, wide))
         # Even parts vᵀg(h) + vᵀg(-h) against that of the innermost pair, less the h² term that the wide level shows.
         inner, outer = rise[3] - rise[1], rise[4] - rise[0]
@@ -274,19 +415,28 @@ class SlopeCurvatures(_Slopes[float]):
 class Products(_Slopes[Floats]):
     """Differences of g: Hv."""
 
+    def __init__(self, around: Neighbourhood, v: Vector, unit: float) -> None:
+        super().__init__(around, v, unit)
+        self._folds: dict[int, Floats] = {}
+        self._sizes: dict[int, float] = {}
+
+    def _size_at(self, level: int) -> float:
+        return self.size(self.D[level]) if level in self.D else self._sizes[level]
+
     def see(self, levels: Sequence[int]) -> None:
         for level in levels:
             if level not in self.D:
                 forward = self.around.at(self.v, self.step(level))
-                if self.floor == 0.0:
+                if not 0.0 < self.floor < math.inf:
                     self.floor = 0.25 * EPS * vectors.norm(forward, self.around.threads)
                 self.D[level] = divided_difference(self.around, self.v, self.step(level), forward)
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
-        self.D.clear()
+        self.D, self.floor = {}, 0.0
         self.see((deep - 1, deep))
         noise = self._odd_noise(deep)
         del self.D[deep - 1]
+        self._folds[deep], self._sizes[deep] = _folded(self.D[deep]), self.size(self.D[deep])
         self.see((wide,))
         return noise, 0.0
 
@@ -310,6 +460,31 @@ class Products(_Slopes[Floats]):
 
     def narrow(self, level: int, q: int) -> None:
         self.D = {k: value for k, value in self.D.items() if level <= k < level + q}
+
+    def residual(self, deep: int, level: int, value: Any) -> float | None:
+        if deep not in self._folds:
+            return None
+        # Folding is linear: D(deep) itself is not kept, for want of memory.
+        found = _folded(value)
+        square_term = 4.0 ** (deep - level) * (_folded(self.D[level]) - found)
+        return vectors.norm(self._folds[deep] - found - square_term)
+
+    def _apart(self, one: Vector, other: Vector) -> float:
+        return self.size(np.subtract(one, other, out=self.around.scratch(), dtype=np.float64))
+
+
+def _folded(vector: Floats) -> Floats:
+    """Return at most _FOLD numbers, linear in a vector, with nearly its Euclidean norm."""
+    if vector.size <= _FOLD:
+        return vector.copy()
+    random = np.random.default_rng(20110)
+    signs = random.choice((-1.0, 1.0), 2 * _FOLD)
+    total = np.zeros(_FOLD)
+    shifts = random.integers(_FOLD, size=-(-vector.size // _FOLD)).tolist()
+    for block, shift in enumerate(shifts):
+        part = vector[block * _FOLD : (block + 1) * _FOLD]
+        total[: part.size] += part * signs[shift : shift + part.size]
+    return total
 
 
 def divided_difference(around: Neighbourhood, v: Vector, h: float, forward: Vector | None = None) -> Floats:

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import _core
+from hessfast.arithmetic import aside
 from hessfast.lanes import Evaluator, NativeEvaluator
+from hessfast.workers import thread_count
 
 if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the library's own import time
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,7 +36,7 @@ class Team:
     evaluator : Evaluator
         What is evaluated; used by the calling thread where there is one worker.
     workers : int, optional
-        Threads for a native function; None means the calling thread alone.
+        Threads for a native function, of which four a core are used at most; None means the calling thread alone.
 
     Raises
     ------
@@ -53,7 +55,7 @@ class Team:
             evaluator.lane,
         )
         self._others: list[Evaluator] = []
-        self._count = workers or 1
+        self._count = thread_count(workers)
         self._pool: ThreadPoolExecutor | None = None
         if self._count > 1:
             from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +70,11 @@ class Team:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown()
+
+    def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
+        """Let no point outside lower and upper, shape (n,), reach f."""
+        for worker in (self.evaluator, *self._others):
+            worker.confine(lower, upper)
 
     @property
     def nfev(self) -> int:
@@ -91,6 +98,19 @@ class Team:
         if self._is_alone(len(X)):
             return self.evaluator.dense(X)
         return self._shared(len(X), lambda worker, part: worker.dense(X[part]))
+
+    def probe(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate the rows of X, which lie far from x and are asked out of curiosity.
+
+        What f raises there is no wall and no failure: its value is nan.
+        """
+        with aside():
+            try:
+                return self.dense(X)
+            except Exception:
+                if len(X) == 1:
+                    return np.full((1, *self.evaluator.shape), np.nan)
+                return np.concatenate([self.probe(row[None, :]) for row in X])
 
     def each_tile(self, total: int, points_each: int, task: Callable[[Evaluator, int, int], None]) -> None:
         """Run task(evaluator, first, last) for tiles that cut 0 .. total, each item of points_each points."""

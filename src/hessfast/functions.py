@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hessfast import njit
+from hessfast.arrays import plain, unmasked
 
 Form = Literal["with_data", "plain", "gradient"]
 
@@ -340,7 +341,7 @@ def data_address(data: Any) -> tuple[int, object]:
     if isinstance(data, (int, np.integer)):
         return int(data), None
     if isinstance(data, np.ndarray):
-        return int(data.ctypes.data), data
+        return int(plain("data", data).ctypes.data), data
     if type(data).__name__ == "PyCapsule":
         return _capsule_pointer(data), data
     if isinstance(data, (ctypes._Pointer, ctypes.c_void_p)):
@@ -364,21 +365,23 @@ def _capsule_pointer(capsule: object) -> int:
 
 
 def real_number(result: Any) -> float:
-    """Return what fun returned as a float, where it is one real number; say what it is instead.
-
-    A 0-d array counts as a number; an array of one element does not, since it may be one of several.
-    """
+    """Return what fun returned as a float, where it is one real number or an array of one; say what it is instead."""
+    result = unmasked(result)
     shape = getattr(result, "shape", ())
     if shape != ():
-        element = "; return its element" if math.prod(shape) == 1 else ""
-        raise ValueError(f"fun: must return one real number, returned an array of shape {tuple(shape)}{element}")
+        if math.prod(shape) != 1:
+            raise ValueError(f"fun: must return one real number, returned an array of shape {tuple(shape)}")
+        result = np.asarray(result).reshape(())[()]
     if isinstance(result, (complex, np.complexfloating)) or getattr(result, "dtype", None) in _COMPLEX:
         raise TypeError(f"fun: must return one real number, returned a complex one: {result!r}")
     if isinstance(result, (str, bytes)) or not hasattr(type(result), "__float__"):
         if isinstance(result, (int, np.integer)):
             return float(result)
         raise TypeError(f"fun: must return one real number, returned {type(result).__name__}: {result!r}")
-    return float(result)
+    try:
+        return float(result)
+    except OverflowError:  # an integer beyond them
+        return math.inf if result > 0 else -math.inf
 
 
 _COMPLEX = (np.dtype(np.complex64), np.dtype(np.complex128), np.dtype(np.clongdouble))

@@ -30,6 +30,10 @@ _HIDDEN = 0.8
 mostly noise (a relative condition error above _NOISY) it must stand out by more to mean anything."""
 _NOISY = 0.03
 _HIDDEN_IN_NOISE = 4.0
+_SQUARED = (1e-140, 1e140)  # between these a sum of squares is right
+_MOST = 1e300
+_RUN = 1 << 14  # entries of a matrix worked on at once
+_BLIND = 1.0  # relative condition error above which a column was not seen at all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,60 +67,88 @@ def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: 
     if levels == 1:
         return Judgement(value, drift, condition, drift)
     last = np.abs(value - extrapolate(D[: levels - 1], nodes.shorter.weights))
-    ratio = norm(drift * weight) / np.maximum(norm(value * weight), TINY)
+    ratio = quotient(norm(drift * weight), norm(value * weight))
+    if nodes.symmetric and levels > 2:
+        # Smooth differences change at most 16 times as much from node to node; a kink that the last one crosses, more.
+        near, far = (norm((D[k] - D[k + 1]) * weight) for k in (0, levels - 2))
+        if far > 32.0 ** (levels - 2) * near + CLEAR * norm(condition * weight):
+            ratio = np.ones_like(ratio)
     return Judgement(value, last * follow(nodes, ratio), condition, drift)
 
 
-def follow(nodes: Family, ratio: Array) -> Array:
+def follow(nodes: Family, ratio: Array | float) -> Array:
     """Truncation error over the last correction, from the relative h^2 (one-sided: h) term."""
     factor = _FOLLOW[len(nodes.nodes)] if nodes.symmetric else _FOLLOW_ONE_SIDED
     return np.minimum(1.0, factor * ratio)
 
 
 def norm(a: Array) -> Array:
-    """Euclidean norm of the rows."""
-    return np.asarray(np.sqrt(np.sum(a * a, axis=-1)))
+    """Euclidean norm of the rows, nan where they hold one; squares that leave the range of float64 are scaled."""
+    found = np.asarray(np.sqrt(np.sum(a * a, axis=-1)))
+    if not np.all((found > _SQUARED[0]) & (found < _SQUARED[1])):
+        largest = np.max(np.abs(a), axis=-1, initial=0.0)
+        fits = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+        found = np.asarray(fits * np.sqrt(np.sum((a / fits[..., None]) ** 2, axis=-1)))
+    return found
+
+
+def quotient(error: Array, size: Array) -> Array:
+    """Relative error: finite and no nan, whatever the size."""
+    return np.asarray(np.fmin(np.fmax(error / np.fmax(size, TINY), 0.0), _MOST))
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The relative errors of a column; `hidden`: its drift is only noise; `finite`: it is a column at all."""
+    """The errors of a column relative to its size; `hidden`: its drift is only noise; `finite`: it is one at all."""
 
     condition: float
     truncation: float
     hidden: bool
     finite: bool = True
+    size: float = 1.0
 
     @property
     def total(self) -> float:
         """Their sum, infinite where the column is not finite."""
         return self.condition + self.truncation if self.finite else np.inf
 
+    @property
+    def absolute(self) -> float:
+        """The same in units of the column: a column that is zero in truth has no relative error."""
+        return self.total * self.size if self.finite else np.inf
+
     def move(self, order: int) -> float:
         """Levels from here to the balance; up by a guess where the truncation error cannot be seen."""
         if self.hidden and self.condition > 0.1:
             return 12.0
-        levels = np.log2(self.condition / (order * max(self.truncation, 1e-300))) / (order + 1)
+        levels = (_log2(self.condition) - _log2(order * self.truncation)) / (order + 1)
         return float(np.clip(max(levels, 2.0) if self.hidden else levels, -12.0, 12.0))
 
     def gain(self, order: int) -> float:
         """Error here over the error at the balance."""
         if not (self.truncation > 0 and self.condition > 0):
             return np.inf
-        h = (self.condition / (order * self.truncation)) ** (1 / (order + 1))
+        h = 2.0 ** ((_log2(self.condition) - _log2(order * self.truncation)) / (order + 1))
         return float(self.total / (self.condition / h + self.truncation * h**order))
+
+
+def _log2(a: float) -> float:
+    """Logarithm of a, within the range of float64."""
+    return float(np.log2(np.fmin(np.fmax(a, 1 / _MOST), _MOST)))
 
 
 def column_errors(j: Judgement, weight: Array) -> Errors:
     """Norms over the entries of a column."""
     with np.errstate(all="ignore"):
-        size = max(float(norm(j.value * weight)), TINY)
-        condition = float(norm(j.condition * weight))
+        size = norm(j.value * weight)
+        condition = float(quotient(norm(j.condition * weight), size))
+        drift = float(quotient(norm(j.drift * weight), size))
         return Errors(
-            max(condition / size, EPS / 4),
-            float(norm(j.truncation * weight)) / size,
-            float(norm(j.drift * weight)) < _hidden_below(condition / size) * condition,
+            max(condition, EPS / 4),
+            float(quotient(norm(j.truncation * weight), size)),
+            drift < _hidden_below(condition) * condition,
             bool(np.isfinite(j.value + j.drift).all()),
+            float(np.fmin(np.fmax(size, TINY), _MOST)),
         )
 
 
@@ -153,6 +185,12 @@ class Ray:
         Divided differences by level: one for a symmetric stencil (levels share them), all nodes for a one-sided.
     best : int or None
         Level of the least error so far.
+    error, relative : float
+        That error, and its share of the column.
+    beyond : int
+        Levels that the column may go above its ceiling while it is not seen.
+    leap : int
+        Levels that it goes up at once, at most.
     walled : bool
         Whether g was not finite at a level.
     """
@@ -166,6 +204,9 @@ class Ray:
     tried: set[int] = field(default_factory=set)
     best: int | None = None
     error: float = np.inf
+    relative: float = np.inf
+    beyond: int = 0
+    leap: int = 12
     misses: int = 0
     walled: bool = False
 
@@ -191,24 +232,28 @@ class Ray:
         """Take the errors of the present level and go to the next one; False where the search ends.
 
         Above the balance the error grows like h^p, below it like 1/h: half a level too high is already too much. Where
-        the condition error is above what is `reachable`, a truncation error no larger may be noise, and up is tried.
+        the condition error is above what is `reachable`, a truncation error no larger may be noise, and up is tried,
+        above the ceiling too. A column of which nothing is seen yet is no miss.
         """
         self.tried.add(self.level)
         if not errors.finite:
             self.walled = True
-            self.ceiling = self.level - 1
+            self.ceiling, self.beyond = self.level - 1, 0
             move = -2.0 if len(self.tried) < 4 else -6.0
         else:
-            if errors.total < self.error:
-                self.error, self.best = errors.total, self.level
-            else:
+            if errors.absolute < self.error:
+                self.error, self.relative, self.best = errors.absolute, errors.total, self.level
+            elif errors.condition < _BLIND:
                 self.misses += 1
             move = errors.move(self.nodes.order)
             if errors.condition > reachable and errors.truncation < 4 * errors.condition:
                 move = max(move, 3.0)
             if -0.6 <= move <= 1.25 or self.misses > 2:
                 return False
-        wanted = min(self.level + int(np.floor(move + 0.4)), self.ceiling)
+        above = self.beyond if errors.condition > reachable else 0
+        if self.level >= self.ceiling and errors.condition >= _BLIND:  # far from any size in sight
+            move, self.leap = float(self.leap), 2 * self.leap
+        wanted = min(self.level + min(int(np.floor(move + 0.4)), self.leap), self.ceiling + above)
         while wanted in self.tried and self.best is None:
             wanted -= 1
         self.level = wanted
@@ -248,7 +293,7 @@ def again(ray: Ray, wrong: NDArray[np.bool_], noise: Array) -> tuple[Ray, Array]
             seen = 1.5 * grown * abs(ray.unit * 2.0 ** (low - DEEPER))
             noise = np.where(noisy, np.maximum(noise, seen), noise)
             level, ceiling = ray.best, ray.ceiling
-    return Ray(ray.unit, ray.nodes, level, ceiling, ray.axis, seen=ray.seen, walled=ray.walled), noise
+    return Ray(ray.unit, ray.nodes, level, ceiling, ray.axis, seen=ray.seen, leap=ray.leap, walled=ray.walled), noise
 
 
 def noise_level(offsets: Array, table: Array) -> Array:
@@ -270,10 +315,14 @@ def equilibrate(G: Array) -> Array:
 
     A column spoiled by its step then weighs on nothing but its own diagonal entry. Rows of zeros keep s = 1.
     """
-    B = np.minimum(np.abs(G), np.abs(G.T))
-    B[~np.isfinite(B)] = 0.0
+    B = np.abs(G)
     s = np.ones(len(B))
-    for _ in range(12):
-        largest = np.max(s[:, None] * B * s, axis=1, initial=0.0)
-        s /= np.sqrt(np.where(largest > 0, largest, 1.0))
+    runs = [slice(first, first + max(1, _RUN // len(B))) for first in range(0, len(B), max(1, _RUN // len(B)))]
+    with np.errstate(all="ignore"):
+        for run in runs:
+            B[run] = np.minimum(B[run], np.abs(G[:, run].T))
+            B[run][~np.isfinite(B[run])] = 0.0
+        for _ in range(12):
+            largest = np.concatenate([np.max(s[run, None] * B[run] * s, axis=1, initial=0.0) for run in runs])
+            s /= np.sqrt(np.where((largest > 0) & np.isfinite(largest), largest, 1.0))
     return s

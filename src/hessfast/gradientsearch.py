@@ -11,7 +11,8 @@ A step is h = 2^k u, u the power of two nearest to the size of the coordinate. I
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,13 +34,24 @@ from hessfast.gradientladder import (
     follow,
     noise_level,
     norm,
+    quotient,
 )
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
+from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
 _SHORT = 50.0  # or where its condition error exceeds what a balanced step could reach this many times
 _UNEVEN = np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])  # offsets of the noise table
-_RAYS = 256  # coordinates searched at a time: what they have seen is kept
+_RAYS = 256  # coordinates searched at a time at most, as many as leave what they have seen in
+_SEEN_BYTES = 1 << 20
+_RUN = 1 << 14  # entries of a matrix worked on at once
+_HUGE = float(np.finfo(np.float64).max)
+_LEVELS = 2000.0  # no step in float64 is farther from its unit
+_FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
+_ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
+_RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
+_SMALL_LEAP = 4  # levels that a search from short steps goes up at once
+_USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
 _CONDITION_BAR = 5.0
 _TRUNCATION_BAR = 4.0
 
@@ -65,6 +77,10 @@ class GradientHessian:
     spent : dict
         Gradients by purpose, named as in `hessfast.results.EvaluationCounts`: the columns count as `pairs`, the
         certificate as `calibration`.
+    sizes : ndarray, shape (m,)
+        Natural size of each coordinate: |x_i|, or what the search found in its place.
+    random, drifted : bool
+        Whether g answered otherwise when it was asked again at x, each time or in the course of the run.
     """
 
     hess: Array
@@ -79,6 +95,9 @@ class GradientHessian:
     searched: NDArray[np.intp]
     walled: NDArray[np.intp]
     spent: dict[str, int]
+    sizes: Array
+    random: bool
+    drifted: bool
 
 
 class GradientSearch:
@@ -92,18 +111,22 @@ class GradientSearch:
         lower: Array | None = None,
         upper: Array | None = None,
         noise: float | None = None,
+        x_scale: Array | None = None,
     ) -> None:
         x = gradient.x
         self.gradient = gradient
-        self.lower = np.full(x.size, -np.inf) if lower is None else lower
-        self.upper = np.full(x.size, np.inf) if upper is None else upper
+        self.lower = np.full(x.size, -_HUGE) if lower is None else np.maximum(lower, -_HUGE)
+        self.upper = np.full(x.size, _HUGE) if upper is None else np.minimum(upper, _HUGE)
         # A difference is rounded; what is less by two eps is no more than the true one, and x + h then stays inside.
         self.below, self.above = ((1 - 2 * EPS) * room for room in (x - self.lower, self.upper - x))
-        self.unit = np.exp2(np.round(np.log2(np.where(x == 0, 1.0, np.abs(x)))))
+        self.size = ORDINARY.of(x) if x_scale is None else x_scale
+        self.unit = unit_of(self.size)
         self.spent = dict.fromkeys(("origin", "noise", "axes", "pairs", "refinement", "calibration"), 0)
         self._random = np.random.default_rng(20110317)
+        self.repeatable, self.random, self.drifted = True, False, False
+        self._signs = self._random.choice((-1.0, 1.0), x.size)
         self._counted = gradient.njev
-        self._measure_noise(order, noise)
+        self._measure_noise(order, noise, x_scale is None)
         m = x.size
         self.value = np.full((m, m), np.nan)
         self.truncation = np.full((m, m), np.nan)
@@ -112,9 +135,15 @@ class GradientSearch:
         self.side = np.ones(m)
         self.ceiling = np.zeros(m, dtype=np.intp)
         self.errors = np.full(m, np.inf)
+        self.relative = np.full(m, np.inf)
+        self.beyond = np.zeros(m, dtype=np.intp)
         self.searched: set[int] = set()
         self.walled: set[int] = set()
         self.bend = 0.0
+        self.along = np.zeros(m), np.zeros(m)
+        self.unsettled = np.zeros(m)
+        self.turning = np.zeros(m)
+        self.missed = np.zeros(m)
 
     def run(self) -> GradientHessian:
         """Search, and return the Hessian with its bars."""
@@ -127,8 +156,21 @@ class GradientSearch:
                 break
             self._search(doubtful)
             self.scale = equilibrate(self.value)
+        refuted = self._refuted()
+        for everywhere in (False, True):  # most often the diagonal entry is what is wrong
+            if not refuted.any():
+                break
+            self._search_below(np.flatnonzero(self.glance[0] if everywhere else refuted))
+            self.scale = equilibrate(self.value)
+            refuted = self._refuted()
         if not self._certified():
             self._search({i: 0.0 for i in range(self.gradient.size) if i not in self.searched})
+            refuted = self._refuted()
+        self._charge(refuted)
+        if not (self.repeatable or self.random):
+            last = self.gradient.dense(self.gradient.x[None, :])[0]
+            self.drifted = self._in_noise(last - self.g0) > _RANDOM
+            self._count("calibration")
         return self._result()
 
     def _count(self, purpose: str) -> None:
@@ -140,38 +182,125 @@ class GradientSearch:
         """Signed step of each coordinate."""
         return np.asarray(self.side * self.unit * np.exp2(self.level))
 
+    @property
+    def _rays(self) -> int:
+        """Coordinates searched at a time: some ten gradients of each are kept."""
+        return int(np.clip(_SEEN_BYTES // (80 * self.gradient.size), 16, _RAYS))
+
     # ---- noise, and a level for all coordinates
 
-    def _measure_noise(self, order: int | str, given: float | None) -> None:
-        """Measure g(x) and its noise, resolve the order, choose the level where the scan begins.
+    def _measure_noise(self, order: int | str, given: float | None, probing: bool) -> None:
+        """Measure g(x) and its noise, find the sizes, resolve the order, choose the level where the scan begins.
 
-        Where half of the first differences vanish g is coarser than the spacing, and the table is made anew.
+        Where half of the first differences vanish g is coarser than the spacing, and the table is made anew, wider;
+        also where the sizes that were found are longer and it stood still, or shorter.
         """
-        x = self.gradient.x
-        sign = self._random.choice((-1.0, 1.0), x.size)
-        room = 2.0**-16 * self.unit
-        sign = np.where(self.above < room, -1.0, np.where(self.below < room, 1.0, sign))
-        for exponent in (-43, -36, -29, -22):
-            offsets = 2.0**exponent * _UNEVEN
-            points = np.clip(x + offsets[:, None] * (sign * self.unit), self.lower, self.upper)
-            table = self.gradient.dense(points)
-            if np.mean(np.diff(table, axis=0) == 0) < 0.5:
+        spacings = [-43, -36, -29, -22]
+        while spacings:
+            offsets = 2.0 ** spacings.pop(0) * _UNEVEN
+            table = self._table(offsets)
+            stands_still = np.mean(np.diff(table, axis=0) == 0) >= 0.5
+            if probing:
+                probing = False
+                before = self.unit
+                found = self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0)))
+                if found and (stands_still or (self.unit < before).any()):
+                    spacings = [-43, -36, -29, -22]
+                    continue
+            if not stands_still:
                 break
-        self.g0 = table[0]
-        if not np.isfinite(self.g0).all():
-            raise ValueError("jac: is not finite at x0")
         floor = EPS / 2 * np.abs(self.g0)
         with np.errstate(all="ignore"):
             measured = np.maximum(noise_level(offsets, table), floor)
             size = np.abs(self.g0) + np.abs(table[-1] - table[0]) / offsets[-1]
         self.noise = measured if given is None else np.maximum(given, floor)
+        self.measured = self.noise
         known = np.isfinite(size) & (size > 0)
         relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
+        with np.errstate(all="ignore"):
+            unlike_rounding = np.median((np.maximum(measured, self.noise) / size)[known]) if known.any() else 0.0
+        if unlike_rounding > _ROUNDING:
+            self._ask_again()
+            relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
         relative = min(max(relative, EPS / 2), 1e-2)
         self.order = (6 if relative <= 16 * EPS else 4) if order == "auto" else int(order)
         self.start = round(np.log2(relative) / (self.order + 1))
         self.attainable = relative ** (self.order / (self.order + 1))
         self._count("noise")
+
+    def _ask_again(self) -> None:
+        """Ask g for its value at x again: one that answers differently each time shows it nowhere else.
+
+        Its noise is no less than that. Where two more answers differ by far less, it is a drift.
+        """
+        x = self.gradient.x[None, :]
+        again = self.gradient.dense(x)[0]
+        if np.array_equal(again, self.g0):
+            return
+        self.repeatable = False
+        answers = np.stack([self.g0, again, *self.gradient.dense(np.repeat(x, 2, axis=0))])
+        with np.errstate(all="ignore"):
+            apart, *next_to = (self._in_noise(step) for step in np.diff(answers, axis=0))
+            drifting = max(next_to) < apart / 5
+            self.random = apart > _RANDOM and not drifting
+            scatter = np.std(answers, axis=0, ddof=1)
+            if drifting:
+                scatter = np.max(np.abs(np.diff(answers[1:], axis=0)), axis=0)
+            self.noise = np.maximum(self.noise * max(self._in_noise(scatter), 1.0), scatter)
+
+    def _in_noise(self, differences: Array) -> float:
+        """Root mean square in units of the noise that the table showed, or that was given."""
+        return float(np.sqrt(np.mean((differences / np.fmax(self.measured, TINY)) ** 2)))
+
+    def _table(self, offsets: Array) -> Array:
+        """Evaluate g along one irregular direction inside the bounds: (7, m), the first at x."""
+        x = self.gradient.x
+        spread = unit_of(np.maximum(np.abs(x), self.size))
+        room = 2.0**-16 * spread
+        sign = np.where(self.above < room, -1.0, np.where(self.below < room, 1.0, self._signs))
+        points = np.clip(x + offsets[:, None] * (sign * spread), self.lower, self.upper)
+        table = self.gradient.dense(points)
+        self.g0 = table[0]
+        if not np.isfinite(self.g0).all():
+            raise ValueError("jac: is not finite at x0")
+        self._look(points[1:] - x, table[1:] - table[0])
+        return table
+
+    def _look(self, d: Array, change: Array) -> None:
+        """Keep the longest displacement of a line, and what g changes along it but for the second derivatives of g."""
+        t = np.max(np.abs(d), axis=1)
+        t /= t[-1] or 1.0
+        with np.errstate(all="ignore"):
+            self.glance = d[-1], (np.linalg.pinv(np.stack([t, t * t], axis=1)) @ change)[0]
+
+    def _find_sizes(self, noise: Array) -> bool:
+        """Ask g for the sizes of coordinates that are next to zero; return whether they differ from |x_i|."""
+        x, spread = self.gradient.x, unit_of(np.maximum(np.abs(self.gradient.x), self.size))
+
+        last = [self.g0]
+
+        def change(d: Array) -> tuple[float, float]:
+            point = np.clip(x + d, self.lower, self.upper)
+            moved = point - x
+            g = self.gradient.probe(point[None, :])[0]
+            # One that keeps its last result while x hardly moves says nothing at such displacements.
+            same, last[0] = np.array_equal(g, last[0]), g
+            with np.errstate(all="ignore"):
+                level = np.maximum(noise, EPS / 2 * np.abs(g))
+                return float(moved @ (g - self.g0)), math.inf if same else float(np.abs(moved) @ level)
+
+        toward = None
+        if np.minimum(self.below, self.above).min() < _HUGE / 2:
+            toward = np.where(self.above >= self.below, 1.0, -1.0)
+        found: Sizes = find_sizes(x, change, power=2, toward=toward)
+        if found is ORDINARY:
+            return False
+        self.size = found.of(x)
+        self.unit = unit_of(self.size)
+        # A look at each coordinate over as much of its size as the table has.
+        points = np.clip(x + np.array([[0.5], [1.0]]) * self.glance[0] / spread * self.unit, self.lower, self.upper)
+        self._look(points - x, self.gradient.dense(points) - self.g0)
+        return True
 
     def _cap(self) -> int:
         """Level at which the outermost node displaces a coordinate by its own size."""
@@ -180,7 +309,8 @@ class GradientSearch:
     def _scan(self) -> None:
         """Find a level along one random direction, and verify it."""
         x, both = self.gradient.x, self.order > 1
-        room = np.minimum(self.below, self.above) if both else np.maximum(self.below, self.above) / 2
+        room = np.minimum(self.below, self.above) if both else np.maximum(self.below, self.above)
+        room = room / (2.0 if self.order <= 2 else 1.0)  # the level above the highest is looked at too
         fitting = np.exp2(np.floor(np.log2(np.maximum(room, TINY))))
         size = np.where(fitting >= self.unit * 2.0**-6, np.minimum(self.unit, fitting), 0.0)
         sign = self._random.choice((-1.0, 1.0), x.size)
@@ -207,6 +337,7 @@ class GradientSearch:
             shows = np.abs(j.value) > 3 * j.condition
             if shows.any():
                 self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
+            self.along, self.turning = (d, np.maximum(j.drift - 2 * j.condition, 0.0)), j.drift + j.condition
         self._count("axes")
 
     def _climb_direction(self, ray: Ray, d: Array) -> None:
@@ -246,20 +377,26 @@ class GradientSearch:
         both, one = family(self.order, True), family(self.order, False)
         near, far = np.minimum(self.below, self.above), np.maximum(self.below, self.above)
         with np.errstate(divide="ignore"):
-            fits_both = np.floor(np.log2(near / (max(both.nodes[-1], 2.0) * self.unit)))
-            fits_one = np.floor(np.log2(far / (max(one.nodes[-1], 2.0) * self.unit)))
+            fits_both = np.fmax(np.floor(np.log2(near / max(both.nodes[-1], 2.0)) - np.log2(self.unit)), -_LEVELS)
+            fits_one = np.fmax(np.floor(np.log2(far / max(one.nodes[-1], 2.0)) - np.log2(self.unit)), -_LEVELS)
         self.symmetric = (fits_both >= self.start - 2) | (fits_both >= fits_one - 1)
         if not both.symmetric:
             self.symmetric[:] = False
         self.side = np.where(self.symmetric | (self.above >= self.below), 1.0, -1.0)
-        cap = self._cap() + np.where(self.gradient.x == 0, 10, 0)
-        self.ceiling = np.minimum(np.where(self.symmetric, fits_both, fits_one), cap).astype(np.intp)
+        room = np.where(self.symmetric, fits_both, fits_one)
+        self.ceiling = np.minimum(room, self._cap()).astype(np.intp)
+        # To a size of 1, and as far above a size that was guessed.
+        farther = np.maximum(np.ceil(np.log2(farthest(self.size) / self.unit)), 0.0)
+        farther = np.where(farther < _FARTHER, 0.0, farther)
+        farther = np.where(self.size == np.abs(self.gradient.x), farther, np.maximum(farther, 10.0))
+        self.beyond = np.clip(room - self.ceiling, 0, farther).astype(np.intp)
         self.level = np.minimum(self.start, self.ceiling)
 
     def _ray(self, axis: int, level: int) -> Ray:
         nodes = family(self.order, bool(self.symmetric[axis]))
-        ceiling = int(self.ceiling[axis])
-        return Ray(float(self.side[axis] * self.unit[axis]), nodes, min(level, ceiling), ceiling, axis=axis)
+        ceiling, beyond = int(self.ceiling[axis]), int(self.beyond[axis])
+        unit = float(self.side[axis] * self.unit[axis])
+        return Ray(unit, nodes, min(level, ceiling), ceiling, axis=axis, beyond=beyond)
 
     def _sweep(self) -> None:
         """Evaluate all columns at the common level and estimate their truncation errors."""
@@ -272,6 +409,11 @@ class GradientSearch:
                 which = chosen[run]
                 found = differences(self.gradient, which, self.step[which], nodes, self.g0)
                 self._keep(which, found.D, found.bend, nodes, drift)
+                if both:
+                    # c_1 h / h is half the third derivative d2 g_k / dx_i dx_i = dH_ii / dx_k.
+                    with np.errstate(all="ignore"):
+                        turned = 2 * (found.bend @ np.abs(self.gradient.x)) / np.abs(self.step[which])
+                    self.unsettled[which] = np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0))
         self._count("pairs")
         self.scale = equilibrate(self.value)
         self._settle(drift)
@@ -284,52 +426,85 @@ class GradientSearch:
                 drift[which] = self.truncation[which] = bend
             else:
                 drift[which] = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
+                if nodes.symmetric and len(D) > 2:  # a kink that the last node crosses, as in a judgement
+                    rough = CLEAR * norm(nodes.noise / np.abs(self.step[which])[:, None] * self.noise)
+                    crossed = norm(D[-2] - D[-1]) > 32.0 ** (len(D) - 2) * norm(D[0] - D[1]) + rough
+                    drift[which[crossed]] = np.abs(value[crossed])
                 self.truncation[which] = np.abs(value - extrapolate(D[:-1], nodes.shorter.weights))
+
+    def _rows(self) -> Iterator[slice]:
+        """Runs of rows, short enough for what is made of them on the way."""
+        m = self.gradient.size
+        rows = max(1, _RUN // m)
+        for first in range(0, m, rows):
+            yield slice(first, min(first + rows, m))
 
     def _settle(self, drift: Array) -> None:
         """Turn last corrections into truncation errors.
 
         With one node on each side there is no correction. c_1 h, the bend, stands for it: c_2 h^2 / H ~ 2/3 (c_1 h/H)^2
-        as for the exponential; where the bend vanishes, as at a point of symmetry, the direction's h^2 term.
+        as for the exponential; where the bend vanishes, as at a point of symmetry, the direction's h^2 term, in all and
+        of each component of g.
         """
+        d, along = self.along
         with np.errstate(all="ignore"):
-            ratio = norm(drift * self.scale) / np.maximum(norm(self.value * self.scale), TINY)
+            sizes = [np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()]
+            allotted = quotient(along, np.sum(sizes, axis=0))
+        allotted = np.where(along > 0, np.minimum(allotted, 1.0), 0.0)
+        if self.order == 1:  # columns say nothing of their second derivatives: the direction does, of all together
+            turned = EPS * 2.0 ** (1 - self.start) * float(np.abs(self.gradient.x) @ self.turning)
+            self.unsettled = np.sqrt(np.nan_to_num(turned, posinf=0.0)) / self.unit
         for i in range(self.gradient.size):
             nodes = family(self.order, bool(self.symmetric[i]))
-            if len(nodes.nodes) > 1:
-                self.truncation[i] *= follow(nodes, ratio[i])
-            elif nodes.symmetric:
-                at_least = max(2 / 3 * ratio[i] ** 2, self.bend / self.gradient.size)
-                self.truncation[i] = np.maximum(2 / 3 * ratio[i] * drift[i], at_least * np.abs(self.value[i]))
-            else:
-                self.truncation[i] = self.bend * np.abs(self.value[i])
+            with np.errstate(all="ignore"):
+                ratio = float(quotient(norm(drift[i] * self.scale), norm(self.value[i] * self.scale)))
+                size = np.abs(self.value[i])
+                if len(nodes.nodes) > 1:
+                    self.truncation[i] *= follow(nodes, ratio)
+                    continue
+                at_least = np.maximum(self.bend / self.gradient.size, np.maximum(allotted, allotted[i]))
+                if nodes.symmetric:
+                    ratio = min(ratio, 1.0)
+                    at_least = np.maximum(2 / 3 * ratio**2, at_least)
+                    self.truncation[i] = np.maximum(2 / 3 * ratio * drift[i], at_least * size)
+                else:
+                    self.truncation[i] = np.maximum(self.bend, at_least) * size
 
-    def _condition(self) -> Array:
-        """Condition error of each entry (m, m)."""
+    def _condition(self, rows: slice, columns: slice = slice(None)) -> Array:
+        """Condition error of each entry of some rows and columns."""
         factor = np.where(self.symmetric, family(self.order, True).noise, family(self.order, False).noise)
         with np.errstate(all="ignore"):
-            return np.asarray(np.hypot((factor / np.abs(self.step))[:, None] * self.noise, EPS * self.value))
+            per_step = (factor / np.abs(self.step))[rows, None]
+            return np.asarray(np.hypot(per_step * self.noise[columns], EPS * self.value[rows, columns]))
+
+    def _relative(self) -> tuple[Array, Array, Array]:
+        """Return the norm of each column, and its condition and truncation errors relative to that."""
+        found = np.empty((3, self.gradient.size))
+        with np.errstate(all="ignore"):
+            for rows in self._rows():
+                found[0, rows] = size = norm(self.value[rows] * self.scale)
+                found[1, rows] = np.maximum(quotient(norm(self._condition(rows) * self.scale), size), EPS / 4)
+                found[2, rows] = quotient(norm(self.truncation[rows] * self.scale), size)
+        return found[0], found[1], found[2]
 
     def _doubtful(self) -> dict[int, float]:
         """Return the coordinates whose column could be much better at another level, and how far that may be."""
         moves: dict[int, float] = {}
-        with np.errstate(all="ignore"):
-            size = np.maximum(norm(self.value * self.scale), TINY)
-            condition = np.maximum(norm(self._condition() * self.scale) / size, EPS / 4)
-            truncation = norm(self.truncation * self.scale) / size
+        size, condition, truncation = self._relative()
         finite = np.isfinite(self.value).all(axis=1)
         for i in range(self.gradient.size):
             if i in self.searched:
                 continue
             N, T = float(condition[i]), float(truncation[i])
-            errors = Errors(N, T, hidden=T < N, finite=bool(finite[i]))
-            self.errors[i] = errors.total
+            errors = Errors(N, T, hidden=T < N, finite=bool(finite[i]), size=float(np.fmax(size[i], TINY)))
+            self.errors[i], self.relative[i] = errors.absolute, errors.total
             if not errors.finite:
                 moves[i] = -2.0
                 continue
             move = errors.move(self.order)
             if errors.truncation < errors.condition or errors.condition > 0.1:
-                if errors.condition > _SHORT * self.attainable and self.level[i] < self.ceiling[i]:
+                top = self.ceiling[i] + self.beyond[i]
+                if errors.condition > _SHORT * self.attainable and self.level[i] < top:
                     moves[i] = max(move, 3.0)
             elif errors.gain(self.order) > _WORTH:
                 moves[i] = move
@@ -338,9 +513,9 @@ class GradientSearch:
     # ---- a search for each coordinate
 
     def _search(self, moves: dict[int, float]) -> None:
-        axes = list(moves)
-        for first in range(0, len(axes), _RAYS):
-            rays = [self._ray(i, int(self.level[i] + np.floor(moves[i]))) for i in axes[first : first + _RAYS]]
+        axes, count = list(moves), self._rays
+        for first in range(0, len(axes), count):
+            rays = [self._ray(i, int(self.level[i] + np.floor(moves[i]))) for i in axes[first : first + count]]
             self._climb(rays)
             self._reconsider(rays)
             for ray in rays:
@@ -379,13 +554,14 @@ class GradientSearch:
             if not ray.walled:
                 continue
             self.walled.add(ray.axis)
-            if ray.error > 1e3 * self.attainable:
+            if ray.relative > 1e3 * self.attainable:
                 start = self.start if ray.best is None else ray.best
                 unit, tops = float(self.unit[ray.axis]), (self.above[ray.axis], self.below[ray.axis])
                 sides = []
                 for sign, room in zip((1.0, -1.0), tops, strict=True):
                     if room > 0:
-                        top = int(min(np.floor(np.log2(room / (max(one.nodes[-1], 2.0) * unit))), self._cap()))
+                        fits = np.floor(np.log2(room / max(one.nodes[-1], 2.0)) - np.log2(unit))
+                        top = int(min(max(fits, -_LEVELS), self._cap()))
                         sides.append(Ray(sign * unit, one, min(max(start, self.start), top), top, ray.axis))
                 self._climb(sides)
                 rays[r] = min([ray, *sides], key=lambda candidate: candidate.error)
@@ -417,7 +593,7 @@ class GradientSearch:
         """Whether the ray agrees with the column at the common level, itself two levels away at least."""
         i = ray.axis
         assert ray.best is not None
-        if abs(ray.best - self.level[i]) < 2 or not self.errors[i] < 1e-2:
+        if abs(ray.best - self.level[i]) < 2 or not self.relative[i] < 1e-2:
             return False
         j = ray.judge(ray.best, self.noise, self.scale)
         noise = family(self.order, bool(self.symmetric[i])).noise * self.noise / abs(self.step[i])
@@ -431,8 +607,52 @@ class GradientSearch:
             return
         j = ray.judge(ray.best, self.noise, self.scale)
         self.value[i], self.truncation[i] = j.value, j.truncation
-        self.level[i], self.errors[i] = ray.best, ray.error
+        self.level[i], self.errors[i], self.relative[i] = ray.best, ray.error, ray.relative
         self.symmetric[i], self.side[i] = ray.nodes.symmetric, np.sign(ray.unit)
+
+    # ---- what the table of the noise saw
+
+    def _refuted(self) -> Array:
+        """Return by how much each component of g changed otherwise over the table of its noise than the columns say.
+
+        Its points are so close to x that only the roughest contradiction shows, but that wherever the steps are: beyond
+        the natural length of g, where it is flat, columns vanish at every step in sight and confirm each other.
+        """
+        d, change = self.glance
+        product, size, truncation, condition = self._products(d)
+        with np.errstate(all="ignore"):
+            bound = CLEAR * (5.0 * self.noise + np.sqrt(condition)) + 3 * truncation + 1e-2 * size
+            missed = np.abs(change - product)
+            return np.asarray(np.where(missed > bound, missed, 0.0))
+
+    def _charge(self, refuted: Array) -> None:
+        """Charge contradictions that no search resolved to all that may be their cause."""
+        which = np.flatnonzero(refuted)
+        with np.errstate(all="ignore"):
+            for j in which:
+                missed = refuted[j] / np.fmax(np.abs(self.glance[0]), TINY)
+                self.truncation[:, j] = np.maximum(self.truncation[:, j], missed)
+                self.truncation[j] = np.maximum(self.truncation[j], missed)
+
+    def _search_below(self, which: NDArray[np.intp]) -> None:
+        """Search these coordinates anew from the short steps of the table up, in small leaps."""
+        d = np.abs(self.glance[0])
+        which = which[d[which] > 0]
+        starts = np.floor(np.log2(d[which]) - np.log2(self.unit[which])).astype(np.intp)
+        count = self._rays
+        for first in range(0, which.size, count):
+            some = which[first : first + count].tolist()
+            rays = [self._ray(i, int(k)) for i, k in zip(some, starts[first : first + count], strict=True)]
+            for ray in rays:
+                ray.leap, ray.beyond = _SMALL_LEAP, 0
+                ray.ceiling = min(ray.ceiling, max(int(self.level[ray.axis]) - 2, ray.level))
+                self.errors[ray.axis] = self.relative[ray.axis] = np.inf
+            self._climb(rays)
+            self._reconsider(rays)
+            for ray in rays:
+                self._adopt(ray)
+        self.searched.update(which.tolist())
+        self._count("refinement")
 
     # ---- certificate and bars
 
@@ -449,33 +669,85 @@ class GradientSearch:
         self._count("calibration")
         v = (X[0] - X[1]) / 2
         with np.errstate(all="ignore"):
-            residual = np.abs((g[0] - g[1]) / 2 - v @ self.value)
-            noise = np.sqrt(self.noise**2 / 2 + (v**2) @ self._condition() ** 2)
-            size = np.abs(v) @ np.abs(self.value)
-            bound = CLEAR * noise + 3 * np.abs(v) @ self.truncation + max(self.bend / 64, 1e-6) * size
+            product, size, truncation, condition = self._products(v)
+            residual = np.abs((g[0] - g[1]) / 2 - product)
+            noise = np.sqrt(self.noise**2 / 2 + condition)
+            bound = CLEAR * noise + 3 * truncation + max(self.bend / 64, 1e-6) * size
+            if self.order <= 2:  # its own h^2 term is then far smaller than that of the columns
+                self.missed = np.where(residual > 5 * noise, np.minimum(quotient(residual, size), 1.0), 0.0)
         return not np.any(residual > bound)
 
-    def _result(self) -> GradientHessian:
-        """Symmetrise by the mean; the bar is the asymmetry and the better of the two columns' own errors.
+    def _products(self, v: Array) -> tuple[Array, Array, Array, Array]:
+        """Return v'G, |v|'|G|, |v|'T and v^2 ' C^2."""
+        found = np.zeros((4, self.gradient.size))
+        for rows in self._rows():
+            part, size = v[rows], np.abs(v[rows])
+            found[0] += part @ self.value[rows]
+            found[1] += size @ np.abs(self.value[rows])
+            found[2] += size @ self.truncation[rows]
+            found[3] += part**2 @ self._condition(rows) ** 2
+        return found[0], found[1], found[2], found[3]
 
-        Where the asymmetry exceeds what the noise level explains, over all pairs, the noise level is raised to it.
+    def _excess(self) -> float:
+        """Asymmetry of the pairs whose truncation errors do not hide it, over what the noise level explains."""
+        m = self.gradient.size
+        found, count = np.empty(m * (m - 1) // 2), 0
+        for rows, other in self._tiles():
+            T = self.truncation[rows, other] + self.truncation[other, rows].T
+            C = np.hypot(self._condition(rows, other), self._condition(other, rows).T)
+            below = (np.arange(rows.start, rows.stop)[:, None] > np.arange(other.start, other.stop)) & (T < 0.1 * C)
+            spread = (np.abs(self.value[rows, other] - self.value[other, rows].T) / C)[below]
+            found[count : count + spread.size] = spread
+            count += spread.size
+        return float(np.median(found[:count], overwrite_input=True)) / 0.6745 if count >= 3 else 1.0
+
+    def _tiles(self) -> Iterator[tuple[slice, slice]]:
+        """Squares of the lower triangle, with the diagonal."""
+        m, side = self.gradient.size, math.isqrt(_RUN)
+        for first in range(0, m, side):
+            for left in range(0, first + 1, side):
+                yield slice(first, min(first + side, m)), slice(left, min(left + side, m))
+
+    def _result(self) -> GradientHessian:
+        """Symmetrise in place; the bar is the asymmetry and the better of the two columns' own errors.
+
+        H_ij is the mean of both columns; that of the better one alone where the other's error is far larger, and only
+        what that does not explain of the asymmetry then counts. Where the asymmetry exceeds what the noise level
+        explains, over all pairs, the noise level is raised to it.
         """
-        G, T, C = self.value, self.truncation, self._condition()
-        pairs = np.tril_indices(len(G), -1)
+        m = self.gradient.size
+        G, T = self.value, self.truncation
+        condition = np.empty((m, m))
         with np.errstate(all="ignore"):
-            asymmetry = np.abs(G - G.T)
-            hidden = (T + T.T)[pairs] < 0.1 * np.hypot(C, C.T)[pairs]
-            spread = (asymmetry / np.hypot(C, C.T))[pairs][hidden]
-            excess = float(np.median(spread)) / 0.6745 if spread.size >= 3 else 1.0
-            C = C * min(max(excess, 1.0), 30.0)
-            H = 0.5 * (G + G.T)
-            other = (C + T).T < C + T
-            condition = _CONDITION_BAR * np.where(other, C.T, C) + 4 * EPS * np.abs(H)
-            truncation = _TRUNCATION_BAR * np.where(other, T.T, T) + asymmetry
+            # An entry's own estimate may vanish by chance: that of its column stands behind it.
+            size, _, truncation = self._relative()
+            usual = np.nan_to_num(size * truncation / math.sqrt(m), posinf=np.inf)
+            excess = min(max(self._excess(), 1.0), 30.0)
+            for rows in self._rows():
+                condition[rows] = self._condition(rows)
+            condition *= excess
+            for a, b in self._tiles():
+                C, D = condition[a, b], condition[b, a].T
+                own = C + np.maximum(T[a, b], usual[a, None] / self.scale[b])
+                other = D + np.maximum(T[b, a].T, usual[b] / self.scale[a, None])
+                asymmetry = np.abs(G[a, b] - G[b, a].T)
+                least = np.minimum(own, other)
+                useless = np.maximum(own, other) > _USELESS * least
+                better = np.where(useless, other < own, C + T[a, b] > D + T[b, a].T)
+                H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
+                missed = np.maximum(self.missed[a, None], self.missed[b])
+                explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)
+                bar = _TRUNCATION_BAR * np.maximum(np.where(better, T[b, a].T, T[a, b]), missed * np.abs(H))
+                bar += np.fmax(asymmetry - explained, 0.0) if useless.any() else asymmetry
+                error = _CONDITION_BAR * np.where(better, D, C) + 4 * EPS * np.abs(H)
+                error += np.multiply.outer(self.unsettled[a], self.unsettled[b])
+                for whole, part in ((G, H), (T, bar), (condition, error)):
+                    whole[a, b] = part
+                    whole[b, a] = part.T
         jac_error = _CONDITION_BAR * self.noise
         return GradientHessian(
-            H,
-            truncation,
+            G,
+            T,
             condition,
             self.step,
             self.symmetric,
@@ -486,4 +758,7 @@ class GradientSearch:
             np.array(sorted(self.searched), dtype=np.intp),
             np.array(sorted(self.walled), dtype=np.intp),
             self.spent,
+            np.maximum(self.size, np.abs(self.step)),
+            self.random,
+            self.drifted,
         )

@@ -25,7 +25,8 @@ Array = NDArray[np.float64]
 Axes = NDArray[np.int32]
 
 EPS = float(np.finfo(np.float64).eps)
-_BLOCK_BYTES = 32 << 20  # gradients kept at a time while columns are differenced
+_BLOCK_BYTES = 1 << 18  # gradients kept at a time while columns are differenced,
+_BLOCK_COLUMNS = 16  # or those of so many columns: enough for all workers
 
 
 class GradientEvaluator(Protocol):
@@ -37,6 +38,7 @@ class GradientEvaluator(Protocol):
     def nfev(self) -> int: ...
     def displaced(self, index: Axes, value: Array) -> Array: ...
     def dense(self, X: Array) -> Array: ...
+    def probe(self, X: Array) -> Array: ...
 
 
 class Gradient:
@@ -64,11 +66,18 @@ class Gradient:
 
     def dense(self, X: Array) -> Array:
         """Evaluate the rows of X (p, m), the other coordinates of x as they are."""
+        return self._own(self._evaluator.dense(self._full(X)))
+
+    def probe(self, X: Array) -> Array:
+        """Evaluate the rows of X as `dense` does, out of curiosity: what g raises there counts as nan."""
+        return self._own(self._evaluator.probe(self._full(X)))
+
+    def _full(self, X: Array) -> Array:
         if self._whole:
-            return self._evaluator.dense(X)
+            return X
         full = np.tile(self._evaluator.x, (len(X), 1))
         full[:, self._axes] = X
-        return self._own(self._evaluator.dense(full))
+        return full
 
     def _own(self, g: Array) -> Array:
         return g if self._whole else g[:, self._axes]
@@ -174,7 +183,7 @@ def extrapolate(D: Sequence[Array], weights: Array) -> Array:
 
 def blocks(count: int, order: int, size: int) -> Iterator[slice]:
     """Cut `count` columns into runs whose gradients fit the memory meant for them."""
-    columns = max(1, _BLOCK_BYTES // (8 * order * size))
+    columns = max(_BLOCK_COLUMNS, _BLOCK_BYTES // (8 * order * size))
     for first in range(0, count, columns):
         yield slice(first, min(first + columns, count))
 

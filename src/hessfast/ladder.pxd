@@ -10,7 +10,7 @@ cimport cython
 @cython.final
 cdef class Axis:
     cdef public int index
-    cdef public double x, unit, lower, upper
+    cdef public double x, size, unit, lower, upper, stair, few_digits, farthest
     cdef public object noise
     cdef public dict values
     cdef public Ladder ladder
@@ -29,6 +29,7 @@ cdef class Rung:
     cdef readonly int k
     cdef readonly object step  # C's powers of it would not raise where they overflow
     cdef readonly double curvature, slope, value, largest, condition, truncation, error, doubt
+    cdef readonly bint moved
     cdef readonly Rung above, below
 
 
@@ -51,7 +52,7 @@ cdef class Ladder:
 
     @cython.locals(axis=Axis, rung=Rung, lower=Rung, upper=Rung, values=dict, x=double, f0=double, curvature=double,
                    slope=double, largest=double, displacement=double, value=double, difference=double, t=double,
-                   c=double, s=double)
+                   c=double, s=double, moved=bint)
     cdef _add(self, int k, double h)
 
     @cython.locals(rung=Rung)
@@ -61,9 +62,11 @@ cdef class Ladder:
     cpdef reassess(self)
 
     cpdef disprove(self, Rung rung, double error)
+
+    @cython.locals(factor=double, h=double, error=double)
     cpdef double condition_of(self, Rung rung, int derivative)
 
-    @cython.locals(above=Rung)
+    @cython.locals(above=Rung, gain=double, even=double, odd=double)
     cpdef double truncation_of(self, Rung rung, int derivative)
 
     cpdef bint hidden(self, Rung rung, double deviations=*)
@@ -76,6 +79,9 @@ cdef class Ladder:
 
     @cython.locals(rung=Rung)
     cdef _rank(self)
+
+    @cython.locals(rung=Rung, best=Rung, reach=double)
+    cpdef double stair(self)
 
     @cython.locals(truncation=double, condition=double, excess=double, leap=double)
     cdef _too_long(self, Rung rung)

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.noise import EPS, NoiseModel
+from hessfast.noise import NoiseModel
+from hessfast.scale import EPS
 from hessfast.stencils import stencil
 
 if TYPE_CHECKING:
@@ -41,8 +42,14 @@ DOUBTFUL = 5.0
 BEYOND_DOUBT = 10.0
 """Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
 
+REFUTED = 6.0
+"""Errors of a rung by which the value of a longer one differs that is refuted."""
+
 FEW_DIGITS = 1e-9
-"""Relative condition error above which steps longer than |x| are worth trying."""
+"""Relative condition error above which steps longer than |x| are worth trying ..."""
+
+NO_DIGITS = 0.03
+"""... and where f has told that small sizes are meant: what lies beyond is another matter."""
 
 SMOOTH = 1e-13
 """Relative noise of f up to which nodes may lie seven octaves beyond |x|, else three: noise far from x is a guess.
@@ -50,6 +57,10 @@ SMOOTH = 1e-13
 Three as well for slopes, which vanish at every minimum, and at orders 1 and 2, where an axis along which f is quadratic
 shows nothing of the truncation of its pairs.
 """
+
+STAIR = 1.0 / math.sqrt(12.0)
+"""Standard deviation of a rounding error, in units of the step of a staircase. One that swallows a change of D h²/2 has
+steps of D h² at least."""
 
 CRAMPED = 1e-6
 """Relative condition error above which steps next to zero are too short: worth a look far beyond, or to one side."""
@@ -59,9 +70,6 @@ LONGEST_LEAP = 6
 
 LOWEST = -48
 """No rung below this is tried: h would come near an ulp of x."""
-
-VANISHING = 2.0**-400
-"""|x_i| below which it counts as zero: h² would leave the range of float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +134,47 @@ class Axis:
     ----------
     index : int
         Number of the coordinate.
-    x, unit, lower, upper : float
-        Coordinate, unit of the ladder, bounds.
+    x, size, unit, lower, upper : float
+        Coordinate, its size, the power of two nearest to that (the unit of the ladder), bounds.
     noise : NoiseModel
-        Noise of f.
+        Noise of f along the axis.
+    stair : float
+        Least noise along this axis, 0.0 where none has shown.
+    few_digits : float
+        Relative condition error above which steps longer than its size are worth trying.
+    farthest : float
+        Size up to which they are then tried.
     values : dict
         f by displacement as asked for (x + displacement is then rounded).
     ladder : Ladder or None
         The ladder whose best rung is the axis's step.
     """
 
-    def __init__(self, index: int, x: float, unit: float, lower: float, upper: float, noise: NoiseModel) -> None:
-        self.index, self.x, self.unit, self.lower, self.upper, self.noise = index, x, unit, lower, upper, noise
+    def __init__(
+        self, index: int, x: float, size: float, unit: float, lower: float, upper: float, noise: NoiseModel
+    ) -> None:
+        self.index, self.x, self.size, self.unit = index, x, size, unit
+        self.lower, self.upper, self.noise = lower, upper, noise
         self.values: dict[float, float] = {}
         self.ladder: Ladder | None = None
+        self.stair = 0.0
+        self.few_digits = FEW_DIGITS
+        self.farthest = 1.0
+
+    def anew(self, noise: NoiseModel) -> Axis:
+        """Return the same axis with what was seen along it, to be searched again in another noise.
+
+        It does not go farther than half the size of the coordinate: that far the noise has been looked at.
+        """
+        lower, upper = max(self.lower, self.x - 0.5 * self.size), min(self.upper, self.x + 0.5 * self.size)
+        axis = Axis(self.index, self.x, self.size, self.unit, lower, upper, noise)
+        axis.values = dict(self.values)
+        axis.few_digits, axis.farthest = self.few_digits, self.farthest
+        return axis
 
     def know(self, noise: NoiseModel) -> None:
-        """Take another noise for that of f."""
-        self.noise = noise
+        """Take another noise for that of f; along this axis it is at least that of its own staircase."""
+        self.noise = noise if noise.level >= self.stair else replace(noise, level=self.stair)
         if self.ladder is not None:
             self.ladder.reassess()
 
@@ -191,6 +222,8 @@ class Rung:
         Second derivative, first derivative, and the one of them that the steps are for.
     largest : float
         Largest value of f in them.
+    moved : bool
+        Whether any of its values differs from f(x).
     above, below : Rung or None
         The neighbours, where they are known.
     condition : float
@@ -203,13 +236,24 @@ class Rung:
         What a check has shown the error to be at least.
     """
 
-    def __init__(self, k: int, step: float, curvature: float, slope: float, value: float, largest: float) -> None:
-        self.k, self.step, self.value, self.largest = k, step, value, largest
+    def __init__(
+        self, k: int, step: float, curvature: float, slope: float, value: float, largest: float, moved: bool
+    ) -> None:
+        self.k, self.step, self.value, self.largest, self.moved = k, step, value, largest, moved
         self.curvature, self.slope = curvature, slope
         self.above: Rung | None = None
         self.below: Rung | None = None
         self.condition = self.truncation = self.error = math.nan
         self.doubt = 0.0
+
+
+def _number(rung: Rung) -> int:
+    return rung.k
+
+
+def _rungs_within(distance: float, unit: float, formula: Formula) -> int:
+    """Return the highest rung whose nodes lie within a distance; their reach itself may overflow."""
+    return math.floor(math.log2(distance / unit / formula.reach))
 
 
 class Ladder:
@@ -237,9 +281,9 @@ class Ladder:
         self._ranked = True
         self._best: Rung | None = None
         self._top: Rung | None = None
-        reach = formula.reach * axis.unit
-        size = abs(axis.x) if abs(axis.x) >= VANISHING else 1.0
-        self._caps = math.floor(math.log2(size / reach)), math.floor(math.log2(max(size, 1.0) / reach))
+        size = axis.size
+        farthest = max(size, axis.farthest)
+        self._caps = _rungs_within(size, axis.unit, formula), _rungs_within(farthest, axis.unit, formula)
 
     def step(self, k: int) -> float:
         """Signed step of rung k."""
@@ -272,25 +316,27 @@ class Ladder:
         x, f0, values = axis.x, axis.noise.f0, axis.values
         curvature = slope = 0.0
         largest = f0
+        moved = False
         for t, c, s in self.formula.terms:
             displacement = t * h
             value = values[displacement]
             difference = (value - f0) / ((x + displacement) - x)
             curvature += c * difference
             slope += s * difference
+            moved = moved or value != f0
             if abs(value) > abs(largest):
                 largest = value
         if not (math.isfinite(curvature) and math.isfinite(slope)):
             return
         curvature /= h
-        rung = Rung(k, h, curvature, slope, slope if self.derivative == 1 else curvature, largest)
+        rung = Rung(k, h, curvature, slope, slope if self.derivative == 1 else curvature, largest, moved)
         self.rungs[k] = rung
         self._ranked = False
         for lower, upper in ((rung, self.rungs.get(k + 1)), (self.rungs.get(k - 1), rung)):
             if lower is not None and upper is not None:
                 lower.above, upper.below = upper, lower
                 lower.condition = self.condition_of(lower, self.derivative)
-                lower.truncation = abs(lower.value - upper.value) / self.gain
+                lower.truncation = self.truncation_of(lower, self.derivative)
 
     def forget_above(self, k: int) -> None:
         """Take the rungs above k for never seen."""
@@ -314,15 +360,26 @@ class Ladder:
     def condition_of(self, rung: Rung, derivative: int) -> float:
         """Condition part of the error of either derivative."""
         factor = self.formula.slope_noise if derivative == 1 else self.formula.curvature_noise
-        return factor * self.axis.noise.at(rung.largest) / abs(rung.step) ** derivative
+        h = abs(rung.step)
+        error: float = factor * self.axis.noise.at(rung.largest) / h
+        return error if derivative == 1 else error / h
 
     def truncation_of(self, rung: Rung, derivative: int) -> float:
-        """Truncation part of the error of either derivative; one-sided slopes are an order better."""
-        above = rung.above
+        """Truncation part of the error of either derivative; one-sided slopes are an order better.
+
+        Symmetric slopes see the odd part of f alone, which may vanish: the step must not pass the natural length that
+        the even part shows either. Its change counts in units of its noise, as that of the slope does.
+        """
+        above, formula = rung.above, self.formula
         assert above is not None
+        gain = 2.0**formula.order - 1.0
+        even = abs(rung.curvature - above.curvature)
         if derivative == 2:
-            return abs(rung.curvature - above.curvature) / (2.0**self.formula.order - 1.0)
-        return abs(rung.slope - above.slope) / (2.0 ** (self.formula.order + (1 if self.side else 0)) - 1.0)
+            return even / gain
+        odd = abs(rung.slope - above.slope)
+        if self.side:
+            return odd / (2.0 * gain + 1.0)
+        return max(odd, even * abs(rung.step) * formula.slope_noise / formula.curvature_noise) / gain
 
     def hidden(self, rung: Rung, deviations: float = VISIBLE) -> bool:
         """Whether the truncation of a rung is lost in the noise, as known to so many standard deviations."""
@@ -354,17 +411,41 @@ class Ladder:
         return self._top
 
     def _rank(self) -> None:
-        """Rank the rungs by condition part and weighted truncation part, or what a check has shown."""
+        """Rank the rungs by condition part and weighted truncation part, or what a check has shown.
+
+        Where f moves on some rung, those on which it stands still see nothing of it: a difference of equal values is
+        no measurement. What differs from a shorter step by many times the error of that is refuted by it: where f has a
+        length far below all steps, such as next to an edge of its domain, longer ones agree with each other ever better.
+        """
         self._ranked = True
         self._best = self._top = None
+        seen: list[Rung] = []
         for rung in self.rungs.values():
             if rung is None or rung.above is None:
                 continue
             rung.error = max(rung.condition + self.weight * self.truncation_at_least(rung), rung.doubt)
-            if self._best is None or rung.error < self._best.error:
+            seen.append(rung)
+        seen.sort(key=_number)
+        short: Rung | None = None
+        for rung in seen:
+            if short is not None:
+                rung.error = max(rung.error, abs(rung.value - short.value) - REFUTED * short.error)
+            if rung.moved and (short is None or rung.error < short.error):
+                short = rung
+            if self._best is None or (not rung.moved, rung.error) < (not self._best.moved, self._best.error):
                 self._best = rung
-            if self._top is None or rung.k > self._top.k:
-                self._top = rung
+            self._top = rung
+
+    def stair(self) -> float:
+        """Return the noise that f has at least, since it stands still on steps over which its curvature moves it."""
+        best = self.best()
+        if best is None or self.derivative == 1:
+            return 0.0
+        still = [rung.k for rung in self.rungs.values() if rung is not None and not rung.moved and rung.k < best.k]
+        if not still:
+            return 0.0
+        reach = self.formula.reach * self.step(max(still))
+        return STAIR * abs(best.curvature) * reach * reach
 
     def least(self) -> float:
         """Return the least error of any rung; inf where none is of use."""
@@ -415,7 +496,7 @@ class Ladder:
 
     def _cap(self, rung: Rung) -> int:
         """Return the highest rung to try, seen from one: nodes within |x|, or farther while D has few digits yet."""
-        if rung.condition <= FEW_DIGITS * abs(rung.value):
+        if rung.condition <= self.axis.few_digits * abs(rung.value):
             return self._caps[0]
         noise = self.axis.noise
         trusted = self.derivative == 2 and self.formula.order >= 4 and noise.level <= SMOOTH * abs(noise.f0)
@@ -426,8 +507,8 @@ class Ladder:
         return abs(rung.curvature) * rung.step * rung.step > INVISIBLE * self.axis.noise.level
 
     def head_room(self) -> int:
-        """Rungs by which a coordinate of size 1 lies above this one, whose |x| says little where it is less."""
-        return max(0, -round(math.log2(self.axis.unit)))
+        """Rungs by which larger coordinates lie above this one, whose |x| says little where it is less."""
+        return max(0, round(math.log2(self.axis.farthest / self.axis.unit)))
 
     def far(self) -> int:
         """Return the rung whose nodes lie within |x|."""
@@ -469,7 +550,8 @@ class Ladder:
             return 1
         visible = 10.0 * wanted  # never divided by the value, which may vanish against it
         far = 4 if visible >= value * 16.0**self.derivative else math.ceil(math.log2(visible / value) / self.derivative)
-        return max(1, min(4, far, cap - k))
+        within = self._caps[0] - k  # what lies beyond |x| is asked only once its steps up to |x| have been seen
+        return max(1, min(4, far, within if within > 0 else cap - k))
 
     def regular(self) -> bool:
         """Whether two neighbouring rungs, the best one of them, show truncation that grows like h^p."""

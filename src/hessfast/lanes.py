@@ -1,7 +1,8 @@
 """Lanes: f is called here and nowhere else.
 
 An Evaluator binds one function to one x and evaluates points in one of two forms: x with at most two coordinates
-displaced (`displaced`), or any point (`dense`). It counts every call truly, in `nfev`.
+displaced (`displaced`), or any point (`dense`). It counts every call truly, in `nfev`. Where it is confined to a box,
+no point outside reaches f, whoever asks for it: its value is nan, a wall.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import _core, njit
+from hessfast.arithmetic import callers_state
+from hessfast.arrays import unmasked
 from hessfast.functions import (
     BatchedFunction,
     Function,
@@ -30,6 +34,41 @@ _SLICE_SECONDS = 5e-3  # between two looks at the signals in a native sweep
 _TILE_POINTS = 8_192  # where f is very cheap: 32 bytes a point stay in the L2 cache
 _NATIVE_TILE_POINTS = 4 * _TILE_POINTS  # in C the points are not written down: 8 bytes each
 _BLOCK_BYTES = 262_144  # a batched block; f's own temporaries of that size still fit the L2 cache
+
+
+_ROWS_CHECKED = 1 << 16  # coordinates at once: the answers take no memory to speak of beside a long vector
+
+
+class Confines:
+    """The box that no point leaves.
+
+    Parameters
+    ----------
+    lower, upper : ndarray, shape (n,)
+        Bounds, infinite where there are none.
+    """
+
+    def __init__(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
+        self.lower, self.upper = lower, upper
+
+    def hold(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each displaced point, shape (points, 2), lies inside, where x itself does."""
+        inside = ((self.lower[index] <= value) & (value <= self.upper[index])) | (index < 0)
+        return np.asarray(inside.all(axis=1))
+
+    def hold_nodes(self, axes: NDArray[np.int32], nodes: NDArray[np.float64]) -> bool:
+        """Whether all nodes (m, k) of the axes (m,) lie inside."""
+        lower, upper = self.lower[axes, None], self.upper[axes, None]
+        return bool(((lower <= nodes) & (nodes <= upper)).all())
+
+    def hold_rows(self, X: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each row of X, shape (points, n), lies inside."""
+        inside = np.ones(len(X), dtype=np.bool_)
+        for first in range(0, self.lower.size, _ROWS_CHECKED):
+            part = slice(first, first + _ROWS_CHECKED)
+            columns = X[:, part]
+            inside &= ((self.lower[part] <= columns) & (columns <= self.upper[part])).all(axis=1)
+        return inside
 
 
 class Evaluator(ABC):
@@ -54,17 +93,36 @@ class Evaluator(ABC):
     lane = ""
     tile_points = _TILE_POINTS
     function: Any
+    _state: Callable[[], AbstractContextManager[None]] = callers_state
 
     def __init__(self, x: NDArray[np.float64], wall: tuple[type[BaseException], ...], gradient: bool) -> None:
         self.x = x
         self.n = x.size
         self.wall = wall
         self.gradient = gradient
+        self._confines: Confines | None = None
+        self._x_inside = True
         self.nfev = 0
         self.seconds = 0.0
         self.stop = False
         self._index = np.empty((0, 2), dtype=np.int32)
         self._value = np.empty((0, 2))
+        self._nodes_inside: NDArray[np.float64] | None = None
+
+    def confine(self, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
+        """Let no point outside lower and upper, shape (n,), reach f; where x lies outside, no point beside it does."""
+        self.confines = Confines(lower, upper)
+
+    @property
+    def confines(self) -> Confines | None:
+        """The box that no point leaves, None where there is none."""
+        return self._confines
+
+    @confines.setter
+    def confines(self, box: Confines | None) -> None:
+        self._confines = box
+        self._x_inside = box is None or bool(box.hold_rows(self.x[None, :])[0])
+        self._nodes_inside = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -82,16 +140,34 @@ class Evaluator(ABC):
         -------
         ndarray, shape (points,) or (points, n)
         """
-        start = time.perf_counter()
-        values = self._displaced(index, value)
-        self.seconds = (time.perf_counter() - start) / max(1, len(index))
-        return values
+        if self.confines is not None:
+            inside = self.confines.hold(index, value) & self._x_inside
+            if not inside.all():
+                return self._where(inside, lambda: self._timed(self._displaced, index[inside], value[inside]))
+        return self._timed(self._displaced, index, value)
 
     def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate the rows of X, shape (points, n)."""
+        X = np.ascontiguousarray(X)
+        if self.confines is not None:
+            inside = self.confines.hold_rows(X)
+            if not inside.all():
+                return self._where(inside, lambda: self._timed(self._dense, X[inside]))
+        return self._timed(self._dense, X)
+
+    def _timed(self, evaluate: Callable[..., NDArray[np.float64]], *points: NDArray[Any]) -> NDArray[np.float64]:
         start = time.perf_counter()
-        values = self._dense(np.ascontiguousarray(X))
-        self.seconds = (time.perf_counter() - start) / max(1, len(X))
+        with self._state():
+            values = evaluate(*points)
+        self.seconds = (time.perf_counter() - start) / max(1, len(values))
+        return values
+
+    def _where(self, inside: NDArray[np.bool_], evaluate: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Evaluate the points inside; nan at the others."""
+        values = self._empty(inside.size)
+        values[...] = np.nan
+        if inside.any():
+            values[inside] = evaluate()
         return values
 
     def points_within(self, seconds: float) -> int:
@@ -114,8 +190,11 @@ class Evaluator(ABC):
             A gradient may be float32 and may be f's own array, to be kept only where nobody else holds it. f may
             write into `point`, and may keep it.
         """
+        if self.confines is not None and not self.confines.hold_rows(point[None, :])[0]:
+            return np.full(self.shape, np.nan)[()]
         start = time.perf_counter()
-        value = self._at_point(point)
+        with self._state():
+            value = self._at_point(point)
         self.seconds = time.perf_counter() - start
         return value
 
@@ -134,13 +213,28 @@ class Evaluator(ABC):
         ndarray, shape ((last - first) * m,)
             Node fastest.
         """
+        if self.confines is not None and nodes is not self._nodes_inside:  # the same for all tiles of a sweep
+            if not (self._x_inside and self.confines.hold_nodes(axes, nodes)):
+                index, value = self._pair_points(axes, nodes, first, last)
+                return self.displaced(index, value)
+            self._nodes_inside = nodes
+        return self._pairs(axes, nodes, first, last)
+
+    def _pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+        return self._timed(self._displaced, *self._pair_points(axes, nodes, first, last))
+
+    def _pair_points(
+        self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         index, value = self.buffers((last - first) * nodes.shape[1])
         _core.pair_points(axes, nodes, first, last, index, value)
-        return self.displaced(index, value)
+        return index, value
 
-    @abstractmethod
     def fork(self) -> Evaluator:
         """Return an evaluator of the same function for one more worker, its count at zero."""
+        made = make_evaluator(self.function, self.x, wall=self.wall, gradient=self.gradient)
+        made.confines, made.seconds = self.confines, self.seconds
+        return made
 
     @abstractmethod
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]: ...
@@ -153,10 +247,6 @@ class Evaluator(ABC):
 
     def _empty(self, points: int) -> NDArray[np.float64]:
         return np.empty((points, *self.shape))
-
-    def _note(self, error: BaseException, ordinal: int, point: NDArray[np.float64]) -> None:
-        coordinates = np.array2string(point, threshold=12, edgeitems=4, max_line_width=100_000)
-        error.add_note(f"hessfast: raised at evaluation {ordinal}, x = {coordinates}")
 
     def _point(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         point = self.x.copy()
@@ -171,6 +261,7 @@ class NativeEvaluator(Evaluator):
 
     lane = "native"
     tile_points = _NATIVE_TILE_POINTS
+    _state = nullcontext  # machine code asks NumPy for no state
 
     def __init__(
         self,
@@ -198,34 +289,34 @@ class NativeEvaluator(Evaluator):
         self._call = _core.NativeCall(function.address, function.form, data, refill, (function.keepalive, kept))
         self._refill = refill
 
-    def fork(self) -> NativeEvaluator:
-        made = NativeEvaluator(self.function, self.x, self.wall, self.gradient)
+    def fork(self) -> Evaluator:
+        made = super().fork()
+        assert isinstance(made, NativeEvaluator)
         if self._refill and not made._refill:
             made._bind(True)
-        made.seconds = self.seconds
         made._slice = self._slice
         return made
 
-    def pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
-        """As `Evaluator.pairs`; in C the points need not be written down first."""
+    def _pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+        """As `Evaluator._pairs`; in C the points need not be written down first."""
         m = nodes.shape[1]
         points = (last - first) * m
         if points > self._slice:
-            return super().pairs(axes, nodes, first, last)
+            return super()._pairs(axes, nodes, first, last)
         values = np.empty(points)
         start = time.perf_counter()
         calls, wrote = self._call.pairs(self.x, axes, nodes, first, last, self._work, values)
         if wrote:
             self.nfev += calls
             self._bind(refill=True)
-            return super().pairs(axes, nodes, first, last)
+            return super()._pairs(axes, nodes, first, last)
         self._account(0, points, calls, start)
         self.seconds = (time.perf_counter() - start) / points
         if calls < points:  # a point raised: the general way finds out what
             assert self._flag is not None
             self._flag[0] = 0
             whole = calls // m
-            values[whole * m :] = super().pairs(axes, nodes, first + whole, last)
+            values[whole * m :] = super()._pairs(axes, nodes, first + whole, last)
         return values
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -290,18 +381,21 @@ class NativeEvaluator(Evaluator):
         """Call a numba function through Python where its compiled callback caught an exception."""
         function = self.function
         assert self._flag is not None
+        assert function.callback is not None
         self._flag[0] = 0
         self.nfev += 1
+        given = point.copy()
         try:
-            result = function.dispatcher(point.copy(), *function.args)
+            result = njit.call(function.dispatcher, function.callback, self._flag, given)
         except self.wall:
             return np.nan
         except BaseException as error:
-            self._note(error, self.nfev - 1, point)
+            note(error, self.nfev - 1, point)
             raise
         if function.part is not None:
             result = result[function.part]
-        return _real_gradient(result, (self.n,)) if self.gradient else real_number(result)
+        # A gradient may lie in the memory of the point given, which nobody keeps.
+        return _real_gradient(result, (self.n,)).copy() if self.gradient else real_number(result)
 
 
 class PythonEvaluator(Evaluator):
@@ -322,11 +416,6 @@ class PythonEvaluator(Evaluator):
         convert = real_number if part is None else lambda result: real_number(_element(result, part))
         self._call = _core.PythonCall(function.call, function.args, function.kwargs, convert, wall)
 
-    def fork(self) -> PythonEvaluator:
-        made = PythonEvaluator(self.function, self.x, self.wall, self.gradient)
-        made.seconds = self.seconds
-        return made
-
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         values = self._empty(len(index))
         if self.gradient:
@@ -338,7 +427,7 @@ class PythonEvaluator(Evaluator):
             self._call.displaced(self.x, index, value, values)
         except BaseException as error:
             p = max(0, self._call.begun - 1)
-            self._note(error, self.nfev + p, self._point(index[p], value[p]))
+            note(error, self.nfev + p, self._point(index[p], value[p]))
             raise
         finally:
             self.nfev += self._call.begun
@@ -354,7 +443,7 @@ class PythonEvaluator(Evaluator):
             self._call.rows(X, values)
         except BaseException as error:
             p = max(0, self._call.begun - 1)
-            self._note(error, self.nfev + p, X[p])
+            note(error, self.nfev + p, X[p])
             raise
         finally:
             self.nfev += self._call.begun
@@ -371,7 +460,7 @@ class PythonEvaluator(Evaluator):
         except self.wall:
             return np.full(self.shape, np.nan)[()]
         except BaseException as error:
-            self._note(error, self.nfev - 1, point)
+            note(error, self.nfev - 1, point)
             raise
         result = _element(result, function.part)
         return _real_gradient(result, (self.n,)) if self.gradient else real_number(result)
@@ -397,11 +486,6 @@ class BatchedEvaluator(Evaluator):
 
     def points_within(self, seconds: float) -> int:
         return self.block
-
-    def fork(self) -> BatchedEvaluator:
-        made = BatchedEvaluator(self.function, self.x, self.wall, self.gradient)
-        made.seconds = self.seconds
-        return made
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         def fill(block: NDArray[np.float64], first: int, last: int) -> None:
@@ -460,8 +544,7 @@ class BatchedEvaluator(Evaluator):
             result = function.call(block, *function.args, **function.kwargs)
         except BaseException as error:
             if not isinstance(error, self.wall):
-                self._note(error, ordinal, first)
-                error.add_note(f"hessfast: in a block of {columns} points that begins there")
+                note(error, ordinal, first, f"in a block of {columns} points that begins there")
             raise
         result = _element(result, function.part)
         if self.gradient:
@@ -484,6 +567,15 @@ def make_evaluator(
     return PythonEvaluator(function, x, wall, gradient)
 
 
+def note(error: BaseException, ordinal: int, point: NDArray[Any], more: str = "") -> None:
+    """Say in a note where f raised; an exception that takes none, or a point that cannot be printed, goes without."""
+    with suppress(Exception):
+        coordinates = np.array2string(point, threshold=12, edgeitems=4, max_line_width=100_000)
+        error.add_note(f"hessfast: raised at evaluation {ordinal}, x = {coordinates}")
+        if more:
+            error.add_note(f"hessfast: {more}")
+
+
 def _element(result: Any, part: int | None) -> Any:
     if part is None:
         return result
@@ -493,15 +585,17 @@ def _element(result: Any, part: int | None) -> Any:
 
 
 def _real_gradient(result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return a gradient as it is where it is float64 or float32."""
+    """Return a gradient as it is where it is float64 or float32; of one variable a number will do."""
     single = getattr(result, "dtype", None) == np.float32
+    if shape == (1,) and np.shape(result) == ():
+        result = np.asarray(result).reshape(shape)
     return _real_array(result, shape, "jac", "must return the gradient", np.float32 if single else np.float64)
 
 
 def _real_array(
     result: Any, shape: tuple[int, ...], name: str, promise: str, dtype: type[np.floating[Any]] = np.float64
 ) -> NDArray[Any]:
-    array = np.asarray(result)
+    array = np.asarray(unmasked(result))
     if array.shape != shape:
         raise ValueError(f"{name}: {promise}; shape {shape} expected, got {array.shape}")
     if array.dtype.kind not in "fiub":

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
+from hessfast.alarms import alarm
+from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.balance import search
-from hessfast.directional import EPS, Differences, SlopeCurvatures, ValueCurvatures, richardson
+from hessfast.balance import first_look, is_suspect, search_from, without_chance
+from hessfast.directional import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
+from hessfast.plateaus import Roughness, roughness
+from hessfast.problem import checked_order, noise_given
+from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus
 from hessfast.vectors import Vector
 
@@ -23,10 +28,14 @@ __all__ = ["curvature"]
 _ROUNDING_BAR = 16.0
 """Noise levels in the condition part where a step was given: the noise is then not measured but taken as rounding."""
 
+_ALIKE = 8.0
+"""Ratio of the steps by which coordinates move by their own size, up to which long steps on a line say something."""
+
 _SMALLEST_UNIT = 2.0**-400
 """Units of the line below this, or above its inverse, are brought near 1 by scaling the direction."""
 
 
+@quiet
 def curvature(
     fun: Fun | None,
     x0: npt.ArrayLike,
@@ -37,10 +46,13 @@ def curvature(
     rel_step: float | None = None,
     abs_step: float | None = None,
     noise: float | None = None,
+    x_scale: npt.ArrayLike | None = None,
+    bounds: Any = None,
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] | None = None,
     vectorized: bool = False,
     workers: int | None = None,
+    on_error: Any = "raise",
 ) -> CurvatureResult:
     """Estimate the curvature vᵀHv of a function along a direction, without its Hessian.
 
@@ -62,6 +74,11 @@ def curvature(
         2**-9 an accurate f at orders 2 and 4.
     noise : float, optional
         Standard deviation of the noise of `fun`, where it is known; it is then not measured.
+    x_scale : float or array_like, shape (n,), optional
+        Typical sizes of the coordinates, where |x0_i| misleads; otherwise found out where sizes have gaps.
+    bounds : object with lb and ub, tuple (lb, ub), list of tuples or array of shape (n, 2), optional
+        Where `fun` may be evaluated; no point outside is. Points lie on both sides of x0: where a bound leaves no room
+        on one side of a direction, its value is nan.
     args : tuple, optional
     kwargs : mapping, optional
         Further arguments of `fun` and `jac`.
@@ -69,6 +86,8 @@ def curvature(
         Whether `fun` and `jac` take points as columns.
     workers : int, optional
         Threads for passes over vectors of some 10⁵ coordinates and more; `fun` is called from one thread.
+    on_error : "raise", exception type or tuple of them
+        Exceptions of `fun` that count as a wall, like a value that is not finite.
 
     Returns
     -------
@@ -82,8 +101,9 @@ def curvature(
 
     Warns
     -----
-    RuntimeWarning
-        Where no step gave finite values.
+    AccuracyWarning
+        Where a value is not known: no step gave finite values, its bar exceeds a tenth of it and matters (see
+        `CurvatureResult`, `resolved`), or `fun` answers differently each time. Not where steps were given.
 
     Notes
     -----
@@ -107,11 +127,23 @@ def curvature(
     >>> round(float(cheap), 6), cheap.njev
     (1175.569465, 2)
     """
-    _check_order(order, jac, rel_step is not None or abs_step is not None)
+    order = checked_order(order, (1, 2, 4, 6, 8))
     given = given_step(rel_step, abs_step)
-    if noise is not None and not (math.isfinite(noise) and noise >= 0.0):
-        raise ValueError(f"noise: must be finite and not negative, got {noise!r}")
-    around = surround(fun, x0, jac=jac, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers)
+    if order == 1 and (jac is None or jac is False or given[0] is None):
+        raise ValueError("order: 1 is the forward difference of gradients at a given step; it needs jac and a step")
+    noise = noise_given(noise)
+    around = surround(
+        fun,
+        x0,
+        jac=jac,
+        args=args,
+        kwargs=kwargs,
+        vectorized=vectorized,
+        workers=workers,
+        x_scale=x_scale,
+        bounds=bounds,
+        on_error=on_error,
+    )
     rows = plain("v", v)
     n = around.x.size
     if rows.ndim != 2:
@@ -121,14 +153,36 @@ def curvature(
             raise ValueError(f"v: shape {(n,)} or (k, {n}) expected, got {rows.shape}")
         f0 = None if around.evaluator.gradient else around.at(around.x, 0.0)
         found = [_along(around, real_vector(row, "v", n), order, given, noise, f0) for row in rows]
-    return _result(around, found, single=rows.ndim != 2)
+    result = _result(around, found, single=rows.ndim != 2)
+    if not result.success:
+        _warn(found, around.evaluator.confines is not None, around.evaluator.gradient)
+    return result
 
 
-def _check_order(order: int, jac: Jac, step_given: bool) -> None:
-    if isinstance(order, bool) or order not in (1, 2, 4, 6, 8):
-        raise ValueError(f"order: must be one of 1, 2, 4, 6, 8, got {order!r}")
-    if order == 1 and not (jac and step_given):
-        raise ValueError("order: 1 is the forward difference of gradients at a given step; it needs jac and a step")
+@dataclass(frozen=True, slots=True)
+class _Along:
+    """What was found along one direction."""
+
+    value: float
+    error: float
+    step: float
+    resolved: bool = True
+    random: bool = False
+    rough: bool = False
+
+    @property
+    def status(self) -> CurvatureStatus:
+        if not math.isfinite(self.value) or self.error == math.inf:
+            return CurvatureStatus.NOT_FINITE
+        if math.isnan(self.error):
+            return CurvatureStatus.UNVERIFIED
+        if self.random:
+            return CurvatureStatus.RANDOM
+        if self.rough:
+            return CurvatureStatus.ROUGH
+        if abs(self.value) <= self.error:
+            return CurvatureStatus.UNRESOLVED
+        return CurvatureStatus.POSITIVE if self.value > 0.0 else CurvatureStatus.NEGATIVE
 
 
 def _along(
@@ -138,19 +192,26 @@ def _along(
     given: tuple[float | None, bool],
     noise: float | None,
     f0: float | None = None,
-) -> tuple[float, float, float]:
-    """Return value, error bar and smallest step along v."""
+) -> _Along:
+    """Look along v."""
     unit = around.unit(v)
     if unit == 0.0:
-        return 0.0, 0.0, 0.0
+        return _Along(0.0, 0.0, 0.0)
     step, relative = given
     if not _SMALLEST_UNIT < unit < 1.0 / _SMALLEST_UNIT:  # its square would leave the range of numbers
-        return _along_scaled(around, v, math.frexp(unit)[1], order, given, noise, f0)
+        return _along_scaled(around, v, math.frexp(unit)[1] - HEADROOM, order, given, noise, f0)
     if step is not None:
         unit = step * unit if relative else step
+        if not 0.0 < unit < math.inf:
+            raise ValueError(
+                f"{'rel_step' if relative else 'abs_step'}: leaves the range of float64 along this direction"
+            )
+        reach = unit if order == 1 else 2.0 ** (order // 2 - 1) * unit
+        if min(around.room(v)) < reach:
+            raise ValueError(f"{'rel_step' if relative else 'abs_step'}: points at x0 ± {reach:.3g} v leave the bounds")
     if order == 1:
-        return _forward(around, v, unit), math.nan, unit
-    differences: Differences[float]
+        return _Along(_forward(around, v, unit), math.nan, unit)
+    differences: SlopeCurvatures | ValueCurvatures
     if around.evaluator.gradient:
         differences = SlopeCurvatures(around, v, unit)
     else:
@@ -160,10 +221,49 @@ def _along(
             raise ValueError(f"fun: is {f0} at x0; it must be finite there")
         differences = ValueCurvatures(around, v, unit, f0, noise)
     if step is not None:
-        return *_at_given_step(differences, order // 2, noise), unit
+        return _Along(*_at_given_step(differences, order // 2, noise), unit)
+    return _searched(differences, order)
+
+
+def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Along:
+    """Search the step; say whether the value is known, and whether chance had a part in it."""
     # From values one level more pays: it costs 2 evaluations of 19 and gains a factor of 3.
-    found = search(differences, order if around.evaluator.gradient else order + 2)
-    return found.value, found.error, differences.step(found.level)
+    order += 2 * (differences.power - 1)
+    look, balance = first_look(differences)
+    found = search_from(differences, order, look, balance)
+    if differences.power == 2 or is_suspect(differences, look.noise, found.value):
+        spread = differences.spread()
+        if spread > SAME * differences.floor:
+            found = without_chance(differences, order // 2, look, found, spread)
+    value, error, unit = found.value, found.error, differences.unit
+    resolved = error <= TENTH * abs(value)
+    if not resolved and math.isfinite(error):
+        bend = max(abs(differences.D.get(found.level + offset, 0.0)) for offset in range(order // 2 + 1))
+        known = max(abs(differences.slope()) * unit, bend * unit * unit, SEEN[4] * abs(differences.f0))
+        resolved = error * unit * unit <= MATTERS * known
+    step = differences.step(found.level)
+    if isinstance(differences, ValueCurvatures) and differences.may_be_rough(found.level) and not found.random:
+        seen = _roughness(differences, value, error)
+        if seen is not None:  # the bar covers both curvatures
+            off = abs(seen.curvature - value) + seen.change
+            return _Along(value, off + error, step, off + error <= TENTH * abs(value), rough=off > TENTH * abs(value))
+    return _Along(value, error, step, resolved, found.random)
+
+
+def _roughness(differences: ValueCurvatures, value: float, error: float) -> Roughness | None:
+    """Look at steps within which each coordinate moves by less than its size, where the bounds have room for them."""
+    around, v = differences.around, differences.v
+    least, largest = around.lengths(v)
+    unit = min(differences.unit, least)
+    if largest > _ALIKE * least or min(around.room(v)) < 0.25 * unit:
+        return None
+
+    def ask(steps: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        ahead, behind = (np.array([around.probe(v, sign * t * unit) for t in steps.tolist()]) for sign in (1.0, -1.0))
+        return ahead, behind
+
+    seen = roughness(ask, value * unit * unit, error * unit * unit, differences.model)
+    return seen and Roughness(seen.height, seen.curvature / (unit * unit), seen.change / (unit * unit))
 
 
 def _along_scaled(
@@ -174,16 +274,15 @@ def _along_scaled(
     given: tuple[float | None, bool],
     noise: float | None,
     f0: float | None,
-) -> tuple[float, float, float]:
+) -> _Along:
     """Look along v 2^exponent instead; what vᵀHv itself cannot be in float64 comes out as inf or 0."""
     step, relative = given
     if step is not None and not relative:
         given = float(np.ldexp(step, -exponent)), False
-    scaled: Vector = np.ldexp(v, exponent)
-    value, error, t = _along(around, scaled, order, given, noise, f0)
-    with np.errstate(over="ignore", under="ignore"):
-        value, error = (float(number) for number in np.ldexp([value, error], -2 * exponent))
-    return value, error, float(np.ldexp(t, exponent))
+    scaled: Vector = np.ldexp(v.astype(np.float64), exponent)
+    found = _along(around, scaled, order, given, noise, f0)
+    value, error = (float(number) for number in np.ldexp([found.value, found.error], -2 * exponent))
+    return _Along(value, error, float(np.ldexp(found.step, exponent)), found.resolved, found.random)
 
 
 def _forward(around: Neighbourhood, v: Vector, t: float) -> float:
@@ -201,30 +300,41 @@ def _at_given_step(differences: Differences[float], q: int, noise: float | None)
     return value, abs(change) + 3.0 * differences.condition(0, q, level) + 4.0 * EPS * abs(value)
 
 
-def _status(value: float, error: float) -> CurvatureStatus:
-    if not math.isfinite(value) or error == math.inf:
-        return CurvatureStatus.NOT_FINITE
-    if math.isnan(error):
-        return CurvatureStatus.UNVERIFIED
-    if abs(value) <= error:
-        return CurvatureStatus.UNRESOLVED
-    return CurvatureStatus.POSITIVE if value > 0.0 else CurvatureStatus.NEGATIVE
-
-
-def _result(around: Neighbourhood, found: list[tuple[float, float, float]], single: bool) -> CurvatureResult:
-    status = [_status(value, error) for value, error, _ in found]
-    lost = status.count(CurvatureStatus.NOT_FINITE)
-    if lost:
-        warnings.warn(
-            f"curvature: {CurvatureStatus.NOT_FINITE.message} in {lost} of {len(found)} directions",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+def _result(around: Neighbourhood, found: list[_Along], single: bool) -> CurvatureResult:
     gradient = around.evaluator.gradient
     nfev, njev = (0, around.evaluator.nfev) if gradient else (around.evaluator.nfev, 0)
     if single:
-        return CurvatureResult(*found[0], nfev, njev, status[0])
-    value, error, step = np.array(found).T.copy()
-    statuses = np.empty(len(status), dtype=object)
-    statuses[:] = status
-    return CurvatureResult(value, error, step, nfev, njev, statuses)
+        one = found[0]
+        return CurvatureResult(one.value, one.error, one.step, nfev, njev, one.status, one.resolved)
+    value, error, step = np.array([(one.value, one.error, one.step) for one in found]).T.copy()
+    status = np.empty(len(found), dtype=object)
+    status[:] = [one.status for one in found]
+    return CurvatureResult(value, error, step, nfev, njev, status, np.array([one.resolved for one in found]))
+
+
+def _warn(found: list[_Along], bounded: bool, gradient: bool) -> None:
+    """Say what is not known, and what to do."""
+    status = [one.status for one in found]
+    lost, random, rough = (
+        status.count(kind) for kind in (CurvatureStatus.NOT_FINITE, CurvatureStatus.RANDOM, CurvatureStatus.ROUGH)
+    )
+    unknown = [one for one in found if not one.resolved and one.status is not CurvatureStatus.NOT_FINITE]
+    parts = []
+    where = "x0 may stand on a bound: points lie on both sides of it" if bounded else "`bounds=` says where it may be"
+    for count, kind, advice in (
+        (lost, CurvatureStatus.NOT_FINITE, where),
+        (random, CurvatureStatus.RANDOM, "fix its random numbers, or give their size by `noise=`"),
+        (rough, CurvatureStatus.ROUGH, "`noise=`, the height of the roughness, asks for the smooth one"),
+    ):
+        if count:
+            parts.append(f"{kind.message} in {count} of {len(found)} directions; {advice}")
+    if unknown:
+        worst = max(unknown, key=lambda one: one.error / max(abs(one.value), one.error * 1e-9))
+        which = f"{worst.value:.3g} ± {worst.error:.2g}"
+        many = f"{len(unknown)} of {len(found)} values are not known, the worst {which}"
+        parts.append(
+            f"{many if len(found) > 1 else f'the value {which} is not known'}; fixed random numbers and tighter "
+            f"tolerances{'' if gradient else ', or `jac=`,'} give more digits, `x_scale=` helps where |x0| misleads, "
+            "`noise=` where f is rough"
+        )
+    alarm("curvature", "; ".join(parts))

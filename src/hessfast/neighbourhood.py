@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -12,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
+from hessfast.arithmetic import aside
 from hessfast.arrays import plain
 from hessfast.functions import Function, NativeFunction, make_function
 from hessfast.lanes import Evaluator, make_evaluator
+from hessfast.problem import box, exceptions, flag, further, thread_count, typical_sizes
+from hessfast.scale import EPS, ORDINARY, VANISHING, Seen, Sizes, find_sizes, gaps
 from hessfast.vectors import Vector
 
 Floats = npt.NDArray[np.float64]
@@ -29,12 +31,34 @@ def _lone_references() -> int:
 
 
 _LONE = _lone_references()
-_FRESH = np.empty(0)
+
+_SHIFT = 3.0
+"""Octaves by which the unit of a line may be off without harm: the search sees to them."""
 
 
 def _shape_kept(array: Vector, n: int) -> bool:
     flags = array.flags
     return array.shape == (n,) and array.dtype == np.float64 and flags.c_contiguous and flags.writeable
+
+
+def _own(value: Vector, references: int) -> bool:
+    """Whether nobody else can write to the memory of an array, which has so many references.
+
+    It has memory of its own, or is the one view of an array that has, or of memory that numba counts references to.
+    """
+    base = value.base
+    if base is None:
+        sole = value.flags.owndata
+    elif isinstance(base, np.ndarray):
+        sole = base.flags.owndata and sys.getrefcount(base) <= _LONE + 1
+    else:
+        sole = (
+            type(base).__module__ == "_nrt_python"
+            and getattr(base, "refcount", 0) == 1
+            and getattr(base, "parent", value) is None
+            and sys.getrefcount(base) <= _LONE + 1
+        )
+    return bool(sole and references <= _LONE and value.flags.writeable and value.flags.c_contiguous)
 
 
 class Neighbourhood:
@@ -51,14 +75,21 @@ class Neighbourhood:
         As `vectors.as_vector` returns it.
     threads : int
         Threads for passes over vectors; f is called from the calling thread alone.
+    x_scale : ndarray, shape (n,), optional
+        Sizes of the coordinates, where the caller knows them.
     """
 
-    def __init__(self, evaluator: Evaluator, x: Vector, threads: int = 1) -> None:
+    def __init__(self, evaluator: Evaluator, x: Vector, threads: int = 1, x_scale: Floats | None = None) -> None:
         self.evaluator = evaluator
         self.x = x
         self.threads = threads
+        self.x_scale = x_scale
         self.function: Function | None = None
-        self._foreign: Vector | None = None
+        self.wall: tuple[type[BaseException], ...] = ()
+        self._gaps: list[tuple[int, int]] = []
+        self._vanishing = False
+        self._seen_at: Vector | None = None
+        self._sizes: Sizes | None = None
         self._point: Floats = np.empty(0)
 
     def at(self, v: Vector, t: float) -> Any:
@@ -66,38 +97,95 @@ class Neighbourhood:
         value = self.evaluator.at(self._displaced(v, t))
         if not self.evaluator.gradient:
             return value
-        # A function that fills one array over and over returns it each time: such a gradient is copied.
-        base = value.base
-        shared = sys.getrefcount(value) > _LONE
-        if isinstance(base, np.ndarray):
-            shared = shared or not base.flags.owndata or sys.getrefcount(base) > _LONE + 1
-        elif base is not None:
-            shared = shared or self._reused(value)
-        if shared or not value.flags.writeable or not value.flags.c_contiguous:
-            value = value.copy()
-        return value
+        # A function that fills one memory over and over returns it each time: such a gradient is copied.
+        references = sys.getrefcount(value)
+        return value if _own(value, references) else value.copy()
 
-    def _reused(self, value: Vector) -> bool:
-        """Whether memory that is not NumPy's, such as numba's or a tensor's, may be the same each time.
-
-        The first such gradient is copied and kept until the second comes: with that one beside it in memory, it is
-        known whether there is new memory for each.
-        """
-        if self._foreign is None:
-            self._foreign = value
-            return True
-        if self._foreign is not _FRESH and np.may_share_memory(self._foreign, value):
-            return True
-        self._foreign = _FRESH
-        return False
+    def probe(self, v: Vector, t: float) -> Any:
+        """Return f at x + t v, which lies far from x and is asked out of curiosity: what f raises counts as nan."""
+        with aside():
+            try:
+                return self.at(v, t)
+            except Exception:
+                return np.full(self.evaluator.shape, np.nan)[()]
 
     def unit(self, v: Vector) -> float:
         """Return the natural unit of t along v, a power of two; 0.0 where v = 0. Refuse what is not finite."""
-        unit = vectors.line_unit(self.x, v, self.threads)
+        unit = vectors.line_unit(self.x, v, self.threads, self.x_scale)
         if math.isnan(unit):
             refuse_infinite(v, "v")
             refuse_infinite(self.x, "x0")
+        if self.x_scale is None and unit > 0.0 and not self._ordinary() and self._small_share(v):
+            return vectors.line_unit(self.x, v, self.threads, self.sizes().of(self.x.astype(np.float64)))
         return unit
+
+    def _ordinary(self) -> bool:
+        """Whether |x_i|, or 1 where it is zero, is the size of each coordinate: their sizes have no gaps then."""
+        if self._seen_at is not self.x:
+            held, has_zeros = vectors.octaves(self.x, self.threads)
+            self._gaps, self._vanishing = gaps(held, has_zeros), held[:1] < [math.frexp(VANISHING)[1]]
+            self._seen_at = self.x
+        return not self._gaps and not self._vanishing
+
+    def _small_share(self, v: Vector) -> bool:
+        """Whether the unit of the line depends on the sizes of small coordinates."""
+        size = np.abs(self.x.astype(np.float64))
+        low = math.ldexp(1.0, self._gaps[-1][0]) if self._gaps else VANISHING
+        small = size <= low
+        length = vectors.norm(v, self.threads)
+        share = float(np.linalg.norm(v[small] / length)) ** 2
+        octaves = -math.log2(max(float(size[small & (v != 0.0)].min(initial=low)), sys.float_info.min)) + max(
+            0.0, math.log2(max(float(size.max()), 1.0))
+        )
+        return share * octaves > _SHIFT
+
+    def sizes(self) -> Sizes:
+        """Return the sizes of coordinates; f is asked where they have gaps, and again where x moves across them."""
+        if not self._gaps:
+            return ORDINARY
+        if self._sizes is not None:
+            limit = math.log2(self._sizes.limit)
+            if any(low <= limit <= high for low, high in self._gaps):
+                return self._sizes
+        x = self.x.astype(np.float64)
+        found = find_sizes(x, self._change(), power=2 if self.evaluator.gradient else 1, toward=self._inward(x))
+        for low, high in self._gaps:  # the limit lies anywhere in a gap: in its middle it stays true when x moves
+            if low - 1 <= math.log2(found.limit) <= low + 2:
+                found = Sizes(math.ldexp(1.0, (low + high) // 2), found.zero)
+        self._sizes = found
+        return found
+
+    def _inward(self, x: Floats) -> Floats | None:
+        confines = self.evaluator.confines
+        if confines is None:
+            return None
+        return np.where(confines.upper - x >= x - confines.lower, 1.0, -1.0)
+
+    def lengths(self, v: Vector) -> tuple[float, float]:
+        """Return the least and the largest t at which a coordinate that moves has moved by its own size."""
+        moving = v != 0.0
+        x = self.x[moving].astype(np.float64)
+        size = ORDINARY.of(x) if self._sizes is None else self._sizes.of(x)
+        if self.x_scale is not None:
+            size = self.x_scale[moving]
+        t = size / np.abs(v[moving])
+        return float(t.min()), float(t.max())
+
+    def _change(self) -> Callable[[Floats], Seen]:
+        """Return the change of f over a displacement d, or of dᵀg, with its rounding."""
+        one = np.zeros(self.x.size)
+        here = self.at(one, 0.0)
+
+        def of_values(d: Floats) -> Seen:
+            there = self.probe(d, 1.0)
+            return there - here, EPS * max(abs(there), abs(here))
+
+        def of_gradients(d: Floats) -> Seen:
+            there = self.probe(d, 1.0)
+            rounding = EPS * math.sqrt(vectors.dot_square(d, there) + vectors.dot_square(d, here))
+            return vectors.dot_difference(d, there, here), rounding
+
+        return of_gradients if self.evaluator.gradient else of_values
 
     def scratch(self) -> Floats:
         """Return n numbers of memory, free until f is called next."""
@@ -112,6 +200,17 @@ class Neighbourhood:
         vectors.line_point(self.x, v, t, point, self.threads)
         return point
 
+    def room(self, v: Vector) -> tuple[float, float]:
+        """Return how far t can go up and down before x + t v leaves the box."""
+        confines = self.evaluator.confines
+        if confines is None:
+            return math.inf, math.inf
+        with np.errstate(all="ignore"):
+            up = np.where(v > 0.0, confines.upper - self.x, self.x - confines.lower) / np.abs(v)
+            down = np.where(v < 0.0, confines.upper - self.x, self.x - confines.lower) / np.abs(v)
+        moves = v != 0.0
+        return float(up[moves].min(initial=math.inf)), float(down[moves].min(initial=math.inf))
+
 
 def surround(
     fun: Fun | None,
@@ -122,31 +221,39 @@ def surround(
     kwargs: Mapping[str, Any] | None,
     vectorized: bool,
     workers: int | None,
+    x_scale: npt.ArrayLike | None = None,
+    bounds: Any = None,
+    on_error: Any = "raise",
 ) -> Neighbourhood:
     """Check the arguments that the matrix-free functions share; bind the gradient where there is one, else f.
 
     x0 is neither copied nor converted where it is a contiguous float64 or float32 array.
     """
     x = real_vector(x0, "x0")
-    threads = 1 if workers is None else operator.index(workers)
-    if threads < 1:
-        raise ValueError(f"workers: must be at least 1, got {workers}")
+    threads = thread_count(workers) or 1
     gradient = jac is not None and jac is not False
     obj, name = (jac, "jac") if gradient and jac is not True else (fun, "fun")
     if obj is None:
         raise TypeError("fun: None needs a callable jac")
+    positional, named = further(args, kwargs)
     function = make_function(
         obj,
         name=name,
-        args=args if isinstance(args, tuple) else (args,),
-        kwargs=dict(kwargs or {}),
-        vectorized=bool(vectorized),
+        args=positional,
+        kwargs=named,
+        vectorized=flag(vectorized, "vectorized"),
         gradient=gradient,
         part=1 if jac is True else None,
     )
+    wall = exceptions(on_error)
     # The evaluator reads its own x for displaced points alone, of which there are none here.
-    around = Neighbourhood(make_evaluator(function, cast(Floats, x), gradient=gradient), x, threads)
-    around.function = function
+    evaluator = make_evaluator(function, cast(Floats, x), wall=wall, gradient=gradient)
+    if bounds is not None:
+        refuse_infinite(x, "x0")
+        within = box(bounds, x.astype(np.float64))
+        evaluator.confine(within.lower, within.upper)
+    around = Neighbourhood(evaluator, x, threads, typical_sizes(x_scale, x.size))
+    around.function, around.wall = function, wall
     return around
 
 

@@ -3,7 +3,11 @@
 A dispatcher handed over as it is becomes a callback `double (int, double *, void *)`, or the gradient form, whose data
 pointer leads to a block of memory: a flag (int64) that the callback raises where it caught an exception (numba would
 swallow it and return 0.0), then the values of `args` as numba holds them. The callback is compiled once for each
-dispatcher and types of args; what changes from call to call travels in the block.
+dispatcher and types of args, and again where the dispatcher was recompiled; what changes from call to call travels in
+the block.
+
+A function compiled by numba does not give back the references that it holds where it raises. Arrays are therefore
+handed to it as plain memory, which nobody counts: the block keeps them alive.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -29,6 +34,18 @@ class Callback:
     readonly: bool
     args_type: Any
     library: Any = field(repr=False)
+    compiled_from: tuple[Any, str] | None = None
+    """One of the dispatcher's own compilations, by its types, and its name, which is another once it is recompiled."""
+    again: list[Any] = field(default_factory=list, repr=False)
+
+    def is_of(self, dispatcher: Any) -> bool:
+        """Whether the dispatcher has not been recompiled since."""
+        return self.compiled_from is None or self.compiled_from[1] == _name_of(dispatcher, self.compiled_from[0])
+
+
+def _name_of(dispatcher: Any, types: Any) -> str | None:
+    compiled = dispatcher.overloads.get(types)
+    return None if compiled is None else str(compiled.fndesc.unique_name)
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -72,6 +89,37 @@ def _blocks() -> Any:
             address = builder.inttoptr(address, cgutils.voidptr_t)
         return builder.bitcast(cgutils.pointer_add(builder, address, _FLAG_BYTES), struct)
 
+    simple = (
+        types.Array,
+        types.Number,
+        types.Boolean,
+        types.NoneType,
+        types.UnicodeType,
+        types.NPDatetime,
+        types.NPTimedelta,
+        types.EnumMember,
+        types.Dispatcher,
+    )
+
+    def is_plain(kind: Any) -> bool:
+        """Whether no value of that type can take an array in, which would then outlive the block."""
+        if isinstance(kind, types.BaseTuple):
+            return all(map(is_plain, kind.types))
+        return isinstance(kind, simple)
+
+    def uncounted(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+        """Take the references out of arrays and of tuples of them."""
+        if isinstance(kind, types.BaseTuple):
+            for place, part in enumerate(kind.types):
+                inner = uncounted(context, builder, part, builder.extract_value(value, place))
+                value = builder.insert_value(value, inner, place)
+        elif isinstance(kind, types.Array):
+            array = context.make_array(kind)(context, builder, value)
+            array.meminfo = cgutils.get_null_value(array.meminfo.type)
+            array.parent = cgutils.get_null_value(array.parent.type)
+            value = array._getvalue()
+        return value
+
     @intrinsic
     def size(typingctx, args):
         def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -83,9 +131,11 @@ def _blocks() -> Any:
     @intrinsic
     def store(typingctx, address, args):
         def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            args_type = signature.args[1]
-            context.nrt.incref(builder, args_type, values[1])
-            builder.store(values[1], behind_flag(context, builder, values[0], args_type))
+            args_type, value = signature.args[1], values[1]
+            if is_plain(args_type):
+                value = uncounted(context, builder, args_type, value)
+            context.nrt.incref(builder, args_type, value)
+            builder.store(value, behind_flag(context, builder, values[0], args_type))
 
         return types.void(address, args), codegen
 
@@ -169,9 +219,45 @@ def callback(dispatcher: Any, args: tuple[Any, ...], *, gradient: bool, part: in
     known = _CALLBACKS.setdefault(dispatcher, {})
     args_type = _type_of(args) if args else None
     key = (args_type, gradient, part)
-    if key not in known:
+    if key not in known or not known[key].is_of(dispatcher):
         known[key] = _compile(dispatcher, args_type, gradient, part)
     return known[key]
+
+
+def call(dispatcher: Any, callback: Callback, memory: NDArray[np.int64], point: NDArray[np.float64]) -> Any:
+    """Call the function behind a callback from Python, for the exception that it raises at a point.
+
+    What it returns, and arrays that it raises, may lie in the memory of `point` and of the arguments.
+    """
+    if not callback.again:
+        callback.again.append(_compile_again(dispatcher, callback))
+    try:
+        return callback.again[0](point.ctypes.data, point.size, memory.ctypes.data)
+    except BaseException as error:
+        with suppress(Exception):
+            error.args = tuple(arg.copy() if isinstance(arg, np.ndarray) else arg for arg in error.args)
+        raise
+
+
+def _compile_again(dispatcher: Any, callback: Callback) -> Any:
+    from numba import carray, njit, types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def pointer(typingctx, address):
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(types.float64)(address), codegen
+
+    evaluate, guard = _evaluation(dispatcher, callback.args_type, callback.readonly)
+
+    @njit((types.intp, types.intp, types.intp))
+    def again(x, n, data):
+        return evaluate(guard(carray(pointer(x), n)), data)
+
+    (compiled,) = again.overloads.values()
+    return compiled.entry_point
 
 
 def _type_of(args: tuple[Any, ...]) -> Any:
@@ -214,8 +300,9 @@ def _reason(error: Exception) -> str:
     return "\n".join(line for line in lines if not line.startswith("Failed in nopython mode pipeline")).strip()
 
 
-def _compile_for(dispatcher: Any, args_type: Any, gradient: bool, part: int | None, *, readonly: bool) -> Callback:
-    from numba import carray, cfunc, njit, types
+def _evaluation(dispatcher: Any, args_type: Any, readonly: bool) -> tuple[Any, Any]:
+    """Return compiled functions: f of x and the address of a block, and what makes x of an array."""
+    from numba import njit
 
     *_, load, as_readonly = _blocks()
     guard = as_readonly if readonly else njit(lambda x: x)
@@ -232,6 +319,13 @@ def _compile_for(dispatcher: Any, args_type: Any, gradient: bool, part: int | No
         def evaluate(x, data):
             return dispatcher(x, *load_args(data))
 
+    return evaluate, guard
+
+
+def _compile_for(dispatcher: Any, args_type: Any, gradient: bool, part: int | None, *, readonly: bool) -> Callback:
+    from numba import carray, cfunc, njit, types
+
+    evaluate, guard = _evaluation(dispatcher, args_type, readonly)
     evaluate_part = evaluate
     if part is not None:
 
@@ -259,4 +353,7 @@ def _compile_for(dispatcher: Any, args_type: Any, gradient: bool, part: int | No
                 carray(data, 1, dtype=np.int64)[0] = 1
                 return np.nan
 
-    return Callback(compiled.address, readonly, args_type, compiled._library)
+    types_now = next(reversed(dispatcher.overloads), None)
+    name = None if types_now is None else _name_of(dispatcher, types_now)
+    compiled_from = None if name is None else (types_now, name)
+    return Callback(compiled.address, readonly, args_type, compiled._library, compiled_from)

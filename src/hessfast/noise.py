@@ -11,21 +11,24 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.scale import EPS
+
 if TYPE_CHECKING:
     from hessfast.execution import Team
     from hessfast.ladder import Axis
 
 Array = NDArray[np.float64]
+At = Callable[[float, Sequence[float]], list[float]]
 
-EPS = float(np.finfo(np.float64).eps)
 ROUNDING = 0.25 * EPS
 """Relative noise of a correctly rounded f, the least that is ever assumed: a rounding error is uniform in ± ulp/2, of
 standard deviation 0.29 ulp, and an ulp is between eps/2 and eps."""
@@ -36,9 +39,11 @@ POINTS = 7
 SPACINGS = (2.0**-41, 2.0**-27, 2.0**-20, 2.0**-13, 2.0**-6)
 """Spacings tried, relative to each coordinate: the next where half of the first differences vanish."""
 
-
 STAIR_NOISE = 0.05
 """Noise of a staircase over its smallest step, at least: equal steps leave differences of rounding errors only."""
+
+_COARSE = 32.0 * EPS
+"""Share of |f| up to which steps of f are those of float64, after some roundings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,36 +128,104 @@ def direction(axes: Sequence[Axis], n: int, spacing: float, rng: np.random.Gener
     return steps
 
 
+def along(at: At, f_x: float, widest: float = math.inf) -> float:
+    """Estimate the noise level of f on one line.
+
+    Parameters
+    ----------
+    at : callable
+        ``at(spacing, multiples)``: values of f at x + (multiple * spacing) d, d a displacement by about the sizes of
+        the coordinates; empty where there is no room for them.
+    f_x : float
+        f(x).
+    widest : float
+        Spacings beyond this are not tried.
+
+    Returns
+    -------
+    float
+        Standard deviation, 0.0 where no table tells any.
+
+    Notes
+    -----
+    The smallest noise that the values allow is returned: noise that is underrated refutes itself in every later
+    check, while too much of it hides all that could refute it. So the first table in which f moves decides: at a
+    stationary point the seven values of the narrowest are one number, and wider ones begin to see f's own change.
+    Wider tables are for staircases (f computed in float32, rounded, on top of a large offset), whose narrow tables are
+    too regular, and a staircase is known by its steps: between two of its values there is none. Costs 6 evaluations
+    where f moves in the first table, 6 more for each wider one, and up to 5 to tell a staircase.
+    """
+    levels: list[float] = []
+    stair = 0.0
+    for spacing in SPACINGS:
+        if spacing > widest:
+            break
+        values = [f_x, *at(spacing, range(1, POINTS))]
+        if len(values) < POINTS or not all(map(math.isfinite, values)):
+            break
+        changes = [abs(b - a) for a, b in pairwise(values) if a != b]
+        if 2 * len(changes) < POINTS - 1:
+            if changes and min(changes) > _COARSE * max(map(abs, values)):
+                stair = min(changes)
+            continue
+        level, resolved = difference_table(values)
+        levels.append(level)
+        if spacing == SPACINGS[0]:
+            break
+        stair = stair or _stair(at, spacing, values)
+        if stair == 0.0 or (resolved and level > STAIR_NOISE * stair):
+            break
+    return max(min(levels, default=0.0), stair / math.sqrt(12.0))  # standard deviation of a rounding error
+
+
+def _stair(at: At, spacing: float, values: Sequence[float]) -> float:
+    """Return the height of a step where f is a staircase, 0.0 where it is none or its steps are those of float64.
+
+    In the interval of the table over which f changes most, f is asked at ever smaller parts: at 1/16 of its way to the
+    next value a smooth f has moved, but less; a staircase stands still or has taken a whole step.
+    """
+    scale = _COARSE * max(map(abs, values))
+    start = max(range(POINTS - 1), key=lambda k: abs(values[k + 1] - values[k]))
+    change = abs(values[start + 1] - values[start])
+    for k in range(1, 6):
+        if change <= scale:
+            return 0.0
+        nearer = at(spacing, [start + 16.0**-k])
+        if not nearer or not math.isfinite(nearer[0]):
+            return 0.0
+        moved = abs(nearer[0] - values[start])
+        if moved == 0.0:
+            return change
+        change = min(change, moved)
+    return 0.0
+
+
 def measure(
     team: Team,
     x: Array,
     f_x: float,
     axes: Sequence[Axis],
-    displaced: int | None = None,
+    displaced: tuple[Axis, float] | None = None,
     rng: np.random.Generator | int | None = None,
+    widest: float = math.inf,
 ) -> NoiseModel:
-    """Measure the noise of f at x by a difference table along one direction; `displaced` names a coordinate to leave.
+    """Measure the noise of f at x along one irregular direction.
 
-    Where at least half of the first differences vanish, f is either smooth to rounding or quantised (computed in
-    float32, rounded, on top of a large offset): the spacing grows until they no longer do, and until the table looks
-    like noise, for at its narrowest a staircase is too regular. Failing that, its smallest change is taken for a step.
+    The axes judge their room from their own origin: one along which x is displaced from it, `displaced`, takes part
+    only where the others tell nothing, as at a minimum, and towards its origin.
     """
-    level = stair = 0.0
-    for spacing in SPACINGS:
+
+    def at(spacing: float, multiples: Sequence[float], with_displaced: bool = False) -> list[float]:
         step = direction(axes, x.size, spacing, rng)
-        if displaced is not None:  # the table's room was judged from the axes' own origin
-            step[displaced] = 0.0
+        if displaced is not None:
+            axis, away = displaced
+            step[axis.index] = math.copysign(spacing * axis.unit, -away) if with_displaced else 0.0
         if not step.any():
-            break
-        values = [f_x, *team.dense(x + np.arange(1, POINTS)[:, None] * step).tolist()]
-        if not all(map(math.isfinite, values)):
-            break
-        changes = [abs(b - a) for a, b in pairwise(values) if a != b]
-        stair = stair or min(changes, default=0.0)
-        level, resolved = difference_table(values)
-        credible = spacing == SPACINGS[0] or (resolved and level > STAIR_NOISE * stair)
-        if 2 * len(changes) > POINTS - 1 and credible:
-            break
-    else:
-        level = max(level, stair / math.sqrt(12.0))  # standard deviation of a rounding error
+            return []
+        values: list[float] = team.dense(x + np.array(multiples)[:, None] * step).tolist()
+        return values
+
+    level = along(at, f_x, widest)
+    if level == 0.0 and displaced is not None:
+        level = along(partial(at, with_displaced=True), f_x, widest)
     return NoiseModel(f_x, max(level, ROUNDING * abs(f_x)), ROUNDING)

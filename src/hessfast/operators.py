@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from hessfast import vectors
+from hessfast.alarms import alarm
+from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.balance import change, first_look, search_from
+from hessfast.balance import change, first_look, is_suspect, search_from, without_chance
 from hessfast.crosses import CrossProducts
-from hessfast.directional import EPS, Products, richardson
+from hessfast.directional import EPS, HEADROOM, SAME, Products, richardson
 from hessfast.execution import Team
 from hessfast.lanes import make_evaluator
 from hessfast.neighbourhood import Fun, Jac, given_step, real_vector, surround
+from hessfast.noise import ROUNDING
+from hessfast.problem import Box, box, checked_order, flag
+from hessfast.resolution import MATTERS, TENTH
+from hessfast.results import HessianStatus, HvpResult
+from hessfast.scale import ORDINARY
 from hessfast.vectors import Vector
 
 __all__ = ["HessianOperator", "hvp"]
@@ -36,7 +42,70 @@ _UNBALANCED = 8.0
 _BLOCK_NUMBERS = 2**20
 """Numbers in the points that are evaluated in one batch of columns."""
 
+_GLANCE = 8
+"""Levels below its own at which the first product at each x is looked at, at most."""
 
+_LARGE_EXPONENT = 400
+"""Binary exponent of the unit of a line from which its direction is scaled: squares would leave the range."""
+
+_AMISS = 1e-3
+"""Relative difference between two levels from which the kept one is not trusted."""
+
+_CHECKED = 8.0
+"""Condition errors by which they must differ beside that."""
+
+_ADVICE = {
+    HessianStatus.NOT_FINITE: "{name} is not finite near x, or x stands on a bound: points lie on both sides of it",
+    HessianStatus.RANDOM: "fix the random numbers of {name}",
+    HessianStatus.UNRESOLVED: (
+        "`x_scale=` helps where |x| misleads; nothing does where x lies on a kink, or {name} has too few digits"
+    ),
+}
+
+
+@overload
+def hvp(
+    fun: Fun | None,
+    x0: npt.ArrayLike,
+    v: npt.ArrayLike,
+    *,
+    jac: Jac = ...,
+    order: int = ...,
+    rel_step: float | None = ...,
+    abs_step: float | None = ...,
+    x_scale: npt.ArrayLike | None = ...,
+    bounds: Any = ...,
+    args: tuple[Any, ...] = ...,
+    kwargs: Mapping[str, Any] | None = ...,
+    vectorized: bool = ...,
+    workers: int | None = ...,
+    on_error: Any = ...,
+    full_output: Literal[False] = ...,
+) -> Floats: ...
+
+
+@overload
+def hvp(
+    fun: Fun | None,
+    x0: npt.ArrayLike,
+    v: npt.ArrayLike,
+    *,
+    jac: Jac = ...,
+    order: int = ...,
+    rel_step: float | None = ...,
+    abs_step: float | None = ...,
+    x_scale: npt.ArrayLike | None = ...,
+    bounds: Any = ...,
+    args: tuple[Any, ...] = ...,
+    kwargs: Mapping[str, Any] | None = ...,
+    vectorized: bool = ...,
+    workers: int | None = ...,
+    on_error: Any = ...,
+    full_output: Literal[True],
+) -> HvpResult: ...
+
+
+@quiet
 def hvp(
     fun: Fun | None,
     x0: npt.ArrayLike,
@@ -46,11 +115,15 @@ def hvp(
     order: int = 4,
     rel_step: float | None = None,
     abs_step: float | None = None,
+    x_scale: npt.ArrayLike | None = None,
+    bounds: Any = None,
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] | None = None,
     vectorized: bool = False,
     workers: int | None = None,
-) -> Floats:
+    on_error: Any = "raise",
+    full_output: bool = False,
+) -> Floats | HvpResult:
     """Multiply the Hessian with vectors, without the Hessian.
 
     Parameters
@@ -67,18 +140,27 @@ def hvp(
         Order of the difference; 1 needs `jac`.
     rel_step, abs_step : float, optional
         With `jac`: the step of the cheap mode of `curvature`.
-    args, kwargs, vectorized, workers
+    x_scale, bounds, args, kwargs, vectorized, workers, on_error
         As in `curvature`.
+    full_output : bool
+        Return the products with their error bars and a status.
 
     Returns
     -------
-    ndarray, shape (n,) or (n, k)
+    ndarray, shape (n,) or (n, k); or HvpResult
+
+    Warns
+    -----
+    AccuracyWarning
+        Where a product is not known: its bar exceeds a tenth of it, and what is not known could change the gradient,
+        over the natural unit of the line, by a thousandth of itself; where points were not finite, or answers random.
 
     Notes
     -----
     The step is found along the first column, in about 12 gradients at order 4, and kept for the others, which cost
-    `order` gradients each. Without `jac` a product costs `order` evaluations of `fun` a coordinate, and the first one
-    10 to 20 more for the steps of all coordinates. `HessianOperator` keeps the steps for later products too.
+    `order` gradients each and a look of one or two more. Without `jac` a product costs `order` evaluations of `fun` a
+    coordinate and some 20 along v, and the first one 10 to 20 a coordinate more for the steps of all of them.
+    `HessianOperator` keeps the steps for later products too.
 
     Examples
     --------
@@ -95,12 +177,30 @@ def hvp(
         order=order,
         rel_step=rel_step,
         abs_step=abs_step,
+        x_scale=x_scale,
+        bounds=bounds,
         args=args,
         kwargs=kwargs,
         vectorized=vectorized,
         workers=workers,
+        on_error=on_error,
     )
-    return operator @ v
+    full_output = flag(full_output, "full_output")
+    operator._name, operator._always = "hvp", True
+    V = plain("v", v)
+    product = operator.matmat(V) if V.ndim == 2 else operator.matvec(V)
+    if not full_output:
+        return product
+    bars, steps = np.array(operator._bars).reshape(-1, 2).T
+    single = V.ndim != 2
+    return HvpResult(
+        product,
+        float(bars[0]) if single else bars,
+        float(steps[0]) if single else steps,
+        operator.nfev,
+        operator.njev,
+        operator.status,
+    )
 
 
 class HessianOperator:
@@ -120,7 +220,7 @@ class HessianOperator:
     order : {1, 2, 4, 6, 8}
         Gradients a product, or evaluations of `fun` a product and coordinate. 1 is the cheap mode: forward differences
         from the gradient at x, without search.
-    rel_step, abs_step, args, kwargs, vectorized, workers
+    rel_step, abs_step, x_scale, bounds, args, kwargs, vectorized, workers, on_error
         As in `hvp`. `vectorized` gradients are called with several columns where the operator multiplies a matrix.
 
     Attributes
@@ -131,13 +231,23 @@ class HessianOperator:
         Where the Hessian is.
     nfev, njev, products : int
         Evaluations of f and of its gradient, and products, so far.
+    status : HessianStatus
+        What was seen at x: COMPLETE unless a product there was looked at and is not known.
+    success : bool
+        Whether that is COMPLETE, or UNVERIFIED.
+
+    Warns
+    -----
+    AccuracyWarning
+        At most once at each x, where the first product there is not known.
 
     Notes
     -----
     The first product searches the step, in about 10 gradients at order 2. Its level, the step in units of the line, is
     kept for later directions and when x moves. Directions of large curvature, as Lanczos finds them, have shorter
     natural lengths than random ones: a product twice as long as all before it is looked at with two more gradients, and
-    the step shortened where its truncation error shows. Relative errors are then some 1e-10 at order 2, and 1e-7 at
+    the step shortened where its truncation error shows. The first product at each x is looked at as well, with two more
+    gradients, one at order 1, so that a kink is noticed. Relative errors are then some 1e-10 at order 2, and 1e-7 at
     order 1, for gradients accurate to rounding. Memory beside the arguments: at most six vectors of n numbers, the
     product and the gradients that `jac` returns among them.
 
@@ -157,6 +267,7 @@ class HessianOperator:
     dtype = np.dtype(np.float64)
     __array_ufunc__ = None  # so that an array on the left leaves the operation to us
 
+    @quiet
     def __init__(
         self,
         fun: Fun | None,
@@ -166,13 +277,15 @@ class HessianOperator:
         order: int = 2,
         rel_step: float | None = None,
         abs_step: float | None = None,
+        x_scale: npt.ArrayLike | None = None,
+        bounds: Any = None,
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
         vectorized: bool = False,
         workers: int | None = None,
+        on_error: Any = "raise",
     ) -> None:
-        if isinstance(order, bool) or order not in (1, 2, 4, 6, 8):
-            raise ValueError(f"order: must be one of 1, 2, 4, 6, 8, got {order!r}")
+        order = checked_order(order, (1, 2, 4, 6, 8))
         from_values = jac is None or jac is False
         if from_values and order == 1:
             raise ValueError("order: 1 is the forward difference of gradients; it needs jac")
@@ -180,7 +293,18 @@ class HessianOperator:
             raise ValueError("rel_step, abs_step: without jac each coordinate has a step of its own, by search")
         self._step, self._relative = given_step(rel_step, abs_step)
         self._order = order
-        self._around = surround(fun, x0, jac=jac, args=args, kwargs=kwargs, vectorized=vectorized, workers=workers)
+        self._around = surround(
+            fun,
+            x0,
+            jac=jac,
+            args=args,
+            kwargs=kwargs,
+            vectorized=vectorized,
+            workers=workers,
+            x_scale=x_scale,
+            bounds=bounds,
+            on_error=on_error,
+        )
         # An own copy: an optimizer that moves its x in place shall not move the Hessian unnoticed.
         self._around.x = self._around.x.copy()
         self._batched = bool(vectorized) and not from_values
@@ -192,6 +316,11 @@ class HessianOperator:
         self._noise = self._strongest = 0.0
         self._g0: Vector | None = None
         self._latest: tuple[Vector, Vector] | None = None
+        self._name = "HessianOperator"
+        self._always = False  # every product is looked at, and its bar is kept
+        self._bars: list[tuple[float, float]] = []
+        self._looked_at = self._central = False
+        self._status = HessianStatus.COMPLETE if self._step is None else HessianStatus.UNVERIFIED
         self.products = 0
 
     @property
@@ -214,20 +343,46 @@ class HessianOperator:
         """Evaluations of f so far; 0 where there is a gradient."""
         return self._nfev + (0 if self._crosses is None else self._crosses.nfev)
 
+    @property
+    def status(self) -> HessianStatus:
+        """What was seen at x."""
+        return self._status
+
+    @property
+    def success(self) -> bool:
+        """Whether the status is COMPLETE, or UNVERIFIED."""
+        return self._status.success
+
+    @quiet
     def matvec(self, v: npt.ArrayLike) -> Floats:
         """Return H v; v of shape (n,) or (n, 1)."""
         array = plain("v", v)
         column = array.ndim == 2 and array.shape[1] == 1
         product = self._product(real_vector(array[:, 0] if column else array, "v", self.shape[0]))
         if not math.isfinite(vectors.norm(product)):
-            name = "fun" if self._from_values else "jac"
-            warnings.warn(
-                f"a Hessian-vector product is not finite: {name} is not, near x", RuntimeWarning, stacklevel=2
-            )
+            self._lost(HessianStatus.NOT_FINITE, "a product is not finite")
         return product[:, None] if column else product
 
     rmatvec = matvec
 
+    def _lost(self, status: HessianStatus, what: str) -> None:
+        """Say, once at each x, that a product is not known."""
+        if self._status in (HessianStatus.COMPLETE, HessianStatus.UNVERIFIED):
+            self._status = status
+            advice = _ADVICE[status].format(name="fun" if self._from_values else "jac")
+            alarm(self._name, f"{what}; {advice}")
+
+    def _judge(
+        self, v: Vector, size: float, bar: float, unit: float, gradient: float, random: bool, step: float
+    ) -> None:
+        """Take note of the bar of a product, and say where it is not known."""
+        self._bars.append((bar, step))
+        if random:
+            self._lost(HessianStatus.RANDOM, "answers at one point differ by more than their noise")
+        elif math.isfinite(bar) and not (bar <= TENTH * size or bar * unit <= MATTERS * gradient):
+            self._lost(HessianStatus.UNRESOLVED, f"a product of length {size:.3g} has an error bar of {bar:.2g}")
+
+    @quiet
     def matmat(self, V: npt.ArrayLike) -> Floats:
         """Return H V, V of shape (n, k)."""
         V = plain("V", V)
@@ -236,10 +391,11 @@ class HessianOperator:
             raise ValueError(f"V: shape ({n}, k) expected, got {V.shape}")
         product = np.empty(V.shape)
         done = 0
-        if self._level is None and self._step is None and V.shape[1] and self._batched:
+        if not self._looked_at and self._step is None and V.shape[1] and self._batched:
             product[:, 0] = self.matvec(V[:, 0])
             done = 1
-        width = max(1, _BLOCK_NUMBERS // (n * self._order)) if self._batched else 1
+        together = self._batched and not self._always and not self._central
+        width = max(1, _BLOCK_NUMBERS // (n * self._order)) if together else 1
         while done < V.shape[1]:
             if width == 1:
                 product[:, done] = self.matvec(V[:, done])
@@ -256,11 +412,13 @@ class HessianOperator:
     def __call__(self, v: npt.ArrayLike) -> Floats:
         return self @ v
 
+    @quiet
     def hessp(self, x: npt.ArrayLike, p: npt.ArrayLike) -> Floats:
         """Return H(x) p: the `hessp` argument of `scipy.optimize.minimize`."""
         self.move(x)
         return self.matvec(p)
 
+    @quiet
     def gradient(self, x: npt.ArrayLike) -> Vector:
         """Return the gradient at x: the `jac` argument of `minimize`; a product at order 1 then costs one gradient."""
         if self._from_values:
@@ -271,6 +429,7 @@ class HessianOperator:
             self._latest = x.copy(), g.copy()
         return g
 
+    @quiet
     def move(self, x: npt.ArrayLike) -> None:
         """Take the Hessian at x from now on; the level of the step stays."""
         x = real_vector(x, "x", self.shape[0])
@@ -282,6 +441,11 @@ class HessianOperator:
         elif not stays:
             self._around.x, self._g0 = x.copy(), None
             self._nfev, self._crosses = self.nfev, None
+        if not stays:
+            if not self.success and self._order > 1:
+                self._level = None  # what was found where nothing is known is of no use elsewhere
+            self._looked_at = self._central = False
+            self._status = HessianStatus.COMPLETE if self._step is None else HessianStatus.UNVERIFIED
 
     def _gradient_at(self, x: Vector) -> Vector:
         x_now, self._around.x = self._around.x, x
@@ -303,48 +467,103 @@ class HessianOperator:
         return unit, self._level if self._level is not None else 0
 
     def _product(self, v: Vector) -> Floats:
+        around = self._around
+        x = ORDINARY.of(around.x.astype(np.float64)) if self._from_values else around.x
+        natural = vectors.line_unit(x, v) if self._from_values else around.unit(v)
+        exponent = math.frexp(natural)[1]
+        if abs(exponent) > _LARGE_EXPONENT and self._step is None:
+            exponent -= HEADROOM
+            v = np.ldexp(v.astype(np.float64), exponent)
+            product = self._product(v)
+            bar, step = self._bars[-1]
+            self._bars[-1] = float(np.ldexp(bar, -exponent)), float(np.ldexp(step, exponent))
+            return np.asarray(np.ldexp(product, -exponent))
         self.products += 1
         if self._from_values:
             return self._from_crosses(v)
-        natural = self._around.unit(v)
         if natural == 0.0:
+            self._bars.append((0.0, 0.0))
             return np.zeros(v.size)
         unit, level = self._line(natural)
-        if self._order == 1:
-            return self._forward(v, math.ldexp(unit, level))
+        if self._step is not None and min(self._around.room(v)) < 2.0 ** (self._q - 1) * unit:
+            raise ValueError(f"{'rel_step' if self._relative else 'abs_step'}: points leave the bounds")
+        if self._order == 1 and not self._central:
+            return self._forward(v, unit, level)
         differences = Products(self._around, v, unit)
         if self._step is None and self._level is None:
             return self._searched(differences)
         differences.floor = self._noise
         differences.see(range(level, level + self._q))
         product = differences.D[level] if self._q == 1 else differences.combine(level, richardson(self._q))
-        strength = unit * differences.size(product)
-        if self._step is None and strength > _STRONGER * self._strongest:
+        if self._step is not None:
+            self._bars.append((math.nan, unit))
+            return product
+        size = differences.size(product)
+        if (self._always or not self._looked_at) and self._amiss(differences, level, product, size):
+            differences.D.clear()
+            return self._searched(differences)
+        strength = unit * size
+        if strength > _STRONGER * self._strongest:
             self._strongest = strength
-            if self._shortened(differences, level, differences.size(product)):
+            if self._shortened(differences, level, size):
                 differences.D.clear()
                 return self._product_again(differences)
         return product
 
     def _from_crosses(self, v: Vector) -> Floats:
+        around = self._around
         if self._crosses is None:
-            self._crosses = CrossProducts(self._bind, self._around.x, self._order)
-        return self._crosses.product(v)
+            self._crosses = CrossProducts(self._bind, around.x, self._order, self._within(), around.x_scale)
+        found = self._crosses.product(v)
+        self._judge(v, vectors.norm(found.value), found.error, 1.0, found.scale, found.random, found.step)
+        return found.value
+
+    def _within(self) -> Box:
+        confines, x = self._around.evaluator.confines, self._around.x.astype(np.float64)
+        return box(None, x) if confines is None else Box(confines.lower, confines.upper, False)
 
     def _bind(self, x: Floats) -> Team:
         assert self._around.function is not None
-        evaluator = make_evaluator(self._around.function, x)
+        evaluator = make_evaluator(self._around.function, x, wall=self._around.wall)
+        evaluator.confines = self._around.evaluator.confines
         return Team(evaluator, self._workers if evaluator.lane == "native" else None)
 
     def _searched(self, differences: Products) -> Floats:
-        """Search the level along the first line."""
+        """Search the level along this line, the first at x or one for which the level kept is not good."""
+        order = max(2, self._order)
         look, balance = first_look(differences)
-        found = search_from(differences, self._order, look, balance)
+        found = search_from(differences, order, look, balance)
+        spread = differences.spread() if is_suspect(differences, look.noise, found.value) else 0.0
+        if spread > SAME * differences.floor:
+            found = without_chance(differences, order // 2, look, found, spread)
         # The value found is of the next order, at longer steps than a product of this order wants.
-        self._level = found.level if balance is None else min(found.level, balance.level(self._order))
+        self._level = found.level if balance is None else min(found.level, balance.level(order))
         self._noise = look.noise
-        self._strongest = differences.unit * differences.size(found.value)
+        size = differences.size(found.value)
+        self._strongest = differences.unit * size
+        self._looked_at = True
+        gradient = differences.floor / ROUNDING
+        step = differences.step(found.level)
+        self._judge(differences.v, size, found.error, differences.unit, gradient, found.random, step)
         return found.value
+
+    def _amiss(self, differences: Products, level: int, product: Floats, size: float) -> bool:
+        """Look at a product by two more gradients, at a step so short that it still has some digits.
+
+        A kink or a wall within the longer steps shows, as far as it lies beyond the short one.
+        """
+        self._looked_at = True
+        unseen = differences.condition(level, self._q, self._noise)
+        digits = math.log2(max(0.1 * _AMISS * size / unseen, 1.0)) if 0.0 < unseen < math.inf else _GLANCE
+        below = level - max(1, min(_GLANCE, int(digits)))
+        differences.see((below,))
+        apart = differences.distance(differences.D.pop(below), product)
+        bound = _CHECKED * (differences.condition(level, self._q, self._noise) + unseen * 2.0 ** (level - below))
+        self._bars.append((apart + bound, differences.step(level)))
+        if apart <= max(_AMISS * size, bound):
+            return False
+        self._bars.pop()
+        return True
 
     def _shortened(self, differences: Products, level: int, size: float) -> bool:
         """Go down where the next level shows more truncation error than noise; return whether that was so."""
@@ -364,12 +583,31 @@ class HessianOperator:
         product: Floats = differences.combine(level, richardson(self._q))
         return product
 
-    def _forward(self, v: Vector, t: float) -> Floats:
+    def _forward(self, v: Vector, unit: float, level: int) -> Floats:
+        t = math.ldexp(unit, level)
         if self._g0 is None:
             self._g0 = self._gradient_at(self._around.x)
+        product = self._quotient(v, t)
+        if self._step is not None:
+            self._bars.append((math.nan, t))
+            return product
+        if self._always or not self._looked_at:
+            self._looked_at = True
+            size = vectors.norm(product)
+            bent = self._quotient(v, -0.5 * t)  # at -t an odd gradient would say the same again
+            apart = vectors.norm(np.subtract(bent, product, out=bent))
+            rounding = max(ROUNDING * vectors.norm(self._g0), 0.5 * EPS * unit * size)
+            if not apart <= _AMISS * size and not apart * unit <= MATTERS * vectors.norm(self._g0):
+                self._central = True
+                return self._searched(Products(self._around, v, unit))
+            few = 1.0 + _CHECKED / v.size  # one difference of few components says little of their noise
+            self._bars.append((_CHECKED * few * (apart + rounding / t), t))
+        return product
+
+    def _quotient(self, v: Vector, t: float) -> Floats:
         g: Any = self._around.at(v, t)
-        product = g if g.dtype == np.float64 else np.empty(g.size)
-        np.subtract(g, self._g0, out=product, dtype=np.float64)
+        product: Floats = g if g.dtype == np.float64 else np.empty(g.size)
+        np.subtract(g, cast(Vector, self._g0), out=product, dtype=np.float64)
         product *= 1.0 / t
         return product
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessfast.arrays import plain
 from hessfast.execution import Team
 from hessfast.functions import NativeFunction, make_function
 from hessfast.lanes import make_evaluator
@@ -49,12 +50,18 @@ class Problem:
         Coordinates that are differentiated.
     fun, jac : Team or None
         What is evaluated; at least one of them.
+    x_scale : ndarray, shape (n,), or None
+        Typical sizes of the coordinates, where the caller knows them.
+    labels : tuple or None
+        Names of the differentiated coordinates, where x0 has any.
     """
 
     x: NDArray[np.float64]
     axes: NDArray[np.int32]
     fun: Team | None
     jac: Team | None
+    x_scale: NDArray[np.float64] | None = None
+    labels: tuple[Any, ...] | None = None
 
     def __enter__(self) -> Problem:
         return self
@@ -63,6 +70,15 @@ class Problem:
         for team in (self.fun, self.jac):
             if team is not None:
                 team.__exit__(*error)
+
+    def confine(self, bounds: Any) -> Box:
+        """Read bounds as `box` does, and let no point outside be evaluated from here on."""
+        within = box(bounds, self.x)
+        if not within.is_everything:
+            for team in (self.fun, self.jac):
+                if team is not None:
+                    team.confine(within.lower, within.upper)
+        return within
 
     @property
     def nfev(self) -> int:
@@ -74,12 +90,18 @@ class Problem:
         """Evaluations of the gradient so far."""
         return 0 if self.jac is None else self.jac.nfev
 
+    @property
+    def sizes_given(self) -> dict[str, NDArray[np.float64]]:
+        """The argument `x_scale` of a search, for the coordinates that are differentiated; nothing where not given."""
+        return {} if self.x_scale is None else {"x_scale": self.x_scale[self.axes]}
+
 
 def bind(
     fun: Fun | None,
     x0: ArrayLike,
     *,
     jac: Jac = None,
+    x_scale: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] | None = None,
@@ -95,18 +117,11 @@ def bind(
         Naming the argument.
     """
     x = point(x0)
-    if not isinstance(args, tuple):
-        args = (args,)
-    if kwargs is not None and not isinstance(kwargs, Mapping):
-        raise TypeError(f"kwargs: must be a mapping, got {type(kwargs).__name__}")
-    named: dict[str, Any] = {"args": args, "kwargs": dict(kwargs or {}), "vectorized": bool(vectorized)}
-    if workers is not None:
-        try:
-            workers = operator.index(workers)
-        except TypeError:
-            raise TypeError(f"workers: must be an integer, got {workers!r}") from None
-        if workers < 1:
-            raise ValueError(f"workers: must be at least 1, got {workers}")
+    axes = coordinates(mask, x.size)
+    scale = typical_sizes(x_scale, x.size)
+    args, kwargs = further(args, kwargs)
+    named: dict[str, Any] = {"args": args, "kwargs": kwargs, "vectorized": flag(vectorized, "vectorized")}
+    workers = thread_count(workers)
     wall = exceptions(on_error)
     functions: list[Team | None] = []
     both = jac is True
@@ -120,27 +135,74 @@ def bind(
         functions.append(Team(evaluator, workers))
     if functions == [None, None]:
         raise TypeError("fun: None needs a callable jac")
-    return Problem(x, coordinates(mask, x.size), *functions)
+    return Problem(x, axes, functions[0], functions[1], scale, labels(x0, axes, x.size))
+
+
+def further(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the further arguments of f: a tuple, of one where args is none, and a dictionary."""
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise TypeError(f"kwargs: must be a mapping, got {type(kwargs).__name__}")
+    named = dict(kwargs or {})
+    if not all(isinstance(name, str) for name in named):
+        raise TypeError("kwargs: its keys must be names of arguments")
+    return (args if isinstance(args, tuple) else (args,)), named
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return a truth value."""
+    if not isinstance(value, (bool, int, np.bool_, np.integer)):
+        raise TypeError(f"{name}: must be True or False, got {type(value).__name__}")
+    return bool(value)
+
+
+def thread_count(workers: int | None) -> int | None:
+    """Return the number of threads that the caller allows, or None."""
+    if workers is None:
+        return None
+    try:
+        count = operator.index(workers)
+    except TypeError:
+        raise TypeError(f"workers: must be an integer, got {workers!r}") from None
+    if count < 1:
+        raise ValueError(f"workers: must be at least 1, got {count}")
+    return count
 
 
 def point(x0: ArrayLike, name: str = "x0") -> NDArray[np.float64]:
-    """Return a float64 copy of a 1-D, real, finite, non-empty array-like."""
-    x = np.asarray(x0)
-    if x.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: must be real numbers, got dtype {x.dtype}")
+    """Return a float64 copy, 1-D, of a real number or a real, finite, non-empty 1-D array-like."""
+    x = real_array(x0, name, "fiub")
+    if x.ndim == 0:
+        x = x[None]
     if x.ndim != 1 or x.size == 0:
-        raise ValueError(f"{name}: must be one-dimensional and not empty, got shape {x.shape}")
-    x = x.astype(np.float64)
+        raise ValueError(f"{name}: must be a number, or one-dimensional and not empty, got shape {x.shape}")
     if not np.isfinite(x).all():
         raise ValueError(f"{name}: must be finite, {name}[{int(np.argmin(np.isfinite(x)))}] is not")
     return x
+
+
+def real_array(value: Any, name: str, kinds: str = "fiu") -> NDArray[np.float64]:
+    """Return a float64 copy of a real array-like; what is too large for float64 becomes infinite."""
+    array = plain(name, value)
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name}: must be real numbers, got dtype {array.dtype}")
+    return array.astype(np.float64)
+
+
+def labels(x0: Any, axes: NDArray[np.int32], n: int) -> tuple[Any, ...] | None:
+    """Return the labels of the differentiated coordinates of a labelled vector, None where they only count."""
+    index = getattr(x0, "index", None)
+    if index is None or callable(index) or not hasattr(index, "__len__") or len(index) != n:
+        return None
+    names = list(index)
+    counting = all(isinstance(name, (int, np.integer)) and name == i for i, name in enumerate(names))
+    return None if counting else tuple(names[i] for i in axes.tolist())
 
 
 def coordinates(mask: ArrayLike | None, n: int) -> NDArray[np.int32]:
     """Return the coordinates where mask is True; all of them without a mask."""
     if mask is None:
         return np.arange(n, dtype=np.int32)
-    chosen = np.asarray(mask)
+    chosen = plain("mask", mask)
     if chosen.dtype != np.bool_:
         raise TypeError(f"mask: must be boolean, got dtype {chosen.dtype}")
     if chosen.shape != (n,):
@@ -148,6 +210,18 @@ def coordinates(mask: ArrayLike | None, n: int) -> NDArray[np.int32]:
     if not chosen.any():
         raise ValueError("mask: leaves no coordinate to differentiate")
     return np.flatnonzero(chosen).astype(np.int32)
+
+
+def typical_sizes(x_scale: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    """Return the typical size of every coordinate that the caller gave, or None."""
+    if x_scale is None:
+        return None
+    sizes = real_array(x_scale, "x_scale")
+    if sizes.shape not in ((), (n,)):
+        raise ValueError(f"x_scale: a scalar or shape {(n,)} expected, got {sizes.shape}")
+    if not (np.isfinite(sizes) & (sizes > 0.0)).all():
+        raise ValueError("x_scale: must be finite and positive")
+    return np.broadcast_to(sizes, n).copy()
 
 
 def given_steps(
@@ -159,9 +233,7 @@ def given_steps(
     if rel_step is not None and abs_step is not None:
         raise ValueError("rel_step, abs_step: give one of them")
     name, step = ("abs_step", abs_step) if rel_step is None else ("rel_step", rel_step)
-    steps = np.asarray(step)
-    if steps.dtype.kind not in "fiu":
-        raise TypeError(f"{name}: must be real numbers, got dtype {steps.dtype}")
+    steps = real_array(step, name)
     if steps.shape not in ((), (x.size,), (axes.size,)):
         raise ValueError(f"{name}: a scalar or shape {(x.size,)} expected, got {steps.shape}")
     given = steps[axes] if steps.shape == (x.size,) else steps
@@ -180,7 +252,7 @@ def box(bounds: Any, x: NDArray[np.float64]) -> Box:
 
     Parameters
     ----------
-    bounds : None, object with lb and ub, or tuple (lb, ub) of scalars, arrays of shape (n,) or None
+    bounds : None, object with lb and ub, tuple (lb, ub), list of n tuples (lower, upper), or array of shape (n, 2)
 
     Raises
     ------
@@ -190,33 +262,69 @@ def box(bounds: Any, x: NDArray[np.float64]) -> Box:
     if bounds is None:
         infinite = np.full(x.size, np.inf)
         return Box(-infinite, infinite, True)
-    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        pair = bounds.lb, bounds.ub
-    elif not isinstance(bounds, tuple):
-        raise TypeError(
-            "bounds: must have lb and ub, as scipy.optimize.Bounds has, or be a tuple (lb, ub); "
-            f"got {type(bounds).__name__}"
-        )
-    elif len(bounds) != 2:
-        raise ValueError(f"bounds: a tuple must be (lb, ub), got {len(bounds)} elements")
-    elif x.size == 2 and all(isinstance(side, (list, tuple)) and len(side) == 2 for side in bounds):
-        raise ValueError("bounds: two pairs read both as (lb, ub) and as one pair a coordinate; give arrays")
-    else:
-        pair = bounds
-    sides = []
-    for name, side, none in zip(("lower", "upper"), pair, (-np.inf, np.inf), strict=True):
-        side = np.asarray(none if side is None else side)
-        if side.dtype.kind not in "fiub":
-            raise TypeError(f"bounds: the {name} one must be real numbers, got dtype {side.dtype}")
-        if side.shape not in ((), (1,), (x.size,)):  # scipy.optimize.Bounds makes (1,) of a scalar
-            raise ValueError(f"bounds: a scalar or shape {(x.size,)} expected, got {side.shape}")
-        sides.append(np.broadcast_to(side.astype(np.float64), x.shape).copy())
-    lower, upper = sides
+    lower, upper = (
+        _side(side, name, none, x.size)
+        for name, side, none in zip(("lower", "upper"), _two_sides(bounds, x.size), (-np.inf, np.inf), strict=True)
+    )
     outside = ~((lower <= x) & (x <= upper))
     if outside.any():
         i = int(np.argmax(outside))
         raise ValueError(f"bounds: x0[{i}] = {x[i]} is not within [{lower[i]}, {upper[i]}]")
     return Box(lower, upper, False)
+
+
+_TWO_READINGS = (
+    "bounds: read both as (lb, ub) and as one pair a coordinate; give scipy.optimize.Bounds(lb, ub), a tuple of two "
+    "arrays (lb, ub), or a list of tuples [(lower, upper), ...]"
+)
+
+
+def _two_sides(bounds: Any, n: int) -> tuple[Any, Any]:
+    """Return the lower and the upper side of bounds in any of their forms.
+
+    A tuple of two is (lb, ub), a list or an array holds a pair for each coordinate. With two coordinates two tuples in
+    a tuple, or two lists or arrays in a list, may be meant as either.
+    """
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        return bounds.lb, bounds.ub
+    if isinstance(bounds, (tuple, list)):
+        pairs = len(bounds) == n and all(map(_is_pair, bounds))
+        tuples = all(isinstance(side, tuple) for side in bounds)
+        if pairs and n == 2 and tuples == isinstance(bounds, tuple):
+            raise ValueError(_TWO_READINGS)
+        if len(bounds) == 2 and isinstance(bounds, tuple):
+            return bounds[0], bounds[1]
+        if not pairs:
+            raise ValueError(
+                "bounds: a tuple of two is (lb, ub); all else must hold one pair (lower, upper) a coordinate, "
+                f"{n} of them"
+            )
+        return [pair[0] for pair in bounds], [pair[1] for pair in bounds]
+    if hasattr(bounds, "__array__") and not isinstance(bounds, np.generic):
+        array = plain("bounds", bounds)
+        if array.shape != (n, 2):
+            raise ValueError(f"bounds: an array must have shape {(n, 2)}, one pair a row, got {array.shape}")
+        return array[:, 0], array[:, 1]
+    raise TypeError(
+        "bounds: must have lb and ub, as scipy.optimize.Bounds has, be a tuple (lb, ub), or hold one pair "
+        f"(lower, upper) a coordinate; got {type(bounds).__name__}"
+    )
+
+
+def _is_pair(side: Any) -> bool:
+    return isinstance(side, (tuple, list, np.ndarray)) and np.shape(side)[:1] == (2,)
+
+
+def _side(side: Any, name: str, none: float, n: int) -> NDArray[np.float64]:
+    """Return one side of bounds as an array of its own, `none` in place of None."""
+    name = f"bounds: the {name} side"
+    array = plain(name, none if side is None else side)
+    if array.dtype.kind == "O":
+        array = plain(name, [none if bound is None else bound for bound in array.ravel()]).reshape(array.shape)
+    array = real_array(array, name, "fiub")
+    if array.shape not in ((), (1,), (n,)):  # scipy.optimize.Bounds makes (1,) of a scalar
+        raise ValueError(f"{name}: a scalar or shape {(n,)} expected, got {array.shape}")
+    return np.broadcast_to(array, n).copy()
 
 
 def check_room(x: NDArray[np.float64], axes: NDArray[np.int32], within: Box, order: int) -> None:
@@ -254,15 +362,17 @@ def noise_given(noise: float | None) -> float | None:
     """Return the noise level that the caller knows, or None."""
     if noise is None:
         return None
-    if isinstance(noise, bool) or not isinstance(noise, (int, float, np.floating, np.integer)):
-        raise TypeError(f"noise: must be a real number, got {type(noise).__name__}")
-    if not (np.isfinite(noise) and noise >= 0):
+    level = real_array(noise, "noise")
+    if level.ndim:
+        raise TypeError(f"noise: must be one real number, got shape {level.shape}")
+    if not (np.isfinite(level) and level >= 0.0):
         raise ValueError(f"noise: must be finite and not negative, got {noise!r}")
-    return float(noise)
+    return float(level)
 
 
 def checked_order(order: int | str, allowed: Sequence[int | str] = ORDERS) -> Any:
     """Return order, one of those allowed."""
-    if isinstance(order, bool) or order not in allowed:
+    known = isinstance(order, (str, int, float, np.number)) and not isinstance(order, bool)
+    if not known or order not in allowed:
         raise ValueError(f"order: must be one of {', '.join(map(str, allowed))}, got {order!r}")
     return order if isinstance(order, str) else int(order)

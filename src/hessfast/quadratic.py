@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from _thread import LockType, allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast import _quadform
 from hessfast.arrays import plain, require_finite
+from hessfast.workers import thread_count
 
 __all__ = ["form_and_bound", "quadratic_form", "require_symmetric"]
 
@@ -89,7 +89,7 @@ def quadratic_form(
     check_symmetric : bool, default False
         Refuse an H whose triangles differ by more than rounding.
     workers : int, optional
-        Use up to that many threads where there is enough work to repay them; by default one.
+        Use up to that many threads, four a core at most, where there is enough work to repay them; by default one.
 
     Returns
     -------
@@ -140,7 +140,21 @@ def quadratic_form(
         value = _quadform.form(H, g, lower, compensated)
         if value is not None:
             return value
-    threads = 1 if workers is None else _thread_count(workers)
+    threads = thread_count(workers)
+    with np.errstate(all="ignore"):  # as silent as the kernels: the values themselves say what became of them
+        return _form_of_any(H, g, lower, out, compensated, check_symmetric, threads)
+
+
+def _form_of_any(
+    H: ArrayLike,
+    g: ArrayLike,
+    lower: bool,
+    out: Floats | None,
+    compensated: bool,
+    check_symmetric: bool,
+    threads: int,
+) -> Any:
+    """Return the quadratic form of whatever holds H and g."""
     matrix, G = _arguments(H, g)
     if out is not None:
         _check_out(out, G.shape[:-1])
@@ -184,6 +198,15 @@ def form_and_bound(H: ArrayLike, g: ArrayLike, *, lower: bool = True) -> tuple[F
     that it adds up to n numbers twice.
     """
     sums = _quadform.form_sized(H, g, lower)
+    if sums is None or len(sums) != 1:
+        with np.errstate(all="ignore"):
+            return _form_and_bound_of_any(H, g, lower, sums)
+    sums[0, 1] = (np.shape(g)[-1] / 8 + 24) * EPS * float(sums[0, 1])
+    shape = np.shape(g)[:-1]
+    return sums[:, 0].reshape(shape), sums[:, 1].reshape(shape)
+
+
+def _form_and_bound_of_any(H: ArrayLike, g: ArrayLike, lower: bool, sums: Floats | None) -> tuple[Floats, Floats]:
     if sums is None:
         matrix, g = _arguments(H, g)
         rows = np.atleast_2d(g)
@@ -253,9 +276,8 @@ def require_symmetric(H: Matrix, *, eps: float = EPS, name: str = "H") -> None:
         require_finite(name, upper)
         if rounding < 0.0:
             rounding = 4.0 * eps * max(float(H.max()), -float(H.min()))
-        with np.errstate(over="ignore"):
-            difference = np.abs(lower - upper)
-            size = np.maximum(np.maximum(np.abs(lower), np.abs(upper)), scale[rows, None] * scale[columns])
+        difference = np.abs(lower - upper)
+        size = np.maximum(np.maximum(np.abs(lower), np.abs(upper)), scale[rows, None] * scale[columns])
         difference[difference <= np.maximum(np.sqrt(eps) * size, rounding)] = 0.0
         i, j = divmod(int(np.argmax(difference)), difference.shape[1])
         if difference[i, j] > worst:
@@ -307,22 +329,12 @@ def _readable(H: NDArray[Any]) -> Matrix:
 
 
 def _check_out(out: Any, shape: tuple[int, ...]) -> None:
-    if not isinstance(out, np.ndarray) or out.dtype != np.float64:
-        raise TypeError(f"out must be an array of float64, got {getattr(out, 'dtype', type(out))}")
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray) or out.dtype != np.float64:
+        raise TypeError(f"out must be a plain array of float64, got {getattr(out, 'dtype', type(out))}")
     if out.shape != shape:
         raise ValueError(f"out must have shape {shape}, got {out.shape}")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
-
-
-def _thread_count(workers: int) -> int:
-    try:
-        threads = operator.index(workers)
-    except TypeError:
-        raise TypeError(f"workers must be an integer or None, got {workers!r}") from None
-    if threads < 1:
-        raise ValueError(f"workers must be at least 1, got {threads}")
-    return threads
 
 
 def _block_count(n: int) -> int:
@@ -371,12 +383,11 @@ def _compensated(H: Matrix, G: Floats, lower: bool, threads: int) -> Floats:
 def _by_blas(H: Matrix, G: Floats, lower: bool) -> Floats:
     """Multiply one triangle of H by all vectors at once."""
     whole = H.dtype == np.float64 and (H.flags.c_contiguous or H.flags.f_contiguous)
-    with np.errstate(all="ignore"):  # as silent as the kernels: the values themselves say what became of them
-        if whole and G.size * len(H) >= TRIANGULAR_FROM:
-            values = _by_triangular_product(H, G, lower)
-            if values is not None and np.isfinite(values).all():
-                return values
-        return _by_halves(H, G, lower)
+    if whole and G.size * len(H) >= TRIANGULAR_FROM:
+        values = _by_triangular_product(H, G, lower)
+        if values is not None and np.isfinite(values).all():
+            return values
+    return _by_halves(H, G, lower)
 
 
 def _by_triangular_product(H: Matrix, G: Floats, lower: bool) -> Floats | None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from hessfast.bars import FACTORS, ROUNDING_FACTOR, bar_parts, pair_formula
 from hessfast.execution import Team
 from hessfast.ladder import Axis, values_along
-from hessfast.noise import EPS, NoiseModel
+from hessfast.noise import NoiseModel
+from hessfast.scale import EPS
 from hessfast.stencils import Stencil, stencil
 
 Array = NDArray[np.float64]

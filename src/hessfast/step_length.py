@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.alarms import alarm
 from hessfast.arrays import plain, require_finite
 from hessfast.results import CurvatureResult, StepResult, StepStatus
 from hessfast.symmetric import SymmetricMatrix, as_symmetric
@@ -128,7 +128,8 @@ class ScaledGradient:
         largest = float(max(vector.max(), -vector.min()))
         require_finite("g", largest)
         exponent = math.frexp(largest)[1]
-        vector = np.ldexp(vector.astype(np.float64), -exponent)
+        with np.errstate(under="ignore"):
+            vector = np.ldexp(vector.astype(np.float64), -exponent)
         return cls(vector, exponent, dot(vector, vector))
 
     @property
@@ -206,8 +207,9 @@ def _optimal_steps(g: Vector, H: object, gHg: Any, error: Any, g_error: Any, max
     k, n = g.shape
     G = g.astype(np.float64)
     exponent = np.frexp(np.abs(G).max(axis=1))[1].astype(np.int64)
-    G = np.ldexp(G, -exponent[:, None])
-    gg = np.asarray((G * G).sum(axis=1))
+    with np.errstate(all="ignore"):
+        G = np.ldexp(G, -exponent[:, None])
+        gg = np.asarray((G * G).sum(axis=1))
     if H is not None:
         D, bar = as_symmetric(H, n, batch=k).quadratic_form(G)
         if not np.isfinite(D).all():
@@ -216,7 +218,8 @@ def _optimal_steps(g: Vector, H: object, gHg: Any, error: Any, g_error: Any, max
         given = checked_real(gHg, "gHg")
         if given.shape not in ((), (k,)):
             raise ValueError(f"gHg must have shape ({k},) to go with g, but it has {given.shape}")
-        D, bar = np.ldexp(np.broadcast_to(given, k), -2 * exponent), np.zeros(k)
+        with np.errstate(all="ignore"):
+            D, bar = np.ldexp(np.broadcast_to(given, k), -2 * exponent), np.zeros(k)
     with np.errstate(all="ignore"):
         if error is not None:
             bar = np.ldexp(np.broadcast_to(checked_bar(error, "error", (k,)), k), -2 * exponent)
@@ -238,21 +241,21 @@ def _optimal_steps(g: Vector, H: object, gHg: Any, error: Any, g_error: Any, max
         decrease = np.where((step == minimiser) & (D > 0.0), 0.5 * step * gg, step * (gg - correction))
         decrease = np.ldexp(decrease, 2 * exponent)
         curvature = np.ldexp(D, 2 * exponent)
+        uphill = 2.0 * minimiser
     status = np.full(k, StepStatus.DESCENT, dtype=object)
     status[flat] = StepStatus.FLAT
     status[unresolved] = StepStatus.UNRESOLVED
     status[negative] = StepStatus.NEGATIVE_CURVATURE
     if max_step is None and unresolved.any():
         _warn_unresolved(int(unresolved.sum()), k)
-    return StepResult(step, status, np.minimum(interval, limit), curvature, decrease, 2.0 * minimiser)
+    return StepResult(step, status, np.minimum(interval, limit), curvature, decrease, uphill)
 
 
 def _warn_unresolved(count: int, k: int) -> None:
-    warnings.warn(
+    alarm(
+        "optimal_step",
         f"gᵀHg is below its own error bar in {count} of {k} directions: no step length there; give max_step, "
         "or a smaller error",
-        RuntimeWarning,
-        stacklevel=4,
     )
 
 
@@ -282,10 +285,10 @@ def checked_length(value: float | None, name: str) -> float | None:
     """Return a length that is positive, or None."""
     if value is None:
         return None
-    try:
-        length = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, but it is {value!r}") from None
+    number = checked_real(value, name, finite=False)
+    if number.ndim:
+        raise TypeError(f"{name} must be a number, but it is {value!r}")
+    length = float(number)
     if not length > 0.0:
         raise ValueError(f"{name} must be positive, but it is {value}")
     return length
@@ -293,10 +296,13 @@ def checked_length(value: float | None, name: str) -> float | None:
 
 def norm_bar(g_error: Any, shape: tuple[int, ...]) -> Any:
     """Return the bar of |g|: a number is that bar, an array holds one for each component."""
-    if np.ndim(g_error) == 1 and len(shape) == 2:
+    if np.ndim(plain("g_error", g_error)) == 1 and len(shape) == 2:
         shape = shape[1:]
     bar = checked_bar(g_error, "g_error", shape)
-    return np.linalg.norm(bar, axis=-1) if np.ndim(bar) else bar
+    if not np.ndim(bar):
+        return bar
+    with np.errstate(all="ignore"):
+        return np.linalg.norm(bar, axis=-1)
 
 
 def _ldexp(value: float, exponent: int) -> float:

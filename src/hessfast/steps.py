@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import noise as noise_level
-from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, VANISHING, VISIBLE, Axis, Ladder, Request, advance
-from hessfast.noise import EPS, ROUNDING, NoiseModel
+from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, NO_DIGITS, VISIBLE, Axis, Ladder, Request, Rung, advance
+from hessfast.noise import ROUNDING, NoiseModel
+from hessfast.scale import EPS, ORDINARY, clusters, farthest, find_sizes, unit_of
 from hessfast.sides import leave, search
 
 if TYPE_CHECKING:
@@ -69,6 +70,18 @@ SLIGHT = 2.0**-6
 SWAMPED = 16.0
 """|f - f(x)| over |f(x)| one step away from which the noise at x says nothing about the noise there."""
 
+RAISED = 3.0
+"""Times that a staircase along an axis must exceed the noise as it is known, to be believed."""
+
+LITTLE = 0.1
+"""Share of the change of f that the noise measured behind it may be at most."""
+
+FARTHER = 64.0
+"""Times the change at the first look away from which f has changed so much that the noise is looked at again."""
+
+BEYOND_GROWTH = 3.0
+"""Noise over that which grows like the square root of the change, above which it follows the value of f instead."""
+
 ROUNDING_LEVEL = 64.0
 """Noise in units of eps times the size of f up to which it counts as rounding."""
 
@@ -93,7 +106,13 @@ class StepSearch:
     noise_given : bool
         The caller's noise is not doubted.
     noise_nfev : int
-        Evaluations spent on the noise.
+        Evaluations spent on the noise, and on the sizes of coordinates next to zero.
+    sizes : ndarray, shape (m,)
+        Sizes of the coordinates.
+    random : bool
+        f answered differently when it was asked again at x.
+    begun : int
+        Evaluations before this search that are not its own.
     """
 
     team: Team
@@ -102,6 +121,15 @@ class StepSearch:
     noise: NoiseModel
     noise_given: bool
     noise_nfev: int
+    sizes: Array
+    random: bool = False
+    begun: int = 0
+
+    def again(self, level: float) -> StepSearch:
+        """Return a search of the same axes in another noise; what was seen along them is known to it."""
+        model = NoiseModel(self.noise.f0, level, ROUNDING)
+        axes = [axis.anew(model) for axis in self.axes]
+        return StepSearch(self.team, self.coordinates, axes, model, True, 0, self.sizes, begun=self.team.nfev - 1)
 
     def automatic_order(self) -> int:
         """Return 6 where the noise is at rounding level, else 4: a higher order needs longer steps in noise."""
@@ -128,7 +156,7 @@ class StepSearch:
         weight = PAIR_WEIGHT[order] if paired else 1.0
         if not self.noise_given:
             advance(self.team, self.axes, [_glance(axis, start) for axis in self.axes])
-            self._measure_away(SWAMPED, [next(iter(axis.values), None) for axis in self.axes])
+            first = self._measure_away(SWAMPED, [next(iter(axis.values), None) for axis in self.axes])
         every = len(self.axes) // PILOTS
         pilots = self.axes[:: every or 1][:PILOTS] if every > 1 else []
         if pilots:
@@ -143,6 +171,8 @@ class StepSearch:
             start = first_rung(self.noise, order, derivative)
             advance(self.team, confined, [leave(axis, derivative, order, start, weight) for axis in confined])
             self._rise(paired)
+        if not self.noise_given and self._find_stairs():
+            self._rise(paired)
         checks = self._verify()
         for _ in range(DESCENTS):
             if not self._unalias(checks):
@@ -152,8 +182,23 @@ class StepSearch:
         if not self.noise_given:
             checks = self._pool(checks, paired)
         self._search_below(checks)
-        if not self.noise_given and self.noise.growth == 0.0:
-            self._measure_away(OUTGROWN, [_outer_node(axis) for axis in self.axes])
+        if not self.noise_given:
+            self._look_again(first)
+
+    def _look_again(self, first: float) -> None:
+        """Measure the noise at the steps chosen, where f has changed much more than at the first look away."""
+        nodes = [_outer_node(axis) for axis in self.axes]
+        swamped = OUTGROWN
+        if self.noise.growth > 0.0:
+            changes = sorted(
+                abs(axis.values[node] - self.noise.f0)
+                for axis, node in zip(self.axes, nodes, strict=True)
+                if node is not None and math.isfinite(axis.values.get(node, math.nan))
+            )
+            if not changes or changes[len(changes) // 2] <= FARTHER * first:
+                return
+            swamped = 0.0
+        self._measure_away(swamped, nodes)
 
     def _start_after_pilots(self, start: int) -> int:
         """Rung for the other axes: just below the pilots' median, and never far above the default.
@@ -172,11 +217,13 @@ class StepSearch:
         for axis in self.axes:
             axis.know(noise)
 
-    def _measure_away(self, swamped: float, displacements: Sequence[float | None]) -> None:
-        """Measure the noise once more one step away from x, where f there dwarfs f(x).
+    def _measure_away(self, swamped: float, displacements: Sequence[float | None]) -> float:
+        """Measure the noise once more one step away from x, where f there dwarfs f(x); return the change of f there.
 
         At a zero of f that is a sum of squares (or a difference) the noise at x is that of nothing; on a long step
-        noise may follow the size of f. The point is the one of median change among one displacement for each axis.
+        noise may follow the size of f. The point is the one of median change among one displacement for each axis. Its
+        table is no wider than a fourth of the way, and what it says must be little against the change that it is to
+        qualify: on a plateau or behind a cliff it is neither.
         """
         f0 = self.noise.f0
         seen = sorted(
@@ -185,20 +232,28 @@ class StepSearch:
             if displacement is not None and math.isfinite(value := axis.values.get(displacement, math.nan))
         )
         if not seen or seen[len(seen) // 2][0] <= swamped * abs(f0):
-            return
+            return 0.0
         change, number, displacement = seen[len(seen) // 2]
         axis = self.axes[number]
         away = self.team.x.copy()
         away[axis.index] += displacement
+        widest = abs(displacement) / (4.0 * (noise_level.POINTS - 1) * axis.unit)
         before = self.team.nfev
-        there = noise_level.measure(self.team, away, axis.values[displacement], self.axes, axis.index)
+        there = noise_level.measure(
+            self.team, away, axis.values[displacement], self.axes, (axis, displacement), widest=widest
+        ).level
         self.noise_nfev += self.team.nfev - before
+        if there > LITTLE * change:
+            return 0.0
         value = abs(axis.values[displacement])
-        if f0 != 0.0 and there.level / value > PROPORTIONAL * (self.noise.level / abs(f0)):
-            self._know(replace(self.noise, relative=there.level / value))
-        else:
-            grown = math.sqrt(max(there.level - self.noise.level, 0.0)) * math.sqrt(there.level + self.noise.level)
-            self._know(replace(self.noise, growth=grown / math.sqrt(change)))
+        known = self.noise
+        grown = math.sqrt(max(there - known.level, 0.0)) * math.sqrt(there + known.level) / math.sqrt(change)
+        follows = f0 != 0.0 and there / value > PROPORTIONAL * (known.level / abs(f0))
+        if known.growth > 0.0:  # measured once before, nearer to x
+            follows = there > BEYOND_GROWTH * known.at(axis.values[displacement])
+            grown = max(grown, known.growth)
+        self._know(replace(known, relative=there / value) if follows else replace(known, growth=grown))
+        return change
 
     def _rise(self, paired: bool) -> None:
         """Let the axes whose truncation hides go up side by side, but not far beyond those where it shows.
@@ -232,6 +287,18 @@ class StepSearch:
                 return
             advance(self.team, movers, requests)
             turn += 1
+
+    def _find_stairs(self) -> bool:
+        """Raise the noise of axes along which f stands still where it should move; return whether there were any."""
+        found = []
+        for ladder in self.ladders():
+            stair = ladder.stair()
+            if stair > RAISED * ladder.axis.noise.level:
+                ladder.axis.stair = stair
+                ladder.axis.know(self.noise)
+                found.append(ladder)
+        advance(self.team, [ladder.axis for ladder in found], [_settle_again(ladder) for ladder in found])
+        return bool(found)
 
     def _verify(self) -> dict[int, tuple[Ladder, float, float]]:
         """Look at each axis far below its rung: residual in f that smoothness does not explain, and its noise."""
@@ -286,36 +353,97 @@ class StepSearch:
         for ladder, residual, noise in checks.values():
             rung = ladder.best()
             if residual > DISPROVED * noise and rung is not None:
-                ladder.disprove(rung, residual / ladder.step(rung.k - VERIFY_DEPTH) ** 2)
+                ladder.disprove(rung, _shown_error(ladder, rung, residual))
                 movers.append(ladder.axis)
                 requests.append(ladder.settle(max(rung.k - RESTART, LOWEST)))
         advance(self.team, movers, requests)
 
 
-def make_axes(team: Team, coordinates: NDArray[np.int32], lower: Array, upper: Array) -> list[Axis]:
-    """Return an axis for each coordinate; lower and upper (n,) are bounds that no point leaves."""
+def make_axes(
+    team: Team, coordinates: NDArray[np.int32], lower: Array, upper: Array, sizes: Array | None = None
+) -> list[Axis]:
+    """Return an axis for each coordinate; lower and upper (n,) are bounds that no point leaves, sizes are (m,)."""
     x = team.x[coordinates]
     unknown = NoiseModel(0.0, 0.0, ROUNDING)
-    columns = (coordinates, x, unit_of(x), lower[coordinates], upper[coordinates])
+    sizes = ORDINARY.of(x) if sizes is None else sizes
+    columns = (coordinates, x, sizes, unit_of(sizes), lower[coordinates], upper[coordinates])
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [Axis(index, at, unit, low, high, unknown) for index, at, unit, low, high in rows]
+    axes = [Axis(index, at, size, unit, low, high, unknown) for index, at, size, unit, low, high in rows]
+    for axis, reach in zip(axes, farthest(sizes).tolist(), strict=True):
+        axis.farthest = reach
+    return axes
 
 
 def start_search(
-    team: Team, coordinates: NDArray[np.int32], f0: float, lower: Array, upper: Array, noise: float | None
+    team: Team,
+    coordinates: NDArray[np.int32],
+    f0: float,
+    lower: Array,
+    upper: Array,
+    noise: float | None,
+    x_scale: Array | None = None,
 ) -> StepSearch:
-    """Learn the noise of f at x (`noise` where the caller knows its standard deviation) and prepare the search."""
-    axes = make_axes(team, coordinates, lower, upper)
+    """Learn the noise of f at x (`noise` where the caller knows its standard deviation) and prepare the search.
+
+    The sizes of the coordinates (m,) are those of x_scale, or else found.
+    """
     before = team.nfev
-    model = NoiseModel(f0, noise, ROUNDING) if noise is not None else noise_level.measure(team, team.x, f0, axes)
+    model = None if noise is None else NoiseModel(f0, noise, ROUNDING)
+    sizes = x_scale
+    if sizes is None:
+        sizes, model = _sizes(team, coordinates, f0, lower, upper, model)
+    axes = make_axes(team, coordinates, lower, upper, sizes)
+    if x_scale is None:
+        for axis, small in zip(axes, _small(np.abs(team.x[coordinates]), sizes), strict=True):
+            if small:
+                axis.few_digits = NO_DIGITS
+    if model is None:
+        model = noise_level.measure(team, team.x, f0, axes)
+    is_random = False
+    if noise is not None or model.level > ROUNDING_LEVEL * EPS * abs(f0):
+        # Only repetition shows chance: a rounded f has the same noise at each call.
+        apart = abs(float(team.dense(team.x[None, :])[0]) - f0)
+        is_random = apart > 0.0
+        if noise is None and math.isfinite(apart):
+            model = replace(model, level=max(model.level, apart / math.sqrt(2.0)))
     for axis in axes:
         axis.know(model)
-    return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before)
+    return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before, sizes, is_random)
 
 
-def unit_of(x: Array) -> Array:
-    """Power of two nearest to |x_i|; 1 where x_i is zero, or so small that squares of steps would vanish."""
-    return np.asarray(np.exp2(np.round(np.log2(np.where(np.abs(x) < VANISHING, 1.0, np.abs(x))))))
+def _small(x: Array, sizes: Array) -> list[bool]:
+    """Which coordinates are small, beside others, and mean it."""
+    parted, _ = clusters(x)
+    least = parted[-1][0] if parted else 0.0
+    small: list[bool] = ((x == sizes) & (x < least)).tolist()
+    return small
+
+
+def _sizes(
+    team: Team, coordinates: NDArray[np.int32], f0: float, lower: Array, upper: Array, noise: NoiseModel | None
+) -> tuple[Array, NoiseModel | None]:
+    """Find the sizes of the coordinates, and the noise of f where it had to be known for that.
+
+    Where sizes have a gap the noise is measured along the large coordinates alone: those are sizes for certain.
+    """
+    x = team.x[coordinates]
+    parted, _ = clusters(x)
+    if noise is None and parted and (large := np.abs(x) >= parted[-1][0]).any() and not large.all():
+        noise = noise_level.measure(team, team.x, f0, make_axes(team, coordinates[large], lower, upper))
+    level = ROUNDING * abs(f0) if noise is None else noise.level
+    low, high = lower[coordinates], upper[coordinates]
+
+    def change(d: Array) -> tuple[float, float]:
+        point = team.x.copy()
+        point[coordinates] = x + d
+        if not ((low <= point[coordinates]) & (point[coordinates] <= high)).all():
+            return math.nan, math.nan
+        value = float(team.probe(point[None, :])[0])
+        return value - f0, max(level, ROUNDING * abs(value))
+
+    below, above = x - low, high - x
+    toward = None if np.isinf(below).all() and np.isinf(above).all() else np.where(above >= below, 1.0, -1.0)
+    return find_sizes(x, change, toward=toward).of(x), noise
 
 
 def first_rung(noise: NoiseModel, order: int, derivative: int = 2) -> int:
@@ -388,3 +516,10 @@ def _residual(ladder: Ladder) -> tuple[float, float]:
     residual = axis.second_difference(h) - rung.curvature - explained
     largest = max(axis.values[h], axis.values[-h], key=abs)
     return abs(residual) * h * h, math.sqrt(6.0) * axis.noise.at(largest)
+
+
+def _shown_error(ladder: Ladder, rung: Rung, residual: float) -> float:
+    """Error of a rung that the check shows; a slope errs by what its step makes of the curvature's error."""
+    h = abs(ladder.step(rung.k - VERIFY_DEPTH))
+    error = residual / h / h
+    return error if ladder.derivative == 2 else error * abs(rung.step)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.arithmetic import callers_state
 from hessfast.arrays import plain, require_finite
 from hessfast.quadratic import form_and_bound, require_symmetric, storage_eps
 
@@ -148,7 +149,8 @@ class _Product:
         self._product, self.n = product, n
 
     def product(self, V: Floats) -> Floats:
-        out = np.asarray(self._product(V))
+        with callers_state():
+            out = plain("H", self._product(V))
         if out.shape != V.shape or out.dtype.kind not in "fiu":
             raise ValueError(f"H must map real {V.shape} to real {V.shape}, but gave {out.dtype} {out.shape}")
         if not np.isfinite(out).all():
@@ -157,9 +159,10 @@ class _Product:
 
     def quadratic_form(self, G: Floats) -> tuple[Floats, Floats]:
         HG = self.product(G[0]) if len(G) == 1 else self.product(np.ascontiguousarray(G.T)).T
-        # What is summed here is gᵀ(Hg): the operator's own rounding stays unknown to us.
-        summands = G * HG
-        return summands.sum(axis=1), (self.n + 2) * EPS * np.abs(summands).sum(axis=1)
+        with np.errstate(all="ignore"):
+            # What is summed here is gᵀ(Hg): the operator's own rounding stays unknown to us.
+            summands = G * HG
+            return summands.sum(axis=1), (self.n + 2) * EPS * np.abs(summands).sum(axis=1)
 
     def solve(self, b: Floats) -> Floats:
         return _conjugate_gradients(self.product, b)

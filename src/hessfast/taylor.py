@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.arithmetic import quiet
 from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.matrixfree import curvature
@@ -82,6 +83,7 @@ class TaylorModel:
         *("_matrix", "_gradient", "_curvature", "_error", "_g_error"),
     )
 
+    @quiet
     def __init__(
         self,
         x0: npt.ArrayLike,
@@ -110,6 +112,7 @@ class TaylorModel:
         self._g_error = None if g_error is None else norm_bar(g_error, self.g.shape)
 
     @classmethod
+    @quiet
     def fit(
         cls, fun: Fun, x0: npt.ArrayLike, *, jac: Jac = None, dense: bool | None = None, **options: Any
     ) -> TaylorModel:
@@ -130,7 +133,7 @@ class TaylorModel:
             a warning then says.
         **options
             As `hessian` takes them, with `mask` a model of the chosen coordinates; without H `order`, `rel_step`,
-            `abs_step`, `args`, `kwargs`, `vectorized` and `workers`.
+            `abs_step`, `x_scale`, `bounds`, `args`, `kwargs`, `vectorized`, `workers` and `on_error`.
 
         Returns
         -------
@@ -163,6 +166,7 @@ class TaylorModel:
         return cls.from_result(hessian(fun, x0, jac=jac, full_output=True, **options))
 
     @classmethod
+    @quiet
     def from_result(cls, result: HessianResult) -> TaylorModel:
         """
         Make the model from what ``hessian(fun, x0, full_output=True)`` returned, error bars included.
@@ -199,8 +203,10 @@ class TaylorModel:
     def _matrix_free(cls, fun: Fun, x0: npt.ArrayLike, jac: Jac, options: dict[str, Any]) -> TaylorModel:
         if not jac:
             raise ValueError("dense=False needs jac: products with H are differences of gradients")
-        bound = {name: options[name] for name in ("args", "kwargs", "vectorized", "workers") if name in options}
+        names = ("args", "kwargs", "vectorized", "workers", "on_error")
+        bound = {name: options[name] for name in names if name in options}
         with bind(fun, x0, jac=jac, **bound) as problem:
+            problem.confine(options.get("bounds"))
             assert problem.fun is not None
             assert problem.jac is not None
             f0, g = value_at(problem.fun), problem.jac.dense(problem.x[None])[0]
@@ -224,10 +230,12 @@ class TaylorModel:
         return self._curvature
 
     @property
+    @quiet
     def curvature_error(self) -> float:
         """Error bar of gᵀHg."""
         return self._gradient.unscaled(self._form()[1])
 
+    @quiet
     def model(self, x: npt.ArrayLike) -> Any:
         """
         Evaluate the model.
@@ -253,6 +261,7 @@ class TaylorModel:
         """Evaluate the model, as `model` does."""
         return self.model(x)
 
+    @quiet
     def terms(self, step_length: npt.ArrayLike) -> TaylorTerms:
         """
         Return the terms of the model at x0 - step_length g; they sum to `along(step_length)`.
@@ -278,16 +287,19 @@ class TaylorModel:
             return TaylorTerms(np.full(given.shape, self.f0), direction, curvature)
         return TaylorTerms(self.f0, float(direction), float(curvature))
 
+    @quiet
     def along(self, step_length: npt.ArrayLike) -> Any:
         """Evaluate the model at x0 - step_length g: f0 - step_length gᵀg + step_length² gᵀHg / 2."""
         position, direction, curvature = self.terms(step_length)
         return position + direction + curvature
 
+    @quiet
     def step(self, *, max_step: float | None = None) -> StepResult:
         """Find the step length that minimises the model along -g: see `optimal_step`."""
         D, bar = self._form()
         return certify(self._gradient, D, bar, self._g_error, checked_length(max_step, "max_step"))
 
+    @quiet
     def cauchy_step(self, radius: float | None = None) -> Floats:
         """
         Return the Cauchy step: the model's minimiser along -g, within a trust region.
@@ -319,6 +331,7 @@ class TaylorModel:
             return np.multiply(-float(result), self.g, dtype=np.float64)
         return np.multiply(-limit / math.sqrt(self._gradient.square), self._gradient.vector, dtype=np.float64)
 
+    @quiet
     def newton_step(self) -> Floats:
         """
         Return the Newton step -H⁻¹g: the model's minimiser.
@@ -342,6 +355,7 @@ class TaylorModel:
             self._matrix.solve(np.asarray(self._gradient.vector, dtype=np.float64)), self._gradient.exponent
         )
 
+    @quiet
     def plot(self, fun: Callable[[Floats], float] | None = None, ax: Axes | None = None) -> Axes:
         """
         Draw the model along -g: step length, uphill region, error band, and the true f.

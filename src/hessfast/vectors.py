@@ -22,7 +22,7 @@ from hessfast import _vectors
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["Vector", "as_vector", "dot", "dot_difference", "dot_square", "line_point", "line_unit", "norm"]
+__all__ = ["Vector", "as_vector", "dot", "dot_difference", "dot_square", "line_point", "line_unit", "norm", "octaves"]
 
 Vector = npt.NDArray[np.floating[Any]]
 Floats = npt.NDArray[np.float64]
@@ -97,38 +97,48 @@ def dot_difference(v: Vector, a: Vector, b: Vector, threads: int = 1) -> float:
     return _vectors.tree_sum(sums)
 
 
-def line_unit(x: Vector, v: Vector, threads: int = 1) -> float:
+def octaves(x: Vector, threads: int = 1) -> tuple[list[int], bool]:
+    """
+    Return the octaves that hold sizes of coordinates, ascending, and whether there are zeros.
+
+    Octave o holds 2^(o-1) ≤ |x_i| < 2^o; subnormal numbers are counted as the smallest normal ones.
+    """
+    seen = np.zeros(2048, dtype=np.uint8)
+    _over_panels(x.size, threads, lambda first, last: _vectors.octaves(x, seen, first, last))
+    return (np.flatnonzero(seen[1:]) - 1021).tolist(), bool(seen[0])
+
+
+def line_unit(x: Vector, v: Vector, threads: int = 1, sizes: Vector | None = None) -> float:
     """
     Return the natural unit of t on the line x + t v, a power of two.
 
-    With w = v / ‖v‖ it is exp(Σ w_i² ln(typ_i / |w_i|)) / ‖v‖, typ_i = |x_i| or 1: the coordinates' own
-    lengths, averaged by their share in the direction; scale-free, and of the size ‖x‖ / ‖v‖ for generic
-    vectors. Never less than eps ‖x‖ / ‖v‖, below which the points round back to x. Logarithms are good to
-    0.09 in base 2, which a step never notices. 0.0 where v = 0; nan where v or x is not finite.
+    With w = v / ‖v‖ it is exp(Σ w_i² ln(typ_i / |w_i|)) / ‖v‖, typ_i = sizes_i, by default |x_i| or 1: the
+    coordinates' own lengths, averaged by their share in the direction; scale-free, and of the size ‖x‖ / ‖v‖
+    for generic vectors. Never less than eps ‖x‖ / ‖v‖, below which the points round back to x. Logarithms are
+    good to 0.09 in base 2, which a step never notices. 0.0 where v = 0; nan where v or x is not finite.
     """
-    scale = (1.0, 1.0)
-    sums = np.empty((3, -(-x.size // _vectors.PANEL)))
+    v_scale = x_scale = 1.0
     for _ in range(2):
-        v_scale, x_scale = scale
-
-        def task(first: int, last: int, v_scale: float = v_scale, x_scale: float = x_scale) -> None:
-            _vectors.line_sums(x, v, v_scale, x_scale, sums, first, last)
-
-        _over_panels(x.size, threads, task)
-        square, weighted, x_square = (_vectors.tree_sum(row) for row in sums)
+        square, weighted, x_square = _line_sums(x if sizes is None else sizes, v, v_scale, x_scale, threads)
         if _well_scaled(square) and (_well_scaled(x_square) or x_square == 0.0):
             break
-        scale = _scale_of(v), _scale_of(x)
+        v_scale, x_scale = _scale_of(v), _scale_of(x if sizes is None else sizes)
     if not (math.isfinite(square) and math.isfinite(x_square)):
         return math.nan
     if square == 0.0:
         return 0.0
     log_norm = 0.5 * math.log2(square) - math.log2(v_scale)
     log_unit = weighted / square
-    if x_square > 0.0:
-        log_x = 0.5 * math.log2(x_square) - math.log2(x_scale)
-        log_unit = max(log_unit, log_x - 52 - log_norm)
+    length = norm(x, threads) if sizes is not None else math.sqrt(x_square) / x_scale
+    if length > 0.0:
+        log_unit = max(log_unit, math.log2(length) - 52 - log_norm)
     return math.ldexp(1.0, max(-1000, min(1000, round(log_unit))))
+
+
+def _line_sums(x: Vector, v: Vector, v_scale: float, x_scale: float, threads: int) -> list[float]:
+    sums = np.empty((3, -(-x.size // _vectors.PANEL)))
+    _over_panels(x.size, threads, lambda first, last: _vectors.line_sums(x, v, v_scale, x_scale, sums, first, last))
+    return [_vectors.tree_sum(row) for row in sums]
 
 
 def _well_scaled(square: float) -> bool:

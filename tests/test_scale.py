@@ -1,0 +1,173 @@
+"""Sizes of coordinates: small ones that are meant, zeros among others, and what f says of both."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from hessfast import AccuracyWarning, hessian
+from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
+
+
+def sizes_of(f, x, rounding=0.5 * EPS):
+    """Find the sizes for f at x; return them with the number of evaluations."""
+    x = np.array(x, dtype=float)
+    f0, calls = f(x), []
+
+    def change(d):
+        calls.append(d)
+        value = f(x + d)
+        return value - f0, rounding * max(abs(value), abs(f0))
+
+    with np.errstate(all="ignore"):
+        return find_sizes(x, change), len(calls)
+
+
+def sizes_of_gradient(g, x):
+    x = np.array(x, dtype=float)
+    g0 = g(x)
+
+    def change(d):
+        there = g(x + d)
+        return float(d @ (there - g0)), float(EPS * np.abs(d) @ np.maximum(np.abs(there), np.abs(g0)))
+
+    with np.errstate(all="ignore"):
+        return find_sizes(x, change, power=2)
+
+
+def test_ordinary_points_cost_nothing():
+    def unasked(d):
+        raise AssertionError(d)
+
+    for x in ([1.0, -300.0], [0.0, 2.0], [1e10, 1e8], [1e-3, 0.0, 5.0], [0.0, 0.0]):
+        assert find_sizes(np.array(x), unasked) == ORDINARY
+
+
+def test_clusters_are_parted_by_fourteen_octaves():
+    assert clusters(np.array([1.0, 3e-3])) == ([(3e-3, 1.0)], False)
+    assert clusters(np.array([1.0, 1e-8, 2e-8, 0.0])) == ([(1e-8, 2e-8), (1.0, 1.0)], True)
+    assert clusters(np.array([1e-9])) == ([(1e-9, 1e-9), (1.0, 1.0)], False)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_zeros_that_an_optimiser_left_have_the_size_of_the_others(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 6))
+    x = rng.uniform(0.3, 3.0, n) * rng.choice([-1.0, 1.0], n)
+    small = rng.permutation(n)[: int(rng.integers(1, n))]
+    x[small] = 10.0 ** -rng.uniform(6.0, 100.0, small.size)
+    A = rng.standard_normal((n, n))
+    H = A @ A.T + np.eye(n)
+
+    def f(z):
+        return float(0.5 * z @ H @ z + np.sum(np.cosh(0.5 * z)))
+
+    found, calls = sizes_of(f, x)
+    assert np.all(found.of(x)[small] >= 2.0**-7)
+    assert calls < 30
+    assert np.all(sizes_of_gradient(lambda z: H @ z + 0.5 * np.sinh(0.5 * z), x).of(x)[small] >= 2.0**-7)
+
+
+@pytest.mark.parametrize("amount", [1e-6, 1e-8, 1e-10, 1e-12])
+@pytest.mark.parametrize("at_rest", [True, False])
+def test_small_amounts_are_meant(amount, at_rest):
+    """Σ x log(x / a): its natural length is x itself, however small."""
+    x = np.array([1.0, 0.4, amount])
+    rest = x if at_rest else np.array([0.5, 0.7, 3.0 * amount])
+
+    def f(z):
+        return float(np.sum(z * (np.log(z / rest) - 1.0)))
+
+    found, _ = sizes_of(f, x)
+    assert amount / 2.0**8 <= found.of(x)[2] <= amount * 2.0**8
+    size = sizes_of_gradient(lambda z: np.log(z / rest), x).of(x)[2]
+    assert amount / 2.0**8 <= size <= amount * 2.0**8
+
+
+def test_zeros_among_metres_are_no_metres():
+    """Three atoms in a plane, in units of 1e-10."""
+    x = 1e-10 * np.array([0.0, 0.0, 0.0, 0.96, 0.0, 0.0, -0.24, 0.93, 0.0])
+
+    def f(z):
+        r = 1e10 * z.reshape(3, 3)
+        distances = [np.linalg.norm(r[i] - r[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+        return 1e-18 * sum(
+            1.0 - np.exp(-((d - rest) ** 2)) for d, rest in zip(distances, (0.97, 0.95, 1.5), strict=True)
+        )
+
+    size = sizes_of(f, x)[0].of(x)[x == 0.0]
+    assert np.all((size > 1e-14) & (size < 1e-9))
+
+
+def test_flat_minimum_at_the_origin_is_looked_at_from_afar():
+    def rastrigin(z):
+        return float(np.sum(z * z - 10.0 * np.cos(2.0 * np.pi * z) + 10.0))
+
+    size = sizes_of(rastrigin, [1e-9, -2e-9, 1e-10])[0].zero
+    assert 1e-3 < size <= 1.0
+
+
+def test_a_zero_whose_coupling_alone_matters_is_not_thought_large():
+    """The others do nothing while it is zero: f is not to be judged by what it notices of them."""
+    found, _ = sizes_of(lambda z: float(np.exp(z[0] * z[1]) + np.sin(z[1] + 2.0 * z[2]) * z[0]), [1e-9, 1.0, 1.0])
+    assert found == Sizes(2e-9, 1.0)
+
+
+def test_units_are_powers_of_two_beside_the_sizes():
+    np.testing.assert_array_equal(unit_of(np.array([1.0, 3.0, 1e-8])), [1.0, 4.0, 2.0**-27])
+
+
+@pytest.mark.parametrize("route", ["values", "jac", "cs"])
+def test_given_sizes_are_taken_and_cost_nothing(route):
+    calls = []
+
+    def f(z):
+        calls.append(z)
+        return np.sum(np.cosh(z))
+
+    x, options = (
+        np.array([1e-12, 0.5]),
+        {"method": "cs"} if route == "cs" else {"jac": np.sinh} if route == "jac" else {},
+    )
+    plain = hessian(f, x, full_output=True, **options)
+    given = hessian(f, x, full_output=True, x_scale=1.0, **options)
+    assert given.nfev + given.njev < plain.nfev + plain.njev
+    np.testing.assert_allclose(given.hess, np.diag(np.cosh(x)), atol=1e-8)
+
+
+def test_sizes_are_tried_up_to_the_largest_of_their_cluster():
+    found = farthest(np.array([3e4, 1e9, 5e-9, 2e-8, 7e5]))
+    assert found.tolist() == [1e9, 1e9, 1.0, 1.0, 1e9]
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1e3, 1e9])
+def test_molecule_in_any_unit(unit, order):
+    """Coordinates of 1e-4 of the others, which an optimiser left, where 1 is far below or above all of them."""
+
+    def energy(z):
+        places = np.asarray(z).reshape(3, 2) / unit
+        squares = [float(np.sum((places[i] - places[j]) ** 2)) for i, j in ((0, 1), (0, 2), (1, 2))]
+        return sum(4.0 * (s**-6 - s**-3) for s in squares)
+
+    a = 2.0 ** (1 / 6)
+    triangle = np.array([[0.0, 0.0], [a, 0.0], [a / 2, a * 0.75**0.5]]) + 1e-9 * np.arange(6).reshape(3, 2)
+    random = np.random.default_rng(8)
+    moved = hessian(lambda z: energy(unit * z), (triangle + [1.3, 0.7]).ravel(), order=8)
+    natural = np.sqrt(np.diag(moved))
+    for _ in range(3):
+        x = (triangle + 10.0 ** random.uniform(-5, -3.5) * random.normal(size=2)).ravel()
+        scaled = unit**2 * hessian(energy, unit * x, order=order)
+        assert np.max(np.abs(scaled - moved) / np.outer(natural, natural)) < 1e-3
+
+
+@pytest.mark.parametrize("small", [1e-6, 1e-8, 1e-9, 1e-10])
+@pytest.mark.parametrize("bounds", [None, (0.0, np.inf)])
+def test_edge_of_the_domain_beside_a_small_coordinate(small, bounds):
+    """Longer steps agree with each other ever better, and with the shortest not at all."""
+    x = np.array([small, 1.0])
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        found = hessian(lambda z: np.sum(z**1.5), x, bounds=bounds, full_output=True)
+    missed = np.abs(found.hess - np.diag(0.75 / np.sqrt(x)))
+    assert np.all(missed <= 3.0 * found.hess_error)

@@ -428,3 +428,40 @@ def test_warning_points_at_the_caller():
     with pytest.warns(hessfast.alarms.AccuracyWarning) as said:
         curvature(None, [1.0, 2.0], [1.0, 0.0], jac=lambda x: np.full(2, np.nan))
     assert said[0].filename == __file__
+
+
+def in_single_precision(seed, size):
+    """Return a logistic loss's gradient in float32, x, g and Hg in float64."""
+    rng = np.random.default_rng(seed)
+    inputs, x = rng.standard_normal((300, 20)), size * rng.standard_normal(20)
+    labels = np.where(rng.random(300) < 0.5, 1.0, -1.0)
+    single, signs = inputs.astype(np.float32), labels.astype(np.float32)
+
+    def gradient(w):
+        tilt = np.tanh(np.float32(0.5) * (single @ w.astype(np.float32)))
+        return single.T @ (tilt - signs) / np.float32(300.0)
+
+    tilt = np.tanh(0.5 * (inputs @ x))
+    g = inputs.T @ (tilt - labels) / 300.0
+    return gradient, x, g, inputs.T @ (0.5 * (1.0 - tilt**2) * (inputs @ g)) / 300.0
+
+
+@pytest.mark.parametrize("size", [0.3, 1e-3])
+def test_gradients_in_single_precision_stand_still_over_short_steps(size):
+    for seed in range(12):
+        gradient, x, g, product = in_single_precision(seed, size)
+        along = curvature(None, x, g, jac=gradient)
+        assert abs(along.value - g @ product) <= max(along.error, 0.02 * (g @ product))
+        found = hvp(None, x, g, jac=gradient, full_output=True)
+        assert np.linalg.norm(found.value - product) <= max(found.error, 0.02 * np.linalg.norm(product))
+        assert along.status.name == "POSITIVE"
+
+
+@pytest.mark.parametrize("direction", [[1.0, 1.0], [1.0, 0.0], [-0.3, 2.0]])
+@pytest.mark.parametrize("slope", [1e-3, 1.0, 1e3])
+def test_curvature_on_a_kink_is_not_known(slope, direction):
+    def f(x):
+        return slope * abs(x[0] - 1.0) + x @ x
+
+    with pytest.warns(AccuracyWarning, match="is not known"):
+        assert not curvature(f, [1.0, 2.0], direction).success

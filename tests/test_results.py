@@ -259,6 +259,28 @@ def test_message_counts_what_is_vague():
     assert given.message == "steps were given: nothing is known of the errors"
 
 
+def test_right_zeros_are_not_vague():
+    def stretched(x):
+        ends = x.reshape(2, 3)
+        return 5.0 * (np.linalg.norm(ends[1] - ends[0]) - 1.1) ** 2
+
+    flat = hessian(stretched, [0.0, 0.0, 0.0, 1.1, 0.0, 0.0], full_output=True)
+    assert flat.message == "every entry was determined"
+    assert flat.hess_error[2, 2] > 0.0
+
+
+def test_noise_of_a_gradient_is_named():
+    rng = np.random.default_rng(0)
+    with pytest.warns(AccuracyWarning, match="jac seems to have noise of"):
+        hessian(None, [1.0, 2.0], jac=lambda x: x + 0.1 * rng.standard_normal(2))
+
+
+def test_long_lists_print_their_beginning():
+    checked = check_hessian(lambda x: np.cosh(x).sum(), np.ones(6), np.ones((6, 6)))
+    assert "(row 1, column 0, given 1, found" in repr(checked)
+    assert f"... {len(checked.wrong)} in all)" in repr(checked)
+
+
 EVERY_RESULT = {
     "searched": lambda: hessian(shifted, [1.0, 2.0], full_output=True),
     "steps given": lambda: hessian(shifted, [1.0, 2.0], abs_step=0.01, full_output=True),

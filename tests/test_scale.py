@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hessfast import AccuracyWarning, hessian
-from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
+from hessfast.scale import EPS, ORDINARY, clusters, farthest, find_sizes, unit_of
 
 
 def sizes_of(f, x, rounding=0.5 * EPS):
@@ -107,10 +107,24 @@ def test_flat_minimum_at_the_origin_is_looked_at_from_afar():
     assert 1e-3 < size <= 1.0
 
 
-def test_a_zero_whose_coupling_alone_matters_is_not_thought_large():
-    """The others do nothing while it is zero: f is not to be judged by what it notices of them."""
-    found, _ = sizes_of(lambda z: float(np.exp(z[0] * z[1]) + np.sin(z[1] + 2.0 * z[2]) * z[0]), [1e-9, 1.0, 1.0])
-    assert found == Sizes(2e-9, 1.0)
+def test_a_zero_whose_coupling_alone_matters_may_climb():
+    """The others do nothing while it is zero, so that f notices it more than them: its size stays, but is not meant."""
+
+    def f(z):
+        return float(np.exp(z[0] * z[1]) + np.sin(z[1] + 2.0 * z[2]) * z[0])
+
+    x = np.array([1e-9, 1.0, 1.0])
+    assert sizes_of(f, x)[0].meant == 0.0
+    assert abs(hessian(f, x)[0, 0] - 1.0) < 1e-6
+
+
+def test_a_coefficient_that_is_small_beside_others_keeps_its_balance():
+    """A parabola has no length; what f notices of the others tells the size of a coefficient of 1e-8."""
+
+    def f(z):
+        return float((1e8 * z[0] - 1.0) ** 2 + (z[1] - 1.0) ** 2 + (z[1] - 1.0) ** 4)
+
+    assert sizes_of(f, [1e-8, 1.2])[0].of(np.array([1e-8]))[0] < 1e-5
 
 
 def test_units_are_powers_of_two_beside_the_sizes():
@@ -153,7 +167,8 @@ def test_molecule_in_any_unit(unit, order):
     a = 2.0 ** (1 / 6)
     triangle = np.array([[0.0, 0.0], [a, 0.0], [a / 2, a * 0.75**0.5]]) + 1e-9 * np.arange(6).reshape(3, 2)
     random = np.random.default_rng(8)
-    moved = hessian(lambda z: energy(unit * z), (triangle + np.array([1.3, 0.7])).ravel(), order=8)
+    away = triangle + np.array([1.3, 0.7])
+    moved = hessian(lambda z: energy(unit * z), away.ravel(), order=8)
     natural = np.sqrt(np.diag(moved))
     for _ in range(3):
         x = (triangle + 10.0 ** random.uniform(-5, -3.5) * random.normal(size=2)).ravel()

@@ -259,7 +259,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
     with the shorter: a kink or a wall within the longer steps is more likely than noise beyond its measure.
     """
     best: Found[T] | None = None
-    refuted: tuple[Found[T], float] | None = None  # by a value at shorter steps, and by how much
+    refuted: tuple[Found[T], float, int] | None = None  # by a value at shorter steps, by how much, and at which level
     own = best_size = math.inf  # error of the best value, but for contradictions, and its size
     wall = _HIGHEST + 1  # lowest level known to be of no use
     tried: set[int] = set()
@@ -289,11 +289,11 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
             contradicted = True
             wall = min(wall, max(level, best.level))
             if level < best.level:
-                if refuted is not None and _grows(differences, refuted[1], apart, best.level - level):
-                    noise = refuted[1] * 2.0 ** (differences.power * (best.level - refuted[0].level))
+                if refuted is not None and _grows(differences, refuted[1], apart, refuted[2] - level):
+                    noise = refuted[1] * 2.0 ** (differences.power * (refuted[2] - refuted[0].level))
                     best = replace(refuted[0], error=refuted[0].error + _CONDITION_BAR * noise)
                     break
-                refuted = (best, apart) if refuted is None else refuted
+                refuted = (best, apart, level) if refuted is None else refuted
                 best, own = Found(value, max(error, apart), level), error
                 differences.settle(level)
             else:
@@ -359,7 +359,7 @@ def without_chance(differences: Differences[T], q: int, look: Look, found: Found
 def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
     """Whether noise is so much larger than rounding that chance may be in it: only repetition shows that."""
     size = differences.size(value) * differences.unit**differences.power
-    return noise > _SUSPECT * max(differences.floor / (0.25 * EPS), size)
+    return noise > _SUSPECT * max(differences.floor / differences.rounding, size)
 
 
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:

@@ -117,8 +117,8 @@ class Differences(ABC, Generic[T]):
         unlike natural lengths stop converging: there the change itself is taken.
     slack : float
         Levels off balance that are not worth a correction.
-    floor : float
-        Least noise of what is differenced: that of correctly rounded numbers.
+    floor, rounding : float
+        Least noise of what is differenced: that of correctly rounded numbers; and relative to them.
     f0 : float
         f(x); 0.0 where only gradients are known.
     """
@@ -135,6 +135,7 @@ class Differences(ABC, Generic[T]):
         self.around, self.v, self.unit = around, v, unit
         self.D: dict[int, T] = {}
         self.floor = 0.0
+        self.rounding = ROUNDING
         self.f0 = 0.0
 
     def step(self, level: int) -> float:
@@ -356,6 +357,11 @@ class _Slopes(Differences[T]):
     def _apart(self, one: Vector, other: Vector) -> float:
         """Size of the difference of two gradients, as a difference quotient has it."""
 
+    def _keep_floor(self, dtype: np.dtype[Any], size: float) -> None:
+        """Know gradients of that size for rounded to the precision in which they come."""
+        self.rounding = 0.25 * float(np.finfo(dtype).eps)
+        self.floor = self.rounding * size
+
     def _odd_noise(self, deep: int) -> float:
         """Noise seen in the difference between two neighbouring levels."""
         spread = math.sqrt(0.5) * math.hypot(1.0 / self.step(deep), 1.0 / self.step(deep - 1))
@@ -381,7 +387,7 @@ class SlopeCurvatures(_Slopes[float]):
         t = [-self.step(level) for level in reversed(levels)] + [self.step(level) for level in levels]
         last = around.at(v, t[0])
         if not 0.0 < self.floor < math.inf and len(levels) > 1:
-            self.floor = 0.25 * EPS * math.sqrt(vectors.dot_square(v, last, around.threads))
+            self._keep_floor(last.dtype, math.sqrt(vectors.dot_square(v, last, around.threads)))
             self._slope = vectors.dot(v, last, around.threads)
         rise = []
         for point in t[1:]:
@@ -428,7 +434,7 @@ class Products(_Slopes[Floats]):
             if level not in self.D:
                 forward = self.around.at(self.v, self.step(level))
                 if not 0.0 < self.floor < math.inf:
-                    self.floor = 0.25 * EPS * vectors.norm(forward, self.around.threads)
+                    self._keep_floor(forward.dtype, vectors.norm(forward, self.around.threads))
                 self.D[level] = divided_difference(self.around, self.v, self.step(level), forward)
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:

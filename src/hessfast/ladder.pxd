@@ -77,7 +77,7 @@ cdef class Ladder:
     cpdef Rung best(self)
     cpdef Rung top(self)
 
-    @cython.locals(rung=Rung)
+    @cython.locals(rung=Rung, short=Rung)
     cdef _rank(self)
 
     @cython.locals(rung=Rung, best=Rung, reach=double)

@@ -43,7 +43,7 @@ BEYOND_DOUBT = 10.0
 """Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
 
 REFUTED = 6.0
-"""Errors of a rung by which the value of a longer one differs that is refuted."""
+"""Errors of a shorter one-sided step by which a longer one must differ to be refuted."""
 
 FEW_DIGITS = 1e-9
 """Relative condition error above which steps longer than |x| are worth trying ..."""
@@ -247,10 +247,6 @@ class Rung:
         self.doubt = 0.0
 
 
-def _number(rung: Rung) -> int:
-    return rung.k
-
-
 def _rungs_within(distance: float, unit: float, formula: Formula) -> int:
     """Return the highest rung whose nodes lie within a distance; their reach itself may overflow."""
     return math.floor(math.log2(distance / unit / formula.reach))
@@ -414,25 +410,28 @@ class Ladder:
         """Rank the rungs by condition part and weighted truncation part, or what a check has shown.
 
         Where f moves on some rung, those on which it stands still see nothing of it: a difference of equal values is
+<<<<<<< HEAD
         no measurement. What differs from a shorter step by many times the error of that is refuted by it: where f has
         a length far below all steps, such as next to an edge of its domain, longer ones agree with each other ever
         better.
+=======
+        no measurement. Next to an edge of its domain f may have a length far below all steps, where longer ones agree
+        with each other ever better: there a shorter rung refutes one that differs by many times its error.
+>>>>>>> main
         """
         self._ranked = True
         self._best = self._top = None
-        seen: list[Rung] = []
-        for rung in self.rungs.values():
+        short: Rung | None = None
+        for k in sorted(self.rungs):
+            rung = self.rungs[k]
             if rung is None or rung.above is None:
                 continue
             rung.error = max(rung.condition + self.weight * self.truncation_at_least(rung), rung.doubt)
-            seen.append(rung)
-        seen.sort(key=_number)
-        short: Rung | None = None
-        for rung in seen:
-            if short is not None:
-                rung.error = max(rung.error, abs(rung.value - short.value) - REFUTED * short.error)
-            if rung.moved and (short is None or rung.error < short.error):
-                short = rung
+            if self.side:
+                if short is not None:
+                    rung.error = max(rung.error, abs(rung.value - short.value) - REFUTED * short.error)
+                if rung.moved and (short is None or rung.error < short.error):
+                    short = rung
             if self._best is None or (not rung.moved, rung.error) < (not self._best.moved, self._best.error):
                 self._best = rung
             self._top = rung

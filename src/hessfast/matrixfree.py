@@ -331,10 +331,10 @@ def _warn(found: list[_Along], bounded: bool, gradient: bool) -> None:
     if unknown:
         worst = max(unknown, key=lambda one: one.error / max(abs(one.value), one.error * 1e-9))
         which = f"{worst.value:.3g} ± {worst.error:.2g}"
-        many = f"{len(unknown)} of {len(found)} values are not known, the worst {which}"
+        one_alone = f"the value {which} is not known"
+        said = one_alone if len(found) == 1 else f"{len(unknown)} of {len(found)} are not known, the worst {which}"
         parts.append(
-            f"{many if len(found) > 1 else f'the value {which} is not known'}; fixed random numbers and tighter "
-            f"tolerances{'' if gradient else ', or `jac=`,'} give more digits, `x_scale=` helps where |x0| misleads, "
-            "`noise=` where f is rough"
+            f"{said}; fixed random numbers, tighter tolerances{'' if gradient else ' or `jac=`'} give more digits, "
+            "`x_scale=` helps where |x0| misleads, `noise=` where f is rough; nothing does on a kink"
         )
     alarm("curvature", "; ".join(parts))

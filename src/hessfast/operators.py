@@ -231,10 +231,9 @@ class HessianOperator:
         Where the Hessian is.
     nfev, njev, products : int
         Evaluations of f and of its gradient, and products, so far.
-    status : HessianStatus
-        What was seen at x: COMPLETE unless a product there was looked at and is not known.
-    success : bool
-        Whether that is COMPLETE, or UNVERIFIED.
+    status, success : HessianStatus, bool
+        What was seen at x: COMPLETE unless a product there was looked at and is not known; whether it is COMPLETE, or
+        UNVERIFIED.
 
     Warns
     -----
@@ -407,7 +406,7 @@ class HessianOperator:
     rmatmat = matmat
 
     def __matmul__(self, v: npt.ArrayLike) -> Floats:
-        return self.matmat(v) if np.ndim(v) == 2 else self.matvec(v)
+        return self.matmat(v) if plain("v", v).ndim == 2 else self.matvec(v)
 
     def __call__(self, v: npt.ArrayLike) -> Floats:
         return self @ v
@@ -542,7 +541,7 @@ class HessianOperator:
         size = differences.size(found.value)
         self._strongest = differences.unit * size
         self._looked_at = True
-        gradient = differences.floor / ROUNDING
+        gradient = differences.floor / differences.rounding
         step = differences.step(found.level)
         self._judge(differences.v, size, found.error, differences.unit, gradient, found.random, step)
         return found.value

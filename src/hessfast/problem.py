@@ -312,7 +312,7 @@ def _two_sides(bounds: Any, n: int) -> tuple[Any, Any]:
 
 
 def _is_pair(side: Any) -> bool:
-    return isinstance(side, (tuple, list, np.ndarray)) and np.shape(side)[:1] == (2,)
+    return isinstance(side, (tuple, list, np.ndarray)) and plain("bounds", side).shape[:1] == (2,)
 
 
 def _side(side: Any, name: str, none: float, n: int) -> NDArray[np.float64]:

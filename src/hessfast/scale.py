@@ -71,10 +71,13 @@ class Sizes:
         |x_i| below which a coordinate counts as zero.
     zero : float
         Size of those.
+    meant : float
+        |x_i| up to which small sizes are meant, for f was seen to leave its natural length over them.
     """
 
     limit: float = VANISHING
     zero: float = 1.0
+    meant: float = 0.0
 
     def of(self, x: Array) -> Array:
         """Return the size of each coordinate of x."""
@@ -181,18 +184,18 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
     largest = float(size.max())
     # All that is small is asked first; where some of it is meant, what is smaller still, and at last zeros alone.
     groups = [high for _, high in reversed(parted[:-1])][:_CLUSTERS]
+    meant = 0.0
     for own in groups + ([0.0] if has_zeros else []):
         others = line.others(next(low for low, high in parted if high >= largest)) if own < largest else 0.0
         looks = () if own == 0.0 else lines[:1] if own < largest else lines
         begins = [look.begins(own, EPS * others) for look in looks]
         if not all(line.grows(seen, 3, _NEARLY) for seen in begins):
+            meant = max(meant, own)
             continue
-        # Where f is seen to be straight over the sizes as they are, it need not be asked what it notices.
-        is_seen = bool(begins) and all(line.is_clear(seen, 3, _NEARLY) for seen in begins)
-        length = line.length(own, top, math.inf if is_seen or others == 0.0 else _NOTICED * others)
+        length = line.length(own, top, math.inf if others == 0.0 else _NOTICED * others)
         if length > 2.0**_STRIDE * own:
-            return Sizes(max(2.0 * own, VANISHING), length)
-    return ORDINARY
+            return Sizes(max(2.0 * own, VANISHING), length, meant)
+    return Sizes(meant=meant)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -264,10 +267,6 @@ class _Line:
             return False
         promised, unsure = self.promise(seen, stride)
         return abs(promised - seen[2][0]) <= unlike * max(abs(promised), abs(seen[2][0])) + _CLEAR * unsure
-
-    def is_clear(self, seen: list[Seen], stride: int, unlike: float) -> bool:
-        """Whether noise allows less than that share."""
-        return _CLEAR * self.promise(seen, stride)[1] <= unlike * abs(seen[2][0])
 
     def promise(self, seen: list[Seen], stride: int) -> tuple[float, float]:
         """Return what two changes, which tell a and b, make of the third, and how noise lets it be off."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hessfast import noise as noise_level
 from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, NO_DIGITS, VISIBLE, Axis, Ladder, Request, Rung, advance
 from hessfast.noise import ROUNDING, NoiseModel
-from hessfast.scale import EPS, ORDINARY, clusters, farthest, find_sizes, unit_of
+from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
 from hessfast.sides import leave, search
 
 if TYPE_CHECKING:
@@ -389,14 +389,15 @@ def start_search(
     """
     before = team.nfev
     model = None if noise is None else NoiseModel(f0, noise, ROUNDING)
-    sizes = x_scale
-    if sizes is None:
-        sizes, model = _sizes(team, coordinates, f0, lower, upper, model)
-    axes = make_axes(team, coordinates, lower, upper, sizes)
+    x = team.x[coordinates]
+    found = ORDINARY
     if x_scale is None:
-        for axis, small in zip(axes, _small(np.abs(team.x[coordinates]), sizes), strict=True):
-            if small:
-                axis.few_digits = NO_DIGITS
+        found, model = _sizes(team, coordinates, f0, lower, upper, model)
+    sizes = found.of(x) if x_scale is None else x_scale
+    axes = make_axes(team, coordinates, lower, upper, sizes)
+    for axis in axes:
+        if found.limit <= abs(axis.x) <= found.meant:
+            axis.few_digits = NO_DIGITS
     if model is None:
         model = noise_level.measure(team, team.x, f0, axes)
     is_random = False
@@ -411,17 +412,9 @@ def start_search(
     return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before, sizes, is_random)
 
 
-def _small(x: Array, sizes: Array) -> list[bool]:
-    """Which coordinates are small, beside others, and mean it."""
-    parted, _ = clusters(x)
-    least = parted[-1][0] if parted else 0.0
-    small: list[bool] = ((x == sizes) & (x < least)).tolist()
-    return small
-
-
 def _sizes(
     team: Team, coordinates: NDArray[np.int32], f0: float, lower: Array, upper: Array, noise: NoiseModel | None
-) -> tuple[Array, NoiseModel | None]:
+) -> tuple[Sizes, NoiseModel | None]:
     """Find the sizes of the coordinates, and the noise of f where it had to be known for that.
 
     Where sizes have a gap the noise is measured along the large coordinates alone: those are sizes for certain.
@@ -443,7 +436,7 @@ def _sizes(
 
     below, above = x - low, high - x
     toward = None if np.isinf(below).all() and np.isinf(above).all() else np.where(above >= below, 1.0, -1.0)
-    return find_sizes(x, change, toward=toward).of(x), noise
+    return find_sizes(x, change, toward=toward), noise
 
 
 def first_rung(noise: NoiseModel, order: int, derivative: int = 2) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.arithmetic import quiet
+from hessfast.arrays import plain
 from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.matrixfree import curvature
@@ -153,7 +154,7 @@ class TaylorModel:
         """
         if fun is None:
             raise ValueError("fun must be a function: a gradient alone does not give f0")
-        nbytes = 8 * np.size(x0) ** 2
+        nbytes = 8 * plain("x0", x0).size ** 2
         if dense is None:
             dense = not jac or nbytes <= DENSE_BYTES
             if not dense:

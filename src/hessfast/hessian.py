@@ -123,13 +123,8 @@ def hessian(
         |x_i|, or of 1 where x_i = 0. A negative step makes the stencil one-sided, downwards; a positive one whose
         symmetric stencil leaves the bounds makes it one-sided upwards. By default the steps are searched for.
     noise : float, optional
-<<<<<<< HEAD
-        Standard deviation of `fun`'s own noise near x0, with `jac` of each of its components; measured by default. What
-        is below it, ripples and steps of `fun`, is taken for nothing.
-=======
         Standard deviation of `fun`'s own noise near x0, with `jac` of each of its components; measured by default.
         Ripples and stairs of `fun` below it are taken for nothing.
->>>>>>> main
     x_scale : float or array_like, shape (n,), optional
         Typical sizes of the coordinates, where |x_i| says nothing of them; found out by default. The unit of `rel_step`
         is |x_i| all the same.
@@ -176,13 +171,8 @@ def hessian(
     formula is in the module `hessfast.stencils`, the searches in `hessfast.ladder` and `hessfast.gradientsearch`.
     Complex steps cost n² + 3n evaluations of `fun` and about 8 a coordinate for the search, or n + 6 of `jac`; the
     formulas are in `hessfast.complexstep`. Five of them, at least, see whether the function is analytic.
-<<<<<<< HEAD
-    An f that is noisy is asked once more at x0; sizes of coordinates with a gap cost 4 evaluations, or 7 and up where
-    the small ones are not meant; steps that came out short against the sizes 6 to 14, for roughness.
-=======
     A noisy `fun` is asked once more at x0; sizes of coordinates with a gap cost 4 evaluations, 7 and up where the small
     ones are not meant; steps that came out short against the sizes 6 to 14, for roughness.
->>>>>>> main
     Memory beside `fun`'s own, at its peak: 8 to 10n² bytes with steps given; with error bars 34n² from values and 33 to
     41n² from gradients; and one tile.
 

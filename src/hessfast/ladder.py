@@ -410,14 +410,8 @@ class Ladder:
         """Rank the rungs by condition part and weighted truncation part, or what a check has shown.
 
         Where f moves on some rung, those on which it stands still see nothing of it: a difference of equal values is
-<<<<<<< HEAD
-        no measurement. What differs from a shorter step by many times the error of that is refuted by it: where f has
-        a length far below all steps, such as next to an edge of its domain, longer ones agree with each other ever
-        better.
-=======
         no measurement. Next to an edge of its domain f may have a length far below all steps, where longer ones agree
         with each other ever better: there a shorter rung refutes one that differs by many times its error.
->>>>>>> main
         """
         self._ranked = True
         self._best = self._top = None

@@ -40,6 +40,9 @@ class Rows:
         with np.errstate(all="ignore"):
             return np.array([self.gradient(x) for x in X]).reshape(len(X), self.x.size)
 
+    def probe(self, X):
+        return self.dense(X)
+
     def displaced(self, index, value):
         X = np.tile(self.x, (len(index), 1))
         X[np.arange(len(index)), index[:, 0]] = value[:, 0]

@@ -31,11 +31,11 @@ LONG_STEP = (1.0 / 4.0, 1.0 / 16.0)
 """In units of the size of a coordinate: a step above which no truncation seen along it promises none in its pairs.
 The second at orders up to POOR."""
 
-POOR = 2
+POOR = 1
 """Highest order at which a pair has too few coefficients to tell how they fall: what is small may be so by symmetry."""
 
-UNSEEN = {1: 4.0, 2: 1.5}
-"""By order: truncation errors that pairs may not show in an error bar."""
+UNSEEN = 4.0
+"""Truncation errors that pairs may not show, in an error bar."""
 
 ROUNDING_FACTOR = 4.0
 """Roundings of the result itself, eps each."""
@@ -112,7 +112,7 @@ def unseen(hess: Array, rows: slice, diagonal: Array, rate: Array, order: int) -
     size = np.sqrt(np.abs(diagonal))
     falls = size * rate**order
     left_out = np.multiply.outer(falls[rows], size) + np.multiply.outer(size[rows], falls)
-    return np.asarray(UNSEEN[order] * np.fmin(np.abs(hess[rows]), left_out))
+    return np.asarray(UNSEEN * np.fmin(np.abs(hess[rows]), left_out))
 
 
 def bar_parts(

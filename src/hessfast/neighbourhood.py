@@ -15,9 +15,10 @@ from hessfast.arithmetic import aside
 from hessfast.arrays import plain
 from hessfast.functions import Function, NativeFunction, make_function
 from hessfast.lanes import Evaluator, make_evaluator
-from hessfast.problem import box, exceptions, flag, further, thread_count, typical_sizes
+from hessfast.problem import box, exceptions, flag, further, typical_sizes
 from hessfast.scale import EPS, ORDINARY, VANISHING, Seen, Sizes, find_sizes, gaps
 from hessfast.vectors import Vector
+from hessfast.workers import thread_count
 
 Floats = npt.NDArray[np.float64]
 Fun = Callable[..., Any] | NativeFunction
@@ -230,7 +231,7 @@ def surround(
     x0 is neither copied nor converted where it is a contiguous float64 or float32 array.
     """
     x = real_vector(x0, "x0")
-    threads = thread_count(workers) or 1
+    threads = thread_count(workers)
     gradient = jac is not None and jac is not False
     obj, name = (jac, "jac") if gradient and jac is not True else (fun, "fun")
     if obj is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from hessfast.execution import Team
 from hessfast.functions import NativeFunction, make_function
 from hessfast.lanes import make_evaluator
 from hessfast.stencils import ORDERS
+from hessfast.workers import thread_count
 
 Fun = Callable[..., Any] | NativeFunction
 Jac = Callable[..., Any] | NativeFunction | bool | None
@@ -121,7 +121,8 @@ def bind(
     scale = typical_sizes(x_scale, x.size)
     args, kwargs = further(args, kwargs)
     named: dict[str, Any] = {"args": args, "kwargs": kwargs, "vectorized": flag(vectorized, "vectorized")}
-    workers = thread_count(workers)
+    if workers is not None:
+        workers = thread_count(workers)
     wall = exceptions(on_error)
     functions: list[Team | None] = []
     both = jac is True
@@ -153,19 +154,6 @@ def flag(value: Any, name: str) -> bool:
     if not isinstance(value, (bool, int, np.bool_, np.integer)):
         raise TypeError(f"{name}: must be True or False, got {type(value).__name__}")
     return bool(value)
-
-
-def thread_count(workers: int | None) -> int | None:
-    """Return the number of threads that the caller allows, or None."""
-    if workers is None:
-        return None
-    try:
-        count = operator.index(workers)
-    except TypeError:
-        raise TypeError(f"workers: must be an integer, got {workers!r}") from None
-    if count < 1:
-        raise ValueError(f"workers: must be at least 1, got {count}")
-    return count
 
 
 def point(x0: ArrayLike, name: str = "x0") -> NDArray[np.float64]:

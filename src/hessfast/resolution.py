@@ -98,9 +98,9 @@ def natural_sizes(x: Array, index: NDArray[np.int32], step: Array, sizes: Array 
         return np.asarray(np.fmax(u, np.abs(step)))
 
 
-def row_blocks(count: int) -> Iterator[slice]:
-    """Rows of a matrix in blocks, so that what is derived from it takes little memory beside it."""
-    width = max(1, _BLOCK // max(1, count))
+def row_blocks(count: int, entries: int | None = None) -> Iterator[slice]:
+    """Rows of a matrix in blocks of so many entries, so that what is derived from it takes little memory beside it."""
+    width = max(1, (entries or _BLOCK) // max(1, count))
     return (slice(first, min(count, first + width)) for first in range(0, count, width))
 
 

@@ -188,17 +188,10 @@ class StepSearch:
     def _look_again(self, first: float) -> None:
         """Measure the noise at the steps chosen, where f has changed much more than at the first look away."""
         nodes = [_outer_node(axis) for axis in self.axes]
-        swamped = OUTGROWN
         if self.noise.growth > 0.0:
-            changes = sorted(
-                abs(axis.values[node] - self.noise.f0)
-                for axis, node in zip(self.axes, nodes, strict=True)
-                if node is not None and math.isfinite(axis.values.get(node, math.nan))
-            )
-            if not changes or changes[len(changes) // 2] <= FARTHER * first:
-                return
-            swamped = 0.0
-        self._measure_away(swamped, nodes)
+            self._measure_away(0.0, nodes, FARTHER * first)
+        else:
+            self._measure_away(OUTGROWN, nodes)
 
     def _start_after_pilots(self, start: int) -> int:
         """Rung for the other axes: just below the pilots' median, and never far above the default.
@@ -217,8 +210,10 @@ class StepSearch:
         for axis in self.axes:
             axis.know(noise)
 
-    def _measure_away(self, swamped: float, displacements: Sequence[float | None]) -> float:
+    def _measure_away(self, swamped: float, displacements: Sequence[float | None], beyond: float = 0.0) -> float:
         """Measure the noise once more one step away from x, where f there dwarfs f(x); return the change of f there.
+
+        That change must be more than `swamped` times f(x), and more than `beyond`.
 
         At a zero of f that is a sum of squares (or a difference) the noise at x is that of nothing; on a long step
         noise may follow the size of f. The point is the one of median change among one displacement for each axis. Its
@@ -231,7 +226,7 @@ class StepSearch:
             for number, (axis, displacement) in enumerate(zip(self.axes, displacements, strict=True))
             if displacement is not None and math.isfinite(value := axis.values.get(displacement, math.nan))
         )
-        if not seen or seen[len(seen) // 2][0] <= swamped * abs(f0):
+        if not seen or seen[len(seen) // 2][0] <= max(swamped * abs(f0), beyond):
             return 0.0
         change, number, displacement = seen[len(seen) // 2]
         axis = self.axes[number]

@@ -62,6 +62,12 @@ STAIR = 1.0 / math.sqrt(12.0)
 """Standard deviation of a rounding error, in units of the step of a staircase. One that swallows a change of D h²/2 has
 steps of D h² at least."""
 
+SURE = 1e-3
+"""Relative error up to which a rung is sure of itself."""
+
+ROUNDING_LEVEL = 64.0
+"""Noise in units of eps times the size of f up to which it counts as rounding."""
+
 CRAMPED = 1e-6
 """Relative condition error above which steps next to zero are too short: worth a look far beyond, or to one side."""
 
@@ -410,22 +416,27 @@ class Ladder:
         """Rank the rungs by condition part and weighted truncation part, or what a check has shown.
 
         Where f moves on some rung, those on which it stands still see nothing of it: a difference of equal values is
-        no measurement. Next to an edge of its domain f may have a length far below all steps, where longer ones agree
+        no measurement. Where truncation was seen to grow as it should, longer steps have no less of it: f may repeat
+        itself on them. Next to an edge of its domain f may have a length far below all steps, where longer ones agree
         with each other ever better: there a shorter rung refutes one that differs by many times its error.
         """
         self._ranked = True
         self._best = self._top = None
         short: Rung | None = None
+        grown = 0.0
         for k in sorted(self.rungs):
             rung = self.rungs[k]
             if rung is None or rung.above is None:
                 continue
-            rung.error = max(rung.condition + self.weight * self.truncation_at_least(rung), rung.doubt)
+            truncation = max(self.truncation_at_least(rung), grown)
+            rung.error = max(rung.condition + self.weight * truncation, rung.doubt)
             if self.side:
                 if short is not None:
                     rung.error = max(rung.error, abs(rung.value - short.value) - REFUTED * short.error)
                 if rung.moved and (short is None or rung.error < short.error):
                     short = rung
+            elif self._grows(rung):
+                grown = max(grown, rung.above.truncation)
             if self._best is None or (not rung.moved, rung.error) < (not self._best.moved, self._best.error):
                 self._best = rung
             self._top = rung
@@ -440,6 +451,34 @@ class Ladder:
             return 0.0
         reach = self.formula.reach * self.step(max(still))
         return STAIR * abs(best.curvature) * reach * reach
+
+    def rounding(self) -> float:
+        """Return the noise by which the best rung contradicts one above it that was sure of itself; 0.0 without.
+
+        Where one term of f vanishes by rounding and another does not, f moves smoothly on steps on which the former
+        stands still, and no table sees its steps. They are rounding only where they are that small against the change
+        of f over its natural length, D L² with T = D (h/L)^p; else f has two lengths, of which the shorter one counts.
+        """
+        best = self.best()
+        if best is None:
+            return 0.0
+        known = [rung for _, rung in sorted(self.rungs.items()) if rung is not None and rung.k >= best.k]
+        for rung in known[1:]:
+            if rung.above is None:
+                continue
+            error, curvature = self._error_of_curvature(rung), abs(rung.curvature)
+            apart = abs(rung.curvature - best.curvature)
+            if error > SURE * curvature or apart <= REFUTED * (error + self._error_of_curvature(best)):
+                continue
+            below = [abs(low.curvature - rung.curvature) * low.step**2 for low in known if low.k < rung.k]
+            level: float = max(below) / self.formula.curvature_noise
+            bend = max(self.truncation_of(rung, 2) / curvature, EPS)
+            if level <= ROUNDING_LEVEL * EPS * curvature * rung.step**2 * bend ** (-2.0 / self.formula.order):
+                return level
+        return 0.0
+
+    def _error_of_curvature(self, rung: Rung) -> float:
+        return self.condition_of(rung, 2) + self.weight * self.truncation_of(rung, 2)
 
     def least(self) -> float:
         """Return the least error of any rung; inf where none is of use."""
@@ -553,7 +592,11 @@ class Ladder:
         if rung is None or rung.above is None:
             return False
         low = rung if rung.above.above is not None else rung.below
-        if low is None or low.above is None or self.hidden(low.above, BEYOND_DOUBT):
+        return low is not None and self._grows(low)
+
+    def _grows(self, low: Rung) -> bool:
+        """Whether truncation shows on the rung above one, and is as much less on the one below it as h^p says."""
+        if low.above is None or low.above.above is None or self.hidden(low.above, BEYOND_DOUBT):
             return False
         expected, doubt = low.above.truncation / (self.gain + 1.0), VISIBLE * low.condition / self.gain
         return 0.25 * expected - doubt <= low.truncation <= 4.0 * expected + doubt

@@ -15,7 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import noise as noise_level
-from hessfast.ladder import BEYOND_DOUBT, INVISIBLE, LOWEST, NO_DIGITS, VISIBLE, Axis, Ladder, Request, Rung, advance
+from hessfast.ladder import (
+    BEYOND_DOUBT,
+    INVISIBLE,
+    LOWEST,
+    NO_DIGITS,
+    ROUNDING_LEVEL,
+    VISIBLE,
+    Axis,
+    Ladder,
+    Request,
+    Rung,
+    advance,
+)
 from hessfast.noise import ROUNDING, NoiseModel
 from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
 from hessfast.sides import leave, search
@@ -81,9 +93,6 @@ FARTHER = 64.0
 
 BEYOND_GROWTH = 3.0
 """Noise over that which grows like the square root of the change, above which it follows the value of f instead."""
-
-ROUNDING_LEVEL = 64.0
-"""Noise in units of eps times the size of f up to which it counts as rounding."""
 
 PAIR_WEIGHT = {1: 1.0, 2: 2.0, 4: 4.0, 6: 8.0, 8: 16.0}
 """Weight of an axis's truncation error by order: along the diagonal of a pair's box f moves by both steps at once."""
@@ -183,6 +192,8 @@ class StepSearch:
             checks = self._pool(checks, paired)
         self._search_below(checks)
         if not self.noise_given:
+            if self._find_stairs():
+                self._rise(paired)
             self._look_again(first)
 
     def _look_again(self, first: float) -> None:
@@ -284,14 +295,20 @@ class StepSearch:
             turn += 1
 
     def _find_stairs(self) -> bool:
-        """Raise the noise of axes along which f stands still where it should move; return whether there were any."""
-        found = []
-        for ladder in self.ladders():
-            stair = ladder.stair()
-            if stair > RAISED * ladder.axis.noise.level:
-                ladder.axis.stair = stair
-                ladder.axis.know(self.noise)
-                found.append(ladder)
+        """Raise the noise of axes along which f stands still where it should move; return whether there were any.
+
+        Rounding that hides behind a smooth term is noise of all axes: their pairs move the same terms of f.
+        """
+        ladders = self.ladders()
+        rounding = max((ladder.rounding() for ladder in ladders), default=0.0)
+        if rounding > RAISED * self.noise.level:
+            self._know(replace(self.noise, level=rounding))
+            found = ladders
+        else:
+            found = [ladder for ladder in ladders if ladder.stair() > RAISED * ladder.axis.noise.level]
+        for ladder in found:
+            ladder.axis.stair = max(ladder.axis.stair, ladder.stair())
+            ladder.axis.know(self.noise)
         advance(self.team, [ladder.axis for ladder in found], [_settle_again(ladder) for ladder in found])
         return bool(found)
 

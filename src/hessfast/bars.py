@@ -17,7 +17,7 @@ from hessfast.stencils import Stencil
 
 Array = NDArray[np.float64]
 
-FACTORS = {1: (3.5, 5.0), 2: (3.5, 2.5), 4: (2.3, 1.8), 6: (2.3, 1.8), 8: (2.3, 1.8)}
+FACTORS = {1: (3.5, 5.0), 2: (3.5, 3.0), 4: (2.3, 1.8), 6: (2.3, 1.8), 8: (2.3, 1.8)}
 """By order, for pairs: condition errors (standard deviations) and estimated truncation errors in an error bar. Below
 order 4 the pair has too few coefficients to estimate its truncation from."""
 
@@ -115,15 +115,10 @@ def unseen(hess: Array, rows: slice, diagonal: Array, rate: Array, order: int) -
     return np.asarray(UNSEEN * np.fmin(np.abs(hess[rows]), left_out))
 
 
-def bar_parts(
-    value: Array, truncation: Array, condition: Array, factors: tuple[float, float], scale: float = 1.0
-) -> tuple[Array, Array]:
+def bar_parts(value: Array, truncation: Array, condition: Array, factors: tuple[float, float]) -> tuple[Array, Array]:
     """Turn estimated error parts into the truncation and condition parts of error bars."""
     for_condition, for_truncation = factors
-    return (
-        scale * for_truncation * truncation,
-        scale * for_condition * condition + ROUNDING_FACTOR * EPS * np.abs(value),
-    )
+    return for_truncation * truncation, for_condition * condition + ROUNDING_FACTOR * EPS * np.abs(value)
 
 
 def noise_fields(noise: NoiseModel) -> tuple[float, float, float, float]:

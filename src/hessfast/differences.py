@@ -1,4 +1,4 @@
-"""The Hessian from values of f: axis phase, sweep over pairs, refinement, calibration, error bars."""
+"""The Hessian from values of f: axis phase, sweep over pairs, refinement, error bars, a look for roughness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hessfast.noise import NoiseModel
 from hessfast.plan import Plan
 from hessfast.plateaus import along_axes, direction_inside, roughness
 from hessfast.problem import Box, Problem
-from hessfast.refinement import SAMPLED_FROM, Pairs, calibrate, refine, sample, shows, tempered
+from hessfast.refinement import Pairs, refine, shows
 from hessfast.resolution import row_blocks
 from hessfast.results import EvaluationCounts
 from hessfast.stencils import stencil
@@ -261,16 +261,11 @@ class Differences:
 
         plan.each_tile(self.team, write, first, last)
 
-    def temper(self, scale: float) -> None:
-        """Scale down the truncation errors that a sample has shown to be exaggerated."""
-        for rows in row_blocks(self.step.size, BLOCK):
-            self.truncation[rows] = tempered(self.truncation[rows], self.condition[rows], scale)
-
-    def widen(self, scale: float) -> None:
+    def widen(self) -> None:
         """Turn the estimated error parts into those of error bars."""
         for rows in row_blocks(self.step.size, BLOCK):
             self.truncation[rows], self.condition[rows] = bar_parts(
-                self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order], scale
+                self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order]
             )
 
     def cover_unseen(self, diagonal: Array, rate: Array) -> None:
@@ -348,16 +343,6 @@ class Differences:
                 matrix[here[::-1]] = part
             self.refined += int(np.count_nonzero(improved))
 
-    def calibrate(self, layout: Layout, rate: Array) -> tuple[float, float]:
-        """Return the factors that a sample of pairs, taken to the next order, asks of truncation errors and of bars."""
-        plan = layout.inner if self.order > 1 else layout.edge
-        count = layout.symmetric if self.order > 1 else self.step.size
-        if plan is None or count < SAMPLED_FROM:
-            return 1.0, 1.0
-        high, low = sample(count, 1 if self.order > 2 else 2)
-        pairs = self.pairs(layout, layout.rank[high], layout.rank[low], plan is layout.edge, rate)
-        return calibrate(self.team, self.axes, self.noise, plan.stencil, pairs)
-
 
 def repeated(
     first: tuple[Array, Array], once: Callable[[], tuple[Array, Array]], count: int
@@ -431,14 +416,11 @@ def with_search(search: StepSearch, order: int) -> Found:
     with np.errstate(all="ignore"):
         jac, diagonal = work.along_axes(layout)
         counts = [team.nfev]
-        truncation_scale, scale = work.calibrate(layout, bars.rate)
-        counts.append(team.nfev)
         work.sweep(layout, bars.rate)
-        work.temper(truncation_scale)
         counts.append(team.nfev)
         work.refine(layout, bars.rate)
         counts.append(team.nfev)
-    work.widen(scale)
+    work.widen()
     if order <= POOR:
         work.cover_unseen(diagonal, bars.possible_rate)
     on_diagonal = bar_parts(diagonal, bars.truncation, bars.condition, AXIS_FACTORS)
@@ -452,12 +434,12 @@ def with_search(search: StepSearch, order: int) -> Found:
     counts.append(team.nfev)
     is_random, has_drifted = asked_again(team, noise)
     evaluations = EvaluationCounts(
-        origin=1 + team.nfev - counts[4] - (1 if search.begun else 0),
+        origin=1 + team.nfev - counts[3] - (1 if search.begun else 0),
         noise=search.noise_nfev,
         axes=counts[0] - search.noise_nfev - 1 - search.begun,
-        pairs=counts[2] - counts[1],
-        refinement=counts[3] - counts[2],
-        calibration=counts[1] - counts[0] + counts[4] - counts[3],
+        pairs=counts[1] - counts[0],
+        refinement=counts[2] - counts[1],
+        calibration=counts[3] - counts[2],
     )
     found = Found(
         jac,

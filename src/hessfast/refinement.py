@@ -1,4 +1,4 @@
-"""Pairs looked at one by one: those whose truncation shows get smaller steps, a sample is taken to the next order."""
+"""Pairs looked at one by one: those whose truncation shows get smaller steps."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.bars import FACTORS, ROUNDING_FACTOR, bar_parts, pair_formula
+from hessfast.bars import ROUNDING_FACTOR, pair_formula
 from hessfast.execution import Team
 from hessfast.ladder import Axis, values_along
 from hessfast.noise import NoiseModel
 from hessfast.scale import EPS
-from hessfast.stencils import Stencil, stencil
+from hessfast.stencils import Stencil
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
@@ -28,12 +28,6 @@ TURNS = 4
 
 LONGEST_LEAP = 6
 """Halvings of the step in one round at most."""
-
-WORST_CALIBRATION = 1e3
-"""The error bars are never widened by more."""
-
-SAMPLED_FROM = 6
-"""Fewer variables are not calibrated: the sample would be a large part of all pairs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,11 +104,6 @@ def shows(value: Array, truncation: Array, condition: Array) -> NDArray[np.bool_
     return np.asarray(~np.isfinite(value) | (truncation > floor))
 
 
-def tempered(truncation: Array, condition: Array, scale: float) -> Array:
-    """Scale truncation errors that show down, but not below where they would no longer show."""
-    return np.asarray(np.maximum(scale * truncation, np.minimum(truncation, SHOWS * condition)))
-
-
 def refine(
     team: Team,
     axes: list[Axis],
@@ -169,39 +158,3 @@ def refine(
         live[where] = shows(value[where], truncation[where], condition[where])
         live[lost] = True
     return improved
-
-
-def sample(count: int, times: int) -> tuple[Numbers, Numbers]:
-    """Return pairs in which every axis appears equally often (one is left out where their number is odd)."""
-    rng = np.random.default_rng(count)
-    drawn = [rng.permutation(count)[: count // 2 * 2].reshape(-1, 2) for _ in range(times)]
-    both = np.concatenate(drawn)
-    return both.max(axis=1), both.min(axis=1)
-
-
-def calibrate(team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil, pairs: Pairs) -> tuple[float, float]:
-    """Take a sample of pairs to the next order and compare their change with what the error parts promise.
-
-    Returns
-    -------
-    truncation_scale : float
-        At most 1: by how much estimates of truncation that dominate are exaggerated.
-    bar_scale : float
-        At least 1: the factor by which error bars must then be widened to hold the changes; pairs that will be refined
-        do not count, and the tenth of the rest that fares worst is forgiven.
-    """
-    through = stencil(of.order + (1 if of.one_sided else 2), of.one_sided)
-    value, truncation, condition, better = pairs.parts(team, axes, noise, of, through)
-    with np.errstate(all="ignore"):
-        change = np.abs(better - value)
-        exaggerated = np.sort((change / truncation)[np.isfinite(change) & (truncation > SHOWS * condition)])
-        truncation_scale = 1.0
-        if exaggerated.size >= SAMPLED_FROM // 2:
-            truncation_scale = min(1.0, 2.0 * float(exaggerated[-1 - exaggerated.size // 10]))
-        truncation = tempered(truncation, condition, truncation_scale)
-        parts = bar_parts(value, truncation, condition, FACTORS[of.order])
-        ratio = change / (parts[0] + parts[1])
-    ratio = np.sort(ratio[np.isfinite(ratio) & ~shows(value, truncation, condition)])
-    if ratio.size == 0:
-        return truncation_scale, 1.0
-    return truncation_scale, min(max(float(ratio[-1 - ratio.size // 10]), 1.0), WORST_CALIBRATION)

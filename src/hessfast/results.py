@@ -85,7 +85,7 @@ class EvaluationCounts(NamedTuple):
     refinement: int = 0
     """Pairs whose truncation showed."""
     calibration: int = 0
-    """Pairs taken to the next order to check the error bars."""
+    """Looks that check what was found: for roughness of f, or six levels below the steps chosen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -99,6 +99,8 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float,
         floor = relative_step / LONGEST_LENGTH
     rate = max(seen, floor) if is_long else seen  # a polynomial along this axis; its pairs may see more
     possible = seen if is_long else max(seen, floor)  # long steps have been shortened where that is so
+    if formula.order <= POOR:
+        possible = max(possible, abs(rung.step) * ladder.bend())
     rate, possible = min(rate, 1.0), min(possible, 1.0)
     return truncation, condition, ladder.truncation_of(rung, 1), ladder.condition_of(rung, 1), rate, possible
 

@@ -42,6 +42,9 @@ DOUBTFUL = 5.0
 BEYOND_DOUBT = 10.0
 """Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
 
+ROUNDINGS = 16.0
+"""Change of a derivative, in units of eps of it, that is its own rounding."""
+
 REFUTED = 6.0
 """Errors of a shorter one-sided step by which a longer one must differ to be refuted."""
 
@@ -384,8 +387,8 @@ class Ladder:
         return max(odd, even * abs(rung.step) * formula.slope_noise / formula.curvature_noise) / gain
 
     def hidden(self, rung: Rung, deviations: float = VISIBLE) -> bool:
-        """Whether the truncation of a rung is lost in the noise, as known to so many standard deviations."""
-        return rung.truncation <= deviations * rung.condition / self.gain
+        """Whether the truncation of a rung is lost in noise, as known to so many standard deviations, or rounding."""
+        return rung.truncation <= max(deviations * rung.condition / self.gain, ROUNDINGS * EPS * abs(rung.value))
 
     def truncation_at_least(self, rung: Rung) -> float:
         """Truncation of a rung, not fooled by an accidental zero of its leading term.
@@ -600,6 +603,26 @@ class Ladder:
             return False
         expected, doubt = low.above.truncation / (self.gain + 1.0), VISIBLE * low.condition / self.gain
         return 0.25 * expected - doubt <= low.truncation <= 4.0 * expected + doubt
+
+    def bend(self) -> float:
+        """Return one over the natural length that truncation shows on longer steps; 0.0 where none shows.
+
+        T is D (h/L)^p, or D (h/L)^(p+1) where the leading term vanishes by symmetry: where T falls faster towards the
+        best rung than h^p.
+        """
+        best = self.best()
+        if best is None:
+            return 0.0
+        order, most = self.formula.order, 0.0
+        seen = 4.0 * max(self.truncation_of(best, 2), VISIBLE * self.condition_of(best, 2))
+        for rung in self.rungs.values():
+            if rung is None or rung.above is None or rung.k < best.k or self.hidden(rung, BEYOND_DOUBT):
+                continue
+            truncation, curvature = self.truncation_of(rung, 2), abs(rung.curvature)
+            power = order if math.ldexp(truncation, (best.k - rung.k) * order) <= seen else order + 1
+            share = truncation / curvature if truncation < curvature else 1.0
+            most = max(most, share ** (1.0 / power) / abs(rung.step))
+        return most
 
     def change(self) -> tuple[float, float, int]:
         """Size of the quadratic term, and of all of f's change, over one step of the best rung; its number."""

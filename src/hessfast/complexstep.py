@@ -139,16 +139,19 @@ def _is_derivative(evaluator: ComplexEvaluator, v: Array, centre: Array, derivat
 
     They do where they differ from it by more than from each other: in order (the second from the third), and in a step
     four times as long, which their own noise does not survive. Where no step makes them agree they say nothing, nor
-    where f changes by far more than it could by a wrong derivative, as next to a minimum.
+    where f changes by far more than it could by a wrong derivative, as next to a minimum. Terms of f that round to
+    nothing at x are as large as f was seen to be at longer steps.
     """
     x = evaluator.x
+    largest = np.abs(centre)
     for exponent in (-12, -19, -26, -33):
         s = 2.0**exponent
         behind, ahead, further = evaluator.at(x + s * np.array([[-1.0], [1.0], [2.0]]) * v)
         with np.errstate(all="ignore"):
             second = (ahead - behind) / (2 * s)
             third = (6 * ahead - 3 * centre - 2 * behind - further) / (6 * s)
-            doubt = np.abs(second - third) + 64 * EPS * np.maximum(np.abs(ahead), np.abs(behind)) / s
+            largest = np.fmax(largest, np.fmax(np.abs(ahead), np.abs(behind)))
+            doubt = np.abs(second - third) + 64 * EPS * largest / s
             if not (np.any(third != 0.0) and np.all(doubt <= 1e-3 * np.max(np.abs(third)))):
                 continue
             apart = np.abs(derivative - second)
@@ -162,15 +165,17 @@ def _is_derivative(evaluator: ComplexEvaluator, v: Array, centre: Array, derivat
 
 
 def _real_part_tolerance(evaluator: ComplexEvaluator, v: Array, centre: Array, beside: Array) -> Array:
-    """Return 64 eps |f|; where that is too little, as much as f changes over 2^-40 v.
+    """Return 64 eps |f|; where that is too little, what f changes over 2^-40 v, or the rounding of its terms.
 
-    Complex elementary functions round otherwise than real ones: at a zero of f, a sum of small residuals, that is not
-    small against f itself.
+    Complex elementary functions round otherwise than real ones: at a zero of f, a sum of small residuals or of terms
+    that vanish there, that is not small against f itself. Those are as large as f may be at x + v, as its change over
+    2^-12 v tells.
     """
     tolerance = 64 * EPS * np.abs(centre)
     if np.any(np.abs(beside.real - centre) > tolerance):
-        moved = evaluator.at(evaluator.x + 2.0**-40 * np.array([[-1.0], [1.0]]) * v)
-        tolerance = tolerance + 4 * np.max(np.abs(moved - centre), axis=0)
+        moved = evaluator.at(evaluator.x + np.array([[-(2.0**-40)], [2.0**-40], [-(2.0**-12)], [2.0**-12]]) * v)
+        change = np.max(np.abs(moved - centre).reshape(2, 2, *np.shape(centre)), axis=1)
+        tolerance = tolerance + np.fmax(4 * change[0], 2.0**24 * EPS * change[1])
     return np.asarray(tolerance)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from problems.states.state import Chooser, Floats, State, member
+from problems.states.state import EPS, Chooser, Floats, State, member
 from problems.states.terms import CURVES, Terms, separate
 
 LEFT = (0.0, 1e-8, 1e-6, 1e-4)  # lengths from the minimum
@@ -67,3 +67,16 @@ def coupled(choose: Chooser) -> State:
     more = (CURVES[choose.one_of(*CURVES)], choose.between(0.1, 3, len(together)), together)
     f = Terms(constant(choose), centre, (*separate(names, np.ones(n), lengths), more))
     return f.at(leave(choose, centre, lengths), lengths)
+
+
+@member("optima")
+def beside_a_zero(choose: Chooser) -> State:
+    """f = 0 at its minimum, next to which most of it rounds to nothing, and a small rest does not."""
+    n = int(choose.rng.integers(1, 5))
+    centre, lengths = place(choose, n)
+    names = [choose.one_of("hypot", "cosh", "log_cosh") for _ in range(n)]
+    weights = choose.between(0.1, 10, n)
+    rest = (CURVES["quartic"], choose.between(1e-8, 1e-2, n), np.diag(1 / lengths))
+    f = Terms(0.0, centre, (*separate(names, weights, lengths), rest))
+    x0 = centre + choose.between(1e-12, 1e-8, n) * lengths * choose.rng.standard_normal(n)
+    return f.at(x0, lengths, noise=EPS * float(weights.sum()))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hessfast import vectors
 from hessfast.balance import first_look, search_from
 from hessfast.differences import chosen_steps, value_at
-from hessfast.directional import EPS, ValueCurvatures
+from hessfast.directional import EPS, TINY, ValueCurvatures
 from hessfast.execution import Team
 from hessfast.neighbourhood import Neighbourhood
 from hessfast.problem import Box
@@ -30,6 +30,19 @@ Floats = NDArray[np.float64]
 
 _CONDITION_BAR, _TRUNCATION_BAR = 6.0, 5.0
 """Factors of the two parts in an error bar."""
+
+_FAR = 0.01
+"""Share of the product by which two orders differ above which its steps are beyond the natural length of f, though the
+higher order may show none of it: where f is a polynomial of a low degree along each coordinate."""
+
+_SEEN = 10.0
+"""Condition errors above which that difference is not noise."""
+
+_SHORTENED = 3
+"""Times that all steps are then made shorter, at most."""
+
+_LONGEST = -2
+"""Level of the longest step along v: its nodes lie within half the natural unit, whether f bends along v or not."""
 
 _RANDOM = 6.0
 """Noise levels by which two answers at one point must differ to be called random."""
@@ -90,6 +103,11 @@ class CrossProducts:
         # Lengths alone count: the stencils are symmetric.
         self._h = np.abs(chosen_steps(search.axes)[0])
         self._nodes, self._at_nodes = self._along_axes()
+        slopes = (self._at_nodes[0] - self._f0) / (self._nodes[0] - self._x)
+        rungs = [None if axis.ladder is None else axis.ladder.best() for axis in search.axes]
+        bends = np.array([0.0 if rung is None else abs(rung.curvature) for rung in rungs])
+        self._roots = np.sqrt(bends)
+        self._changes = max(vectors.norm(slopes), float(np.max(bends * self._sizes)))
 
     @property
     def nfev(self) -> int:
@@ -117,16 +135,53 @@ class CrossProducts:
         along = search_from(differences, order, look, balance)
         random = differences.spread() > _RANDOM * self._noise.level + 4.0 * EPS * abs(self._f0)
         level = look.wide if balance is None else balance.level(order)
-        h = differences.step(min(level, along.level + q))
-        product, lower, noise = self._mixed(v, h)
-        size, change = vectors.norm(product), vectors.norm(product - lower)
+        h = differences.step(min(level, along.level + q, _LONGEST))
+        product, lower, noise, h = self._within_reach(v, h)
+        size = vectors.norm(product)
         length = vectors.norm(v)
-        # Orders m - 2 and m are off by about D (h / L)^(m - 2) and D (h / L)^m.
-        truncation = change if q == 1 else change * min(1.0, (change / max(size, 1e-300)) ** (2.0 / (order - 2)))
+        truncation = self._truncation(product, lower)
         apart = max(0.0, abs(vectors.dot(v, product) - along.value) - along.error) / length * math.sqrt(v.size)
-        bar = _CONDITION_BAR * noise + (_TRUNCATION_BAR * truncation if q > 1 else 0.0) + 2.0 * apart + 4.0 * EPS * size
-        slopes = (self._at_nodes[0] - self._f0) / (self._nodes[0] - self._x)
-        return Crossed(product, bar, h, vectors.norm(slopes) / unit, random)
+        bar = (
+            _CONDITION_BAR * (noise + self._rounding(v, h))
+            + _TRUNCATION_BAR * truncation
+            + 2.0 * apart
+            + 4.0 * EPS * size
+        )
+        return Crossed(product, bar, h, self._changes / unit, random)
+
+    def _within_reach(self, v: Vector, h: float) -> tuple[Floats, Floats, float, float]:
+        """Return what `_mixed` does and the step along v, all steps shortened where two orders are far apart."""
+        product, lower, noise = self._mixed(v, h)
+        for _ in range(_SHORTENED if self._stencil.order > 2 else 0):
+            size, change = vectors.norm(product), vectors.norm(product - lower)
+            if not change > max(_FAR * size, _SEEN * noise):
+                break
+            # Both steps s times as long leave s² of the change, and s^-2 times the noise.
+            wanted = max(math.sqrt(_FAR * size / change), (noise / change) ** 0.25)
+            shorter = 2.0 ** min(-1, round(math.log2(wanted)))
+            h *= shorter
+            self._h *= shorter
+            self._nodes, self._at_nodes = self._along_axes()
+            product, lower, noise = self._mixed(v, h)
+        return product, lower, noise, h
+
+    def _truncation(self, product: Floats, lower: Floats) -> float:
+        """Return the norm of what the order leaves out.
+
+        Orders m - 2 and m are off by D (h / L)^(m - 2) and D (h / L)^m. Each component has a length L of its own; of
+        one that vanishes all of the change is error.
+        """
+        order = self._stencil.order
+        if order == 2:
+            return 0.0
+        change = np.abs(product - lower)
+        share = np.minimum(1.0, change / np.maximum(np.abs(product), TINY))
+        return vectors.norm(change * share ** (2.0 / (order - 2)))
+
+    def _rounding(self, v: Vector, h: float) -> float:
+        """Return the norm of H (d - h v), d the displacement that is left of h v in x + h v: |H_ij|² <= H_ii H_jj."""
+        lost = np.abs(((self._x + h * v) - self._x) - h * v)
+        return vectors.norm(self._roots) * float(self._roots @ lost) / h
 
     def _mixed(self, v: Vector, h: float) -> tuple[Floats, Floats, float]:
         """Return the product, the same two orders lower (0 at order 2), and the norm of its condition error."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hessfast._bars import PairFormula
 from hessfast.ladder import VISIBLE, Ladder
-from hessfast.noise import NoiseModel
+from hessfast.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.scale import EPS
 from hessfast.stencils import Stencil
 
@@ -37,6 +37,9 @@ POOR = 1
 UNSEEN = 4.0
 """Truncation errors that pairs may not show, in an error bar."""
 
+FAINT = 0.1
+"""Share of the noise of f up to which what its rounded coordinates leave in it is not looked at, pair by pair."""
+
 ROUNDING_FACTOR = 4.0
 """Roundings of the result itself, eps each."""
 
@@ -46,10 +49,17 @@ def pair_formula(stencil: Stencil) -> PairFormula:
     """Return the pair formula of a stencil with what its error parts need."""
     t = np.array(stencil.pair_nodes, dtype=np.float64)
     coefficients = np.ascontiguousarray(np.linalg.inv(np.vander(t, increasing=True)))
-    weights = stencil.pair_weights / (t * t)
-    # psi has f at the pair's node and on both axes, each with noise of its own; f(x) is shared by all nodes.
-    noise = float(np.sqrt(3.0 * (weights @ weights) + weights.sum() ** 2))
-    return PairFormula(stencil.pair_weights, coefficients, float(np.prod(np.abs(t))), noise)
+    return PairFormula(stencil.pair_weights, coefficients, float(np.prod(np.abs(t))), pair_noise(stencil))
+
+
+@cache
+def pair_noise(stencil: Stencil) -> float:
+    """Return the standard deviation of h_i h_j H_ij for white noise of unit level in f.
+
+    ψ has f at the pair's node and on both axes, each with noise of its own; f(x) is shared by all nodes.
+    """
+    weights = stencil.pair_weights / np.array(stencil.pair_nodes, dtype=np.float64) ** 2
+    return float(np.sqrt(3.0 * (weights @ weights) + weights.sum() ** 2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +131,19 @@ def bar_parts(value: Array, truncation: Array, condition: Array, factors: tuple[
     """Turn estimated error parts into the truncation and condition parts of error bars."""
     for_condition, for_truncation = factors
     return for_truncation * truncation, for_condition * condition + ROUNDING_FACTOR * EPS * np.abs(value)
+
+
+def blur(x: Array, diagonal: Array, step: Array, f0: float, i: NDArray[np.intp], j: NDArray[np.intp]) -> Array:
+    """Return the noise that rounded coordinates leave in f at a node of pairs i, j, over the steps of the pairs.
+
+    At its node f changes along axis i by f_i ≤ √D_i (√D_i h_i + √D_j h_j) more than at x, and f is known no better than
+    its arguments, to f_i x_i eps/4, as `Axis.noise_at` has it along one axis.
+    """
+    root = np.sqrt(np.abs(diagonal))
+    rounding, reach = ROUNDING * np.abs(x) * root, root * np.abs(step)
+    change = reach[i] + reach[j]
+    noise = np.hypot(rounding[i], rounding[j]) * change
+    return np.where(0.5 * change * change > SWAMPED * abs(f0), noise / np.abs(step[i] * step[j]), 0.0)
 
 
 def noise_fields(noise: NoiseModel) -> tuple[float, float, float, float]:

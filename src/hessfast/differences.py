@@ -11,11 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import _core
-from hessfast.bars import AXIS_FACTORS, FACTORS, POOR, axis_bars, bar_parts, noise_fields, pair_formula, unseen
+from hessfast.bars import (
+    AXIS_FACTORS,
+    FACTORS,
+    FAINT,
+    POOR,
+    axis_bars,
+    bar_parts,
+    blur,
+    noise_fields,
+    pair_formula,
+    pair_noise,
+    unseen,
+)
 from hessfast.execution import Team
 from hessfast.ladder import Axis, values_along
 from hessfast.lanes import make_evaluator
-from hessfast.noise import NoiseModel
+from hessfast.noise import ROUNDING, NoiseModel
 from hessfast.plan import Plan
 from hessfast.plateaus import along_axes, direction_inside, roughness
 from hessfast.problem import Box, Problem
@@ -261,6 +273,19 @@ class Differences:
 
         plan.each_tile(self.team, write, first, last)
 
+    def blur(self, layout: Layout, diagonal: Array) -> None:
+        """Let condition errors hold what f cannot know for the rounding of its coordinates, where that may show."""
+        x, step, factor = self._x(), self.step, pair_noise(stencil(self.order, layout.edge is not None))
+        if not np.any(ROUNDING * np.abs(x * diagonal * step) > FAINT * self.noise.level):
+            return
+        every = np.arange(step.size)
+        for rows in row_blocks(step.size, BLOCK):
+            blurred = factor * blur(x, diagonal, step, self.noise.f0, every[rows, None], every[None, :])
+            np.fmax(self.condition[rows], blurred, out=self.condition[rows])
+
+    def _x(self) -> Array:
+        return self.team.x[[axis.index for axis in self.axes]]
+
     def widen(self) -> None:
         """Turn the estimated error parts into those of error bars."""
         for rows in row_blocks(self.step.size, BLOCK):
@@ -315,12 +340,14 @@ class Differences:
             seen = roughness(ask, float(v @ self.hess @ v), bar, self.noise)
             return 0.0 if seen is None else seen.height
 
-    def pairs(self, layout: Layout, i: NDArray[np.intp], j: NDArray[np.intp], edge: bool, rate: Array) -> Pairs:
+    def pairs(
+        self, layout: Layout, i: NDArray[np.intp], j: NDArray[np.intp], edge: bool, diagonal: Array, rate: Array
+    ) -> Pairs:
         """Return pairs of axes, all of one kind, with the steps that the sweep gives them."""
         step = layout.step(edge)
-        return Pairs(i, j, step[i], step[j], rate[i] + rate[j])
+        return Pairs(i, j, step[i], step[j], rate[i] + rate[j], blur(self._x(), diagonal, step, self.noise.f0, i, j))
 
-    def refine(self, layout: Layout, rate: Array) -> None:
+    def refine(self, layout: Layout, diagonal: Array, rate: Array) -> None:
         """Give smaller steps to the pairs whose truncation shows."""
         for rows in row_blocks(self.step.size, BLOCK):
             i, j = np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows]))
@@ -329,14 +356,16 @@ class Differences:
             at_edge = self.one_sided[i] | self.one_sided[j]
             for plan, group in ((layout.inner, ~at_edge), (layout.edge, at_edge)):
                 if plan is not None and group.any():
-                    self._refine_pairs(layout, plan, i[group], j[group], rate)
+                    self._refine_pairs(layout, plan, i[group], j[group], diagonal, rate)
 
-    def _refine_pairs(self, layout: Layout, plan: Plan, i: NDArray[np.intp], j: NDArray[np.intp], rate: Array) -> None:
+    def _refine_pairs(
+        self, layout: Layout, plan: Plan, i: NDArray[np.intp], j: NDArray[np.intp], diagonal: Array, rate: Array
+    ) -> None:
         matrices = self.hess, self.truncation, self.condition
         for first in range(0, i.size, PAIRS):
             here = i[first : first + PAIRS], j[first : first + PAIRS]
             parts = tuple(matrix[here] for matrix in matrices)
-            pairs = self.pairs(layout, *here, edge=plan is layout.edge, rate=rate)
+            pairs = self.pairs(layout, *here, edge=plan is layout.edge, diagonal=diagonal, rate=rate)
             improved = refine(self.team, self.axes, self.noise, plan.stencil, pairs, *parts)
             for matrix, part in zip(matrices, parts, strict=True):
                 matrix[here] = part
@@ -418,7 +447,8 @@ def with_search(search: StepSearch, order: int) -> Found:
         counts = [team.nfev]
         work.sweep(layout, bars.rate)
         counts.append(team.nfev)
-        work.refine(layout, bars.rate)
+        work.blur(layout, diagonal)
+        work.refine(layout, diagonal, bars.rate)
         counts.append(team.nfev)
     work.widen()
     if order <= POOR:

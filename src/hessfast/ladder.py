@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.noise import NoiseModel
+from hessfast.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.scale import EPS
 from hessfast.stencils import stencil
 
@@ -197,6 +197,17 @@ class Axis:
         f0 = self.noise.f0
         return 2.0 * ((self.values[h] - f0) / up - (self.values[-h] - f0) / down) / (up - down)
 
+    def noise_at(self, value: float, slope: float) -> float:
+        """Return the noise of f where it has a value, and so much more slope along the axis than at x.
+
+        No f is known better than its arguments, to slope * x eps/4. That is part of the noise as it was measured at x,
+        but for where f(x) is a square of residuals next to nothing.
+        """
+        known: float = self.noise.at(value)
+        if abs(value - self.noise.f0) <= SWAMPED * abs(self.noise.f0):
+            return known
+        return max(known, ROUNDING * abs(self.x * slope))
+
     def variation(self) -> float:
         """Return the largest change of f from f(x) that was seen."""
         f0 = self.noise.f0
@@ -366,7 +377,7 @@ class Ladder:
         """Condition part of the error of either derivative."""
         factor = self.formula.slope_noise if derivative == 1 else self.formula.curvature_noise
         h = abs(rung.step)
-        error: float = factor * self.axis.noise.at(rung.largest) / h
+        error: float = factor * self.axis.noise_at(rung.largest, rung.curvature * h) / h
         return error if derivative == 1 else error / h
 
     def truncation_of(self, rung: Rung, derivative: int) -> float:

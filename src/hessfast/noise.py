@@ -33,6 +33,9 @@ ROUNDING = 0.25 * EPS
 """Relative noise of a correctly rounded f, the least that is ever assumed: a rounding error is uniform in ± ulp/2, of
 standard deviation 0.29 ulp, and an ulp is between eps/2 and eps."""
 
+SWAMPED = 16.0
+"""|f - f(x)| over |f(x)| from which the noise at x says nothing about the noise there."""
+
 POINTS = 7
 """Values in a difference table, f(x) among them."""
 

@@ -41,6 +41,8 @@ class Pairs:
     step_i, step_j : ndarray, shape (p,)
     rate : ndarray, shape (p,)
         Sum of the axes' rates at those steps.
+    blur : ndarray, shape (p,)
+        Noise of f, over both steps, that its rounded coordinates leave at those steps.
     """
 
     i: Numbers
@@ -48,34 +50,33 @@ class Pairs:
     step_i: Array
     step_j: Array
     rate: Array
+    blur: Array
 
     def chosen(self, which: NDArray[np.bool_]) -> Pairs:
         """Return some of the pairs."""
-        return Pairs(self.i[which], self.j[which], self.step_i[which], self.step_j[which], self.rate[which])
+        steps = self.step_i[which], self.step_j[which]
+        return Pairs(self.i[which], self.j[which], *steps, self.rate[which], self.blur[which])
 
     def halved(self, times: Array) -> Pairs:
         """Return the same pairs with both steps halved so many times."""
         factor = np.exp2(-times)
-        return Pairs(self.i, self.j, self.step_i * factor, self.step_j * factor, self.rate * factor)
+        steps = self.step_i * factor, self.step_j * factor
+        return Pairs(self.i, self.j, *steps, self.rate * factor, self.blur / factor)
 
-    def parts(
-        self, team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil, through: Stencil
-    ) -> tuple[Array, Array, Array, Array]:
-        """Evaluate the pairs at the nodes of the stencil `through`.
+    def parts(self, team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil) -> tuple[Array, Array, Array]:
+        """Evaluate the pairs at the nodes of the stencil.
 
         Returns
         -------
         value, truncation, condition : ndarray, shape (p,)
-            By the formula of the stencil `of`, whose nodes are the first of `through`.
-        better : ndarray, shape (p,)
-            Value by the formula of `through`. All are nan where a node lies outside the box or f is not finite there.
+            Nan where a node lies outside the box or f is not finite there.
         """
         # Complex numbers sort by their real part first: the rows go by axis, then by step.
         places = np.concatenate([self.i + 1j * self.step_i, self.j + 1j * self.step_j])
         rows, inverse = np.unique(places, return_inverse=True)
         row_i, row_j = inverse[: self.i.size], inverse[self.i.size :]
         movers = [axes[number] for number in rows.real.astype(np.intp).tolist()]
-        displacements = np.multiply.outer(rows.imag, np.array(through.pair_nodes, dtype=np.float64))
+        displacements = np.multiply.outer(rows.imag, np.array(of.pair_nodes, dtype=np.float64))
         values = values_along(team, movers, displacements)
         coordinates = np.array([axis.index for axis in movers], dtype=np.int32)
         x = team.x[coordinates, None]
@@ -93,9 +94,8 @@ class Pairs:
             found[wanted] = team.displaced(index.reshape(-1, 2), value.reshape(-1, 2)).reshape(wanted.size, -1)
         with np.errstate(all="ignore"):
             s = ((found - values[row_i]) - (values[row_j] - noise.f0)) / taken[row_i] / taken[row_j]
-            each = noise.at_all(found[:, : of.order]) / np.abs(taken[row_i, 0] * taken[row_j, 0])
-        parts = pair_formula(of).parts(np.ascontiguousarray(s[:, : of.order]), self.rate, each)
-        return *parts, s @ through.pair_weights
+            each = noise.at_all(found) / np.abs(taken[row_i, 0] * taken[row_j, 0])
+        return pair_formula(of).parts(s, self.rate, np.fmax(each, self.blur))
 
 
 def shows(value: Array, truncation: Array, condition: Array) -> NDArray[np.bool_]:
@@ -134,9 +134,8 @@ def refine(
             leap = np.round(np.log2(excess) / (of.order + 2))
         leap = np.where(np.isfinite(value), np.clip(leap, 1, LONGEST_LEAP), 2.0)
         halvings[live] += leap[live]
-        new_value, new_truncation, new_condition, _ = (
-            pairs.chosen(live).halved(halvings[live]).parts(team, axes, noise, of, of)
-        )
+        shorter = pairs.chosen(live).halved(halvings[live])
+        new_value, new_truncation, new_condition = shorter.parts(team, axes, noise, of)
         where = np.flatnonzero(live)
         with np.errstate(invalid="ignore"):
             change = np.abs(new_value - value[where])

@@ -28,7 +28,7 @@ from hessfast.ladder import (
     Rung,
     advance,
 )
-from hessfast.noise import ROUNDING, NoiseModel
+from hessfast.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
 from hessfast.sides import leave, search
 
@@ -78,9 +78,6 @@ HIGHEST_START = 2
 
 SLIGHT = 2.0**-6
 """Change of f over |f(x)| that costs no digits: so far an axis next to zero may go while D has few digits."""
-
-SWAMPED = 16.0
-"""|f - f(x)| over |f(x)| one step away from which the noise at x says nothing about the noise there."""
 
 RAISED = 3.0
 """Times that a staircase along an axis must exceed the noise as it is known, to be believed."""
@@ -520,7 +517,8 @@ def _residual(ladder: Ladder) -> tuple[float, float]:
     explained = (axis.second_difference(rung.step) - rung.curvature) / 4.0**VERIFY_DEPTH
     residual = axis.second_difference(h) - rung.curvature - explained
     largest = max(axis.values[h], axis.values[-h], key=abs)
-    return abs(residual) * h * h, math.sqrt(6.0) * axis.noise.at(largest)
+    noise = math.sqrt(6.0) * axis.noise_at(largest, rung.curvature * h)
+    return abs(residual) * h * h, noise
 
 
 def _shown_error(ladder: Ladder, rung: Rung, residual: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from problems.states.state import EPS, Chooser, Floats, State, member
@@ -80,3 +82,53 @@ def beside_a_zero(choose: Chooser) -> State:
     f = Terms(0.0, centre, (*separate(names, weights, lengths), rest))
     x0 = centre + choose.between(1e-12, 1e-8, n) * lengths * choose.rng.standard_normal(n)
     return f.at(x0, lengths, noise=EPS * float(weights.sum()))
+
+
+class Residuals:
+    """Σ_k r_k², r_k = Σ_j p_kj x_j² + q_kj x_j − s_k: zero at a point, up to what its arguments round to."""
+
+    def __init__(self, p: Floats, q: Floats, at: Floats) -> None:
+        self.p, self.q = p, q
+        self.s = p @ at**2 + q @ at
+
+    def residuals(self, x: Any) -> Any:
+        return self.p @ x**2 + self.q @ x - self.s
+
+    def slopes(self, x: Any) -> Any:
+        return 2 * self.p * x + self.q
+
+    def __call__(self, x: Any) -> Any:
+        r = self.residuals(x)
+        return r @ r
+
+    def jac(self, x: Any) -> Any:
+        return 2 * (self.residuals(x) @ self.slopes(x))
+
+    def hess(self, x: Floats) -> Floats:
+        wide = x.astype(np.longdouble)
+        J = self.slopes(wide)
+        return (2 * (J.T @ J) + 4 * np.diag(self.residuals(wide) @ self.p)).astype(np.float64)
+
+
+@member("optima")
+def zero_residuals(choose: Chooser) -> State:
+    """A system of equations as a sum of squares, at its solution: often a point of round numbers."""
+    n = int(choose.rng.integers(1, 6))
+    centre = choose.rng.integers(1, 6, n) * choose.signs(n) if choose.chance(0.5) else choose.between(0.1, 10, n)
+    rows = n + int(choose.rng.integers(0, 3))
+    p, q = choose.rng.standard_normal((rows, n)), choose.rng.standard_normal((rows, n)) * np.abs(centre)
+    f = Residuals(p, q, centre.astype(np.float64))
+    x0 = leave(choose, centre.astype(np.float64), np.abs(centre))
+    J = f.slopes(x0.astype(np.longdouble))
+    rounding = EPS * (np.abs(p) @ x0**2 + np.abs(q) @ np.abs(x0) + np.abs(f.s))
+    return State(
+        fun=f,
+        jac=f.jac,
+        x0=x0,
+        grad=np.asarray(f.jac(x0.astype(np.longdouble)), dtype=np.float64),
+        hess=f.hess(x0),
+        lengths=np.abs(x0),
+        noise=float(2 * np.abs(f.residuals(x0)) @ rounding + rounding @ rounding),
+        gradient_noise=float(np.max(2 * rounding @ np.abs(J))),
+        analytic=True,
+    )

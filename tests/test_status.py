@@ -344,3 +344,25 @@ def test_state_in_which_everything_raises_is_the_callers_alone(x):
             assert result.judged().success
             assert np.isfinite(result.standard_errors().value).all()
         check_hessian(f, x, 2e-3 * np.eye(2))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_is_known_of_the_derivatives_at_a_kink(seed):
+    """λ |z_i - x_i| at z = x, a coefficient of 0 in a lasso: the slope of f has a jump there, and no value."""
+    rng = np.random.default_rng([2611, seed])
+    n = int(rng.integers(1, 5))
+    x = rng.uniform(0.1, 10.0, n) * rng.choice([0.0, 1.0], n, p=[0.3, 0.7])
+    A, corner, jump = rng.standard_normal((n, n)), int(rng.integers(n)), 10 ** rng.uniform(-1, 2)
+
+    def f(z):
+        return np.sum(np.log(np.cosh(A @ (z - x - 0.1)))) + jump * abs(z[corner] - x[corner])
+
+    for order in (2, 4, 6):
+        with pytest.warns(AccuracyWarning):
+            assert not hessian(f, x, order=order, full_output=True).resolved[corner, corner]
+    with pytest.warns(AccuracyWarning):
+        assert not hessian_diag(f, x, full_output=True).resolved[corner]
+    with pytest.warns(AccuracyWarning):
+        slope = gradient(f, x, full_output=True)
+    assert slope.error[corner] >= jump
+    assert not slope.resolved[corner]

@@ -112,7 +112,9 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float,
     if formula.order <= POOR:
         possible = max(possible, abs(rung.step) * ladder.bend())
     rate, possible = min(rate, 1.0), min(possible, 1.0)
-    return truncation, condition, ladder.truncation_of(rung, 1), ladder.condition_of(rung, 1), rate, possible
+    truncation = max(truncation, rung.jump / abs(rung.step))
+    slope_truncation = max(ladder.truncation_of(rung, 1), rung.jump)
+    return truncation, condition, slope_truncation, ladder.condition_of(rung, 1), rate, possible
 
 
 def unseen(hess: Array, rows: slice, diagonal: Array, rate: Array, order: int) -> Array:

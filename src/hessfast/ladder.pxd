@@ -17,6 +17,9 @@ cdef class Axis:
 
     cpdef bint inside(self, double displacement)
 
+    @cython.locals(known=double)
+    cpdef double noise_at(self, double value, double slope)
+
     @cython.locals(x=double, f0=double, up=double, down=double)
     cpdef double second_difference(self, double h)
 
@@ -28,7 +31,7 @@ cdef class Axis:
 cdef class Rung:
     cdef readonly int k
     cdef readonly object step  # C's powers of it would not raise where they overflow
-    cdef readonly double curvature, slope, value, largest, condition, truncation, error, doubt
+    cdef readonly double curvature, slope, value, largest, condition, truncation, error, doubt, jump
     cdef readonly bint moved
     cdef readonly Rung above, below
 
@@ -77,8 +80,14 @@ cdef class Ladder:
     cpdef Rung best(self)
     cpdef Rung top(self)
 
-    @cython.locals(rung=Rung, short=Rung)
+    @cython.locals(rung=Rung, short=Rung, grown=double, truncation=double)
     cdef _rank(self)
+
+    @cython.locals(rung=Rung, jump=double)
+    cdef _find_kink(self)
+
+    @cython.locals(above=Rung, nearest=Rung, other=Rung, jump=double, apart=double)
+    cdef double _over_kink(self, Rung rung, double known)
 
     @cython.locals(rung=Rung, best=Rung, reach=double)
     cpdef double stair(self)
@@ -98,8 +107,11 @@ cdef class Ladder:
     @cython.locals(rung=Rung, k=int, condition=double, value=double, wanted=double, visible=double)
     cpdef may_rise(self)
 
-    @cython.locals(rung=Rung, low=Rung, expected=double, doubt=double)
+    @cython.locals(rung=Rung, low=Rung)
     cpdef bint regular(self)
+
+    @cython.locals(expected=double, doubt=double)
+    cdef bint _grows(self, Rung low)
 
     @cython.locals(rung=Rung, quadratic=double)
     cpdef tuple change(self)

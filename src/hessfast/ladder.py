@@ -42,6 +42,9 @@ DOUBTFUL = 5.0
 BEYOND_DOUBT = 10.0
 """Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
 
+SAME = 0.1
+"""Share of the jump of a slope by which it may differ from rung to rung to be that of a kink."""
+
 ROUNDINGS = 16.0
 """Change of a derivative, in units of eps of it, that is its own rounding."""
 
@@ -254,6 +257,8 @@ class Rung:
         Total error.
     doubt : float
         What a check has shown the error to be at least.
+    jump : float
+        Jump of the slope at x, where f has a kink there.
     """
 
     def __init__(
@@ -264,7 +269,7 @@ class Rung:
         self.above: Rung | None = None
         self.below: Rung | None = None
         self.condition = self.truncation = self.error = math.nan
-        self.doubt = 0.0
+        self.doubt = self.jump = 0.0
 
 
 def _rungs_within(distance: float, unit: float, formula: Formula) -> int:
@@ -436,6 +441,7 @@ class Ladder:
         """
         self._ranked = True
         self._best = self._top = None
+        self._find_kink()
         short: Rung | None = None
         grown = 0.0
         for k in sorted(self.rungs):
@@ -451,9 +457,39 @@ class Ladder:
                     short = rung
             elif self._grows(rung):
                 grown = max(grown, rung.above.truncation)
+            if rung.jump > 0.0:
+                rung.error = max(rung.error, rung.jump if self.derivative == 1 else rung.jump / abs(rung.step))
             if self._best is None or (not rung.moved, rung.error) < (not self._best.moved, self._best.error):
                 self._best = rung
             self._top = rung
+
+    def _find_kink(self) -> None:
+        """Tell each rung the jump of the slope at x."""
+        jump = 0.0
+        for k in sorted(self.rungs, reverse=True):
+            rung = self.rungs[k]
+            if rung is not None:
+                rung.jump = jump = self._over_kink(rung, jump)
+
+    def _over_kink(self, rung: Rung, known: float) -> float:
+        """Return the jump of the slope at x, 0.0 where none shows: there it is the second difference times h, anywhere.
+
+        Where noise hides the second difference, it is what is `known` from the next longer step.
+        """
+        jump, above = rung.curvature * rung.step, rung.above
+        if self.side:
+            return 0.0
+        if above is None or abs(rung.curvature) < INVISIBLE * self.condition_of(rung, 2):
+            return known
+        nearest: Rung | None = None
+        for other in self.rungs.values():
+            if other is not None and other is not rung and other is not above:
+                if nearest is None or abs(other.k - rung.k) < abs(nearest.k - rung.k):
+                    nearest = other
+        if nearest is None:
+            return 0.0
+        apart = max(abs(above.curvature * above.step - jump), abs(nearest.curvature * nearest.step - jump))
+        return abs(jump) if apart <= SAME * abs(jump) else 0.0
 
     def stair(self) -> float:
         """Return the noise that f has at least, since it stands still on steps over which its curvature moves it."""

@@ -62,6 +62,13 @@ def _own(value: Vector, references: int) -> bool:
     return bool(sole and references <= _LONE and value.flags.writeable and value.flags.c_contiguous)
 
 
+_SAMPLED, _FEW = 4096, 16
+"""Coordinates looked at for the longest unit of a line; of those, one in so many may move by more than its size ..."""
+
+_WIDE = 8
+"""... at the wide level, 2^-8 of the unit."""
+
+
 class Neighbourhood:
     """What is seen around x.
 
@@ -116,9 +123,30 @@ class Neighbourhood:
         if math.isnan(unit):
             refuse_infinite(v, "v")
             refuse_infinite(self.x, "x0")
-        if self.x_scale is None and unit > 0.0 and not self._ordinary() and self._small_share(v):
-            return vectors.line_unit(self.x, v, self.threads, self.sizes().of(self.x.astype(np.float64)))
-        return unit
+        sizes = self.x_scale
+        if sizes is None and unit > 0.0 and not self._ordinary() and self._small_share(v):
+            sizes = self.sizes().of(self.x.astype(np.float64))
+            unit = vectors.line_unit(self.x, v, self.threads, sizes)
+        if unit > (longest := self._longest(v, sizes)) and sizes is None and not self._ordinary():
+            longest = self._longest(v, self.sizes().of(self.x.astype(np.float64)))
+        return min(unit, longest)
+
+    def _longest(self, v: Vector, sizes: Floats | None) -> float:
+        """Return the longest unit with which the wide level moves few coordinates by more than their sizes.
+
+        The unit of a line weighs coordinates by their share in ‖v‖, which says nothing where they are of unlike units:
+        an amplitude of 0.1, a position of 1e10 and a width of 40 move along one line.
+        """
+        every = slice(None, None, -(-v.size // _SAMPLED))
+        moved = np.abs(v[every])
+        size = np.abs(self.x[every]) if sizes is None else sizes[every]
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            ratio = np.where(size > 0.0, size, 1.0) / moved
+        ratio = np.sort(ratio[moved > 0.0])
+        if ratio.size == 0:
+            return math.inf
+        least = float(ratio[ratio.size // _FEW])
+        return math.ldexp(1.0, _WIDE + math.frexp(least)[1]) if 0.0 < least < math.inf else math.inf
 
     def _ordinary(self) -> bool:
         """Whether |x_i|, or 1 where it is zero, is the size of each coordinate: their sizes have no gaps then."""

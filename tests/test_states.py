@@ -22,7 +22,6 @@ SHORT = {
     ("roughness", "values 2"): "jumps within the steps of order 2, of less than a thousandth of the curvature",
     ("roughness", "curvature"): "the same jumps, on a line",
     ("chance", "diagonal"): "noise hides a length far below x",
-    ("kinks", "values 1"): "one-sided steps across a kink agree with each other",
     ("near zero", "values 1"): "what pairs of order 1 leave out may not show in anything seen",
     ("optima", "hvp 1"): "the bar of a forward difference without search",
     ("proportions", "curvature"): "a bar too short by a factor of less than ten, at an error of 1e-6",

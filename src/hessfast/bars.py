@@ -34,7 +34,7 @@ The second at orders up to POOR."""
 POOR = 1
 """Highest order at which a pair has too few coefficients to tell how they fall: what is small may be so by symmetry."""
 
-UNSEEN = 4.0
+UNSEEN = 6.0
 """Truncation errors that pairs may not show, in an error bar."""
 
 FAINT = 0.1
@@ -117,15 +117,23 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float,
     return truncation, condition, slope_truncation, ladder.condition_of(rung, 1), rate, possible
 
 
-def unseen(hess: Array, rows: slice, diagonal: Array, rate: Array, order: int) -> Array:
+def natural_roots(diagonal: Array, errors: Array, u: Array) -> Array:
+    """Return √|H_ii|, (m,); where it is not seen, as much as the coordinate's size (m,) needs beside the others.
+
+    Across its plane a molecule may have no curvature, but its pairs with what lies in the plane still bend.
+    """
+    root = np.sqrt(np.abs(diagonal))
+    return np.where(np.abs(diagonal) > VISIBLE * errors, root, np.fmax(root, np.nanmax(root * u, initial=0.0) / u))
+
+
+def unseen(hess: Array, rows: slice, root: Array, rate: Array, order: int) -> Array:
     """Return what pair entries of a low order may leave out, though they do not show it: of some rows.
 
     An entry and what follows it may be of any size up to √|H_ii H_jj|, and either may vanish by symmetry. What follows
     falls away as it does along the axes; of an entry that is smaller than that, all may be truncation.
     """
-    size = np.sqrt(np.abs(diagonal))
-    falls = size * rate**order
-    left_out = np.multiply.outer(falls[rows], size) + np.multiply.outer(size[rows], falls)
+    falls = root * rate**order
+    left_out = np.multiply.outer(falls[rows], root) + np.multiply.outer(root[rows], falls)
     return np.asarray(UNSEEN * np.fmin(np.abs(hess[rows]), left_out))
 
 

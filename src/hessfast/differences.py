@@ -19,6 +19,7 @@ from hessfast.bars import (
     axis_bars,
     bar_parts,
     blur,
+    natural_roots,
     noise_fields,
     pair_formula,
     pair_noise,
@@ -293,10 +294,10 @@ class Differences:
                 self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order]
             )
 
-    def cover_unseen(self, diagonal: Array, rate: Array) -> None:
+    def cover_unseen(self, root: Array, rate: Array) -> None:
         """Let bars cover the truncation that pairs of a low order may not show."""
         for rows in row_blocks(self.step.size, BLOCK):
-            hidden = unseen(self.hess, rows, diagonal, rate, self.order)
+            hidden = unseen(self.hess, rows, root, rate, self.order)
             np.fmax(self.truncation[rows], hidden, out=self.truncation[rows])
 
     def repeat(self, search: StepSearch, jac: Array) -> Array:
@@ -452,7 +453,8 @@ def with_search(search: StepSearch, order: int) -> Found:
         counts.append(team.nfev)
     work.widen()
     if order <= POOR:
-        work.cover_unseen(diagonal, bars.possible_rate)
+        root = natural_roots(diagonal, bars.truncation + bars.condition, search.sizes)
+        work.cover_unseen(root, bars.possible_rate)
     on_diagonal = bar_parts(diagonal, bars.truncation, bars.condition, AXIS_FACTORS)
     for matrix, part in ((work.hess, diagonal), (work.truncation, on_diagonal[0]), (work.condition, on_diagonal[1])):
         np.fill_diagonal(matrix, part)

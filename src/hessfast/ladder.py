@@ -483,9 +483,10 @@ class Ladder:
             return known
         nearest: Rung | None = None
         for other in self.rungs.values():
-            if other is not None and other is not rung and other is not above:
-                if nearest is None or abs(other.k - rung.k) < abs(nearest.k - rung.k):
-                    nearest = other
+            if other is None or other is rung or other is above:
+                continue
+            if nearest is None or abs(other.k - rung.k) < abs(nearest.k - rung.k):
+                nearest = other
         if nearest is None:
             return 0.0
         apart = max(abs(above.curvature * above.step - jump), abs(nearest.curvature * nearest.step - jump))

@@ -37,6 +37,7 @@ from hessfast.gradientladder import (
     quotient,
 )
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
+from hessfast.ripples import FAR, FARTHEST, follows, is_suspect, plateau
 from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
@@ -51,6 +52,7 @@ _FARTHER = 7  # octaves by which a size must be less than those it is tried up t
 _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
+_SHORT_OF_LENGTH = 0.06  # part by which differences at steps of a sixth of the natural length change to those twice as long
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
 _CONDITION_BAR = 5.0
 _TRUNCATION_BAR = 4.0
@@ -110,10 +112,11 @@ class GradientSearch:
         *,
         lower: Array | None = None,
         upper: Array | None = None,
-        noise: float | None = None,
+        noise: float | Array | None = None,
         x_scale: Array | None = None,
     ) -> None:
         x = gradient.x
+        self._noise_given = noise is not None
         self.gradient = gradient
         self.lower = np.full(x.size, -_HUGE) if lower is None else np.maximum(lower, -_HUGE)
         self.upper = np.full(x.size, _HUGE) if upper is None else np.minimum(upper, _HUGE)
@@ -144,6 +147,7 @@ class GradientSearch:
         self.unsettled = np.zeros(m)
         self.turning = np.zeros(m)
         self.missed = np.zeros(m)
+        self.doubted: bool | None = None
 
     def run(self) -> GradientHessian:
         """Search, and return the Hessian with its bars."""
@@ -173,6 +177,27 @@ class GradientSearch:
             self._count("calibration")
         return self._result()
 
+    def roughness(self, found: GradientHessian) -> Array | None:
+        """Look at g over steps of about the coordinates' own sizes; return its noise level if that shows roughness."""
+        if not self.doubted or self.random or self.drifted or not self.along[0].any():
+            return None
+        x, d = self.gradient.x, self.along[0]
+
+        def difference(t: float) -> Array:
+            g = self.gradient.probe(np.array([x + t * d, x - t * d]))
+            return np.asarray((g[0] - g[1]) / (2 * t))
+
+        size = np.abs(d)
+        bar = float(size @ found.truncation_error @ size + size @ found.condition_error @ size)
+        noise = float(np.sqrt(size**2 @ self.noise**2))
+        seen = plateau(difference, lambda D: float(d @ D), float(d @ found.hess @ d), bar, noise)
+        self._count("calibration")
+        return None if seen is None else seen.height
+
+    def again(self, noise: Array) -> GradientSearch:
+        """Return a search in that noise."""
+        return GradientSearch(self.gradient, self.order, lower=self.lower, upper=self.upper, noise=noise, x_scale=self.size)
+
     def _count(self, purpose: str) -> None:
         self.spent[purpose] += self.gradient.njev - self._counted
         self._counted = self.gradient.njev
@@ -189,7 +214,7 @@ class GradientSearch:
 
     # ---- noise, and a level for all coordinates
 
-    def _measure_noise(self, order: int | str, given: float | None, probing: bool) -> None:
+    def _measure_noise(self, order: int | str, given: float | Array | None, probing: bool) -> None:
         """Measure g(x) and its noise, find the sizes, resolve the order, choose the level where the scan begins.
 
         Where half of the first differences vanish g is coarser than the spacing, and the table is made anew, wider;
@@ -322,7 +347,7 @@ class GradientSearch:
         ray = Ray(1.0, family(self.order, both), self.start, self._cap())
         self._climb_direction(ray, d)
         for _ in range(2 if both else 0):
-            if ray.best is None:
+            if ray.best is None or self._follows(ray, d):
                 break
             self._sample_direction(ray, d, ray.unseen(ray.best - VERIFY))
             wrong = failing(ray, self._judge_direction(ray), self.noise)
@@ -339,6 +364,29 @@ class GradientSearch:
                 self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
             self.along, self.turning = (d, np.maximum(j.drift - 2 * j.condition, 0.0)), j.drift + j.condition
         self._count("axes")
+
+    def _follows(self, ray: Ray, d: Array) -> bool:
+        """Whether g at a long step is what short ones foretell; that verifies them as well as still shorter ones do."""
+        assert ray.best is not None
+        if self.doubted is not None or self._noise_given or 8.0 * 2.0**ray.best > FAR:
+            return False
+        x, weight = self.gradient.x, np.abs(d)
+        g = self.gradient.probe(np.array([x + FAR * d, x - FAR * d]))
+        with np.errstate(all="ignore"):
+            far = (g[0] - g[1]) / (2 * FAR)
+            for k in sorted(ray.seen, reverse=True):  # the longest steps that are short say most of the t² term
+                if k > ray.best and k + 1 in ray.seen:
+                    change = ray.seen[k + 1][0] - ray.seen[k][0]
+                    if weight @ np.abs(change) <= _SHORT_OF_LENGTH * (weight @ np.abs(ray.seen[k][0])):
+                        break
+            else:
+                k = ray.best
+            h = 2.0**k
+            near, ratio = ray.seen[k][0], (FAR / h) ** 2
+            bend = (ray.seen[k + 1][0] - near) * (ratio / 3.0)
+            parts = tuple(weight * part for part in (near - bend / ratio, bend, far, self.noise / h * ratio))
+            self.doubted = not follows(*parts) and is_suspect(*parts)
+            return follows(*parts)
 
     def _climb_direction(self, ray: Ray, d: Array) -> None:
         going = True

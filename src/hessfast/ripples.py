@@ -1,0 +1,128 @@
+"""Roughness seen from gradients: the rule of `plateaus` for differences of g in place of values of f.
+
+A central difference D(t) = (g(x + t v) - g(x - t v)) / 2t of a smooth g is that of no step and a term that grows like t²,
+until t comes near the natural length. Short steps say what both are, so that one difference at a long step tells whether
+g is smooth up to there. Where it is not, differences at several long steps decide as they do from values: ½ t² vᵀD(t) is
+the even part of f along v.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hessfast.noise import NoiseModel
+from hessfast.plateaus import roughness
+
+Array = NDArray[np.float64]
+T = TypeVar("T", float, Array)
+
+FAR = 1.13 * 2.0**-4
+"""Step looked at first, in units of the sizes of the coordinates."""
+
+FARTHEST = 0.28
+"""The longest step that may be looked at, in the same units."""
+
+_BENT = 4.0
+"""What may follow the t² term, in units of its square over the value: for exponentials 0.3, for the geometric series 1."""
+
+_CLOSE = 0.25
+"""Part of the value that the t² term may come to where short steps foretell what a long one shows."""
+
+_DEVIATIONS = 6.0
+"""Standard deviations of the noise that are allowed."""
+
+_FAILS, _LEFT = 0.5, 0.1
+"""Where g is rough a long step misses what short ones foretell by this part of the t² term at least, and still sees so
+much of the value. Over many natural lengths a bounded g leaves less."""
+
+
+def follows(value: Array, bend: Array, far: Array, spread: Array) -> bool:
+    """Whether a difference at a long step is what short steps foretell, up to the terms that follow.
+
+    Parameters
+    ----------
+    value, bend : ndarray, shape (m,)
+        The difference at no step, and its t² term at the long one; components in units that make them comparable.
+    far : ndarray, shape (m,)
+        The difference at the long step.
+    spread : ndarray, shape (m,)
+        Standard deviation of far - value - bend.
+    """
+    with np.errstate(all="ignore"):
+        missed = np.maximum(np.abs(far - value - bend) - _DEVIATIONS * spread, 0.0).sum()
+        change, size = np.abs(bend), np.abs(value)
+        allowed = _BENT * (change * np.minimum(change / np.fmax(size, change), 1.0)).sum()
+        return bool(missed <= np.nan_to_num(allowed) and change.sum() <= _CLOSE * size.sum() + _DEVIATIONS * spread.sum())
+
+
+def is_suspect(value: Array, bend: Array, far: Array, spread: Array) -> bool:
+    """Whether such a difference, which does not follow, may be that of roughness."""
+    with np.errstate(all="ignore"):
+        missed = np.abs(far - value - bend).sum()
+        change, size, left = np.abs(bend).sum(), np.abs(value).sum(), np.abs(far).sum()
+        return bool(missed >= _FAILS * change + _DEVIATIONS * spread.sum() and _LEFT * size <= left < math.inf)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plateau(Generic[T]):
+    """Where differences settle at long steps.
+
+    Attributes
+    ----------
+    value
+        The difference.
+    change : float
+        What vᵀ times it changes by along the plateau.
+    height
+        Noise level of g, component by component, that roughness comes to at most.
+    """
+
+    value: T
+    change: float
+    height: T
+
+
+def plateau(
+    difference: Callable[[float], T],
+    along: Callable[[T], float],
+    curvature: float,
+    bar: float,
+    noise: float,
+) -> Plateau[T] | None:
+    """Return the plateau of a rough g, None where g is smooth.
+
+    Parameters
+    ----------
+    difference : callable
+        D(t), nan where there is none; t in units of a displacement of about the sizes of the coordinates, FARTHEST of
+        which must lie inside the bounds.
+    along : callable
+        vᵀ of it.
+    curvature, bar : float
+        vᵀHv as short steps have it, and its error bar.
+    noise : float
+        Of vᵀg.
+    """
+    seen: dict[float, T] = {}
+
+    def ask(steps: Array) -> tuple[Array, Array]:
+        for t in steps.tolist():
+            seen[t] = difference(t)
+        even = np.array([0.5 * t * t * along(seen[t]) for t in steps.tolist()])
+        return even, even
+
+    with np.errstate(all="ignore"):
+        found = roughness(ask, curvature, bar, NoiseModel(0.0, FARTHEST * noise / math.sqrt(8.0), 0.0))
+        if found is None:
+            return None
+        finite = {t: D for t, D in seen.items() if math.isfinite(along(D))}
+        there = min(finite, key=lambda t: abs(along(finite[t]) - found.curvature))
+        value = finite[there]
+        height = math.sqrt(2.0) * np.max([t * np.abs(D - value) for t, D in finite.items() if t <= there], axis=0)
+        return Plateau(value, found.change, 2.0 * height)

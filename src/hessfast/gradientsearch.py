@@ -37,7 +37,7 @@ from hessfast.gradientladder import (
     quotient,
 )
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
-from hessfast.ripples import FAR, FARTHEST, follows, is_suspect, plateau
+from hessfast.ripples import FAR, Sight, look_far, plateau
 from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
@@ -385,8 +385,9 @@ class GradientSearch:
             near, ratio = ray.seen[k][0], (FAR / h) ** 2
             bend = (ray.seen[k + 1][0] - near) * (ratio / 3.0)
             parts = tuple(weight * part for part in (near - bend / ratio, bend, far, self.noise / h * ratio))
-            self.doubted = not follows(*parts) and is_suspect(*parts)
-            return follows(*parts)
+            sight = look_far(*parts)
+            self.doubted = sight is Sight.SUSPECT
+            return sight is Sight.SMOOTH and ray.best >= self.start - 4
 
     def _climb_direction(self, ray: Ray, d: Array) -> None:
         going = True

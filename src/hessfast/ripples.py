@@ -8,6 +8,7 @@ the even part of f along v.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,11 +29,14 @@ FAR = 1.13 * 2.0**-4
 FARTHEST = 0.28
 """The longest step that may be looked at, in the same units."""
 
-_BENT = 4.0
+_BENT = 2.0
 """What may follow the t² term, in units of its square over the value: for exponentials 0.3, for the geometric series 1."""
 
 _CLOSE = 0.25
 """Part of the value that the t² term may come to where short steps foretell what a long one shows."""
+
+_SEEN = 0.01
+"""Noise of what short steps foretell, in units of the value, up to which that is known."""
 
 _DEVIATIONS = 6.0
 """Standard deviations of the noise that are allowed."""
@@ -42,8 +46,27 @@ _FAILS, _LEFT = 0.5, 0.1
 much of the value. Over many natural lengths a bounded g leaves less."""
 
 
-def follows(value: Array, bend: Array, far: Array, spread: Array) -> bool:
-    """Whether a difference at a long step is what short steps foretell, up to the terms that follow.
+_MANY = 4
+"""Levels below that of a plateau from which its t⁴ term is taken out as well."""
+
+_HEIGHT = 3.0
+"""Noise of g, in units of the largest deviation of its differences times their steps."""
+
+
+class Sight(enum.Enum):
+    """What a difference at a long step shows.
+
+    SMOOTH: what short steps foretell, up to the terms that follow. SUSPECT: something else, and it may be roughness.
+    SHORT: the natural length is shorter than that step, or noise hides what short steps foretell.
+    """
+
+    SMOOTH = enum.auto()
+    SUSPECT = enum.auto()
+    SHORT = enum.auto()
+
+
+def look_far(value: Array, bend: Array, far: Array, spread: Array) -> Sight:
+    """Compare a difference at a long step with what short steps foretell.
 
     Parameters
     ----------
@@ -55,18 +78,16 @@ def follows(value: Array, bend: Array, far: Array, spread: Array) -> bool:
         Standard deviation of far - value - bend.
     """
     with np.errstate(all="ignore"):
-        missed = np.maximum(np.abs(far - value - bend) - _DEVIATIONS * spread, 0.0).sum()
         change, size = np.abs(bend), np.abs(value)
-        allowed = _BENT * (change * np.minimum(change / np.fmax(size, change), 1.0)).sum()
-        return bool(missed <= np.nan_to_num(allowed) and change.sum() <= _CLOSE * size.sum() + _DEVIATIONS * spread.sum())
-
-
-def is_suspect(value: Array, bend: Array, far: Array, spread: Array) -> bool:
-    """Whether such a difference, which does not follow, may be that of roughness."""
-    with np.errstate(all="ignore"):
-        missed = np.abs(far - value - bend).sum()
-        change, size, left = np.abs(bend).sum(), np.abs(value).sum(), np.abs(far).sum()
-        return bool(missed >= _FAILS * change + _DEVIATIONS * spread.sum() and _LEFT * size <= left < math.inf)
+        terms = _BENT * np.nansum(change * np.minimum(change / np.fmax(size, change), 1.0))
+        missed = np.maximum(np.abs(far - value - bend) - _DEVIATIONS * spread, 0.0).sum()
+        whole, left, noise = size.sum(), np.abs(far).sum(), spread.sum()
+        if missed <= terms and change.sum() <= _CLOSE * whole:
+            return Sight.SMOOTH if noise <= _SEEN * whole else Sight.SHORT
+        foretold = np.maximum(change - _DEVIATIONS * spread, 0.0).sum()
+        if missed >= _FAILS * foretold and _LEFT * whole <= left < math.inf:
+            return Sight.SUSPECT
+    return Sight.SHORT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,8 +142,19 @@ def plateau(
         found = roughness(ask, curvature, bar, NoiseModel(0.0, FARTHEST * noise / math.sqrt(8.0), 0.0))
         if found is None:
             return None
-        finite = {t: D for t, D in seen.items() if math.isfinite(along(D))}
-        there = min(finite, key=lambda t: abs(along(finite[t]) - found.curvature))
-        value = finite[there]
-        height = math.sqrt(2.0) * np.max([t * np.abs(D - value) for t, D in finite.items() if t <= there], axis=0)
-        return Plateau(value, found.change, 2.0 * height)
+        steps = np.array(sorted(t for t, D in seen.items() if math.isfinite(along(D))))
+        there = _level(steps, np.array([along(seen[t]) for t in steps.tolist()]), found.change)
+        steps = steps[: there + 1]
+        values = np.array([seen[t] for t in steps.tolist()])
+        powers = np.stack([steps * (steps / steps[-1]) ** (2 * k) for k in range(2 if there < _MANY else 3)], axis=1)
+        weighed = values * steps.reshape(-1, *(1,) * (values.ndim - 1))  # what roughness leaves in g itself
+        fitted, *_ = np.linalg.lstsq(powers, weighed.reshape(steps.size, -1), rcond=None)
+        left = np.abs(weighed - (powers @ fitted).reshape(weighed.shape)).max(axis=0)
+        return Plateau(fitted[0].reshape(values.shape[1:])[()], found.change, _HEIGHT * left)
+
+
+def _level(steps: Array, values: Array, change: float) -> int:
+    """Return the number of the step at which `roughness` found the second differences to change by so little."""
+    even = 0.5 * steps * steps * values
+    differences = 2.0 * np.diff(even) / np.diff(steps * steps)
+    return 2 + int(np.argmin(np.abs(np.abs(np.diff(differences)) - change)))

@@ -41,7 +41,8 @@ _SEEN = 0.01
 _DEVIATIONS = 6.0
 """Standard deviations of the noise that are allowed."""
 
-_FAILS, _LEFT = 0.5, 0.1
+_NOTHING = 1e-3
+_FAILS, _LEFT = (0.5, 2.0), 0.1
 """Where g is rough a long step misses what short ones foretell by this part of the t² term at least, and still sees so
 much of the value. Over many natural lengths a bounded g leaves less."""
 
@@ -84,8 +85,10 @@ def look_far(value: Array, bend: Array, far: Array, spread: Array) -> Sight:
         whole, left, noise = size.sum(), np.abs(far).sum(), spread.sum()
         if missed <= terms and change.sum() <= _CLOSE * whole:
             return Sight.SMOOTH if noise <= _SEEN * whole else Sight.SHORT
-        foretold = np.maximum(change - _DEVIATIONS * spread, 0.0).sum()
-        if missed >= _FAILS * foretold and _LEFT * whole <= left < math.inf:
+        if not _LEFT * whole <= left < math.inf:
+            return Sight.SHORT
+        least, most = (np.maximum(change + sign * _DEVIATIONS * spread, 0.0).sum() for sign in (-1.0, 1.0))
+        if whole <= _NOTHING * left or _FAILS[0] * least <= missed <= _FAILS[1] * most:
             return Sight.SUSPECT
     return Sight.SHORT
 

@@ -16,7 +16,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Generic
 
-from hessfast.directional import EPS, TINY, Differences, T, extension, richardson
+import numpy as np
+
+from hessfast import vectors
+from hessfast.directional import EPS, TINY, Differences, Floats, Slopes, T, extension, richardson
+from hessfast.ripples import FAR, FARTHEST, Sight, asks_for_look, foretell, look_far, plateau
 
 _CLEAR = 8.0
 """Noise levels by which the values at the wide and the deep level must differ to disprove the wide one."""
@@ -357,6 +361,45 @@ def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
     """Whether noise is so much larger than rounding that chance may be in it: only repetition shows that."""
     size = differences.size(value) * differences.unit**differences.power
     return noise > _SUSPECT * max(differences.floor / differences.rounding, size)
+
+
+def roughness(differences: Slopes[T], q: int, look: Look, found: Found[T]) -> tuple[float, float]:
+    """Look at g over long steps on the line where short ones give reason to.
+
+    Returns
+    -------
+    off, vague : float
+        How far what is found there lies from the value, and how well it is known; both 0 where g is smooth.
+    """
+    levels = range(found.level, found.level + q + 1)
+    if not math.isfinite(found.error) or found.random:
+        return 0.0, 0.0
+    near, h = differences.curvatures(levels[:3]), differences.step(found.level)
+    value, bend, further = foretell(near, FAR * differences.unit / h)
+    if not asks_for_look(value, bend, further, q > 1):
+        return 0.0, 0.0
+    least, _ = differences.around.lengths(differences.v)
+    unit = min(differences.unit, least, min(differences.around.room(differences.v)) / FARTHEST)
+    if 2.0 * differences.step(levels[-1]) > FAR * unit:
+        return 0.0, 0.0
+    value, bend, further = foretell(near, FAR * unit / h)
+    if not asks_for_look(value, bend, further, q > 1):
+        return 0.0, 0.0
+    length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
+    spread = length * differences.condition(found.level, 1, look.noise) * (FAR * unit / h) ** 2
+
+    def difference(t: float) -> Floats:
+        return differences.far(t * unit, found.value)
+
+    with np.errstate(all="ignore"):
+        one, *parts = (np.array([part]) for part in (value, bend, difference(FAR)[0], spread))
+        if look_far(one, *parts) is not Sight.SUSPECT:
+            return 0.0, 0.0
+        bar, noise = length * found.error, length * look.noise / unit
+        seen = plateau(difference, lambda D: float(D[0]), differences.curvature(found.value), bar, noise)
+    if seen is None:
+        return 0.0, 0.0
+    return float(np.linalg.norm(seen.value[1:])), float(np.linalg.norm(seen.error[1:]))
 
 
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:

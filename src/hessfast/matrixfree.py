@@ -14,10 +14,10 @@ from hessfast import vectors
 from hessfast.alarms import alarm
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.balance import first_look, is_suspect, search_from, without_chance
+from hessfast.balance import first_look, is_suspect, roughness, search_from, without_chance
 from hessfast.directional import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
-from hessfast.plateaus import Roughness, roughness
+from hessfast import plateaus
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus
@@ -242,15 +242,20 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
         known = max(abs(differences.slope()) * unit, bend * unit * unit, SEEN[4] * abs(differences.f0))
         resolved = error * unit * unit <= MATTERS * known
     step = differences.step(found.level)
-    if isinstance(differences, ValueCurvatures) and differences.may_be_rough(found.level) and not found.random:
+    off = vague = 0.0  # the bar covers both curvatures
+    if isinstance(differences, SlopeCurvatures):
+        off, vague = roughness(differences, order // 2, look, found)
+    elif differences.may_be_rough(found.level) and not found.random:
         seen = _roughness(differences, value, error)
-        if seen is not None:  # the bar covers both curvatures
-            off = abs(seen.curvature - value) + seen.change
-            return _Along(value, off + error, step, off + error <= TENTH * abs(value), rough=off > TENTH * abs(value))
+        if seen is not None:
+            off, vague = abs(seen.curvature - value), seen.change
+    if off + vague > 0.0:
+        bar = off + vague + error
+        return _Along(value, bar, step, bar <= TENTH * abs(value), rough=off + vague > TENTH * abs(value))
     return _Along(value, error, step, resolved, found.random)
 
 
-def _roughness(differences: ValueCurvatures, value: float, error: float) -> Roughness | None:
+def _roughness(differences: ValueCurvatures, value: float, error: float) -> plateaus.Roughness | None:
     """Look at steps within which each coordinate moves by less than its size, where the bounds have room for them."""
     around, v = differences.around, differences.v
     least, largest = around.lengths(v)
@@ -262,8 +267,8 @@ def _roughness(differences: ValueCurvatures, value: float, error: float) -> Roug
         ahead, behind = (np.array([around.probe(v, sign * t * unit) for t in steps.tolist()]) for sign in (1.0, -1.0))
         return ahead, behind
 
-    seen = roughness(ask, value * unit * unit, error * unit * unit, differences.model)
-    return seen and Roughness(seen.height, seen.curvature / (unit * unit), seen.change / (unit * unit))
+    seen = plateaus.roughness(ask, value * unit * unit, error * unit * unit, differences.model)
+    return seen and plateaus.Roughness(seen.height, seen.curvature / (unit * unit), seen.change / (unit * unit))
 
 
 def _along_scaled(

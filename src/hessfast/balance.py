@@ -363,7 +363,11 @@ def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
     return noise > _SUSPECT * max(differences.floor / differences.rounding, size)
 
 
-def roughness(differences: Slopes[T], q: int, look: Look, found: Found[T]) -> tuple[float, float]:
+_TERMS = 3
+"""Levels that tell what long steps should show."""
+
+
+def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[float, float]:
     """Look at g over long steps on the line where short ones give reason to.
 
     Returns
@@ -371,35 +375,33 @@ def roughness(differences: Slopes[T], q: int, look: Look, found: Found[T]) -> tu
     off, vague : float
         How far what is found there lies from the value, and how well it is known; both 0 where g is smooth.
     """
-    levels = range(found.level, found.level + q + 1)
     if not math.isfinite(found.error) or found.random:
         return 0.0, 0.0
-    near, h = differences.curvatures(levels[:3]), differences.step(found.level)
-    value, bend, further = foretell(near, FAR * differences.unit / h)
-    if not asks_for_look(value, bend, further, q > 1):
+    seen = differences.curvatures(found.level)
+    levels = sorted(seen)[:_TERMS]
+    steps, near = np.array([differences.step(level) for level in levels]), np.array([seen[level] for level in levels])
+    if len(levels) < 2 or not asks_for_look(*foretell(steps, near, FAR * differences.unit)):
         return 0.0, 0.0
     least, _ = differences.around.lengths(differences.v)
     unit = min(differences.unit, least, min(differences.around.room(differences.v)) / FARTHEST)
-    if 2.0 * differences.step(levels[-1]) > FAR * unit:
-        return 0.0, 0.0
-    value, bend, further = foretell(near, FAR * unit / h)
-    if not asks_for_look(value, bend, further, q > 1):
+    value, bend, further = foretell(steps, near, FAR * unit)
+    if 4.0 * differences.step(found.level) > FAR * unit or not asks_for_look(value, bend, further):
         return 0.0, 0.0
     length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
-    spread = length * differences.condition(found.level, 1, look.noise) * (FAR * unit / h) ** 2
+    spread = length * differences.condition(found.level, 1, look.noise) * (FAR * unit / steps[0]) ** 2
 
     def difference(t: float) -> Floats:
         return differences.far(t * unit, found.value)
 
     with np.errstate(all="ignore"):
-        one, *parts = (np.array([part]) for part in (value, bend, difference(FAR)[0], spread))
-        if look_far(one, *parts) is not Sight.SUSPECT:
+        parts = (np.array([part]) for part in (value, bend, difference(FAR)[0], spread))
+        if look_far(*parts, None if further is None else np.array([further])) is not Sight.SUSPECT:
             return 0.0, 0.0
         bar, noise = length * found.error, length * look.noise / unit
-        seen = plateau(difference, lambda D: float(D[0]), differences.curvature(found.value), bar, noise)
-    if seen is None:
+        settled = plateau(difference, lambda D: float(D[0]), differences.curvature(found.value), bar, noise)
+    if settled is None:
         return 0.0, 0.0
-    return float(np.linalg.norm(seen.value[1:])), float(np.linalg.norm(seen.error[1:]))
+    return float(np.linalg.norm(settled.value[1:])), float(np.linalg.norm(settled.error[1:]))
 
 
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:

@@ -357,9 +357,9 @@ class Slopes(Differences[T]):
     def curvature(self, difference: T) -> float:
         """Return vᵀ of a difference."""
 
-    def curvatures(self, levels: Iterable[int]) -> list[float]:
-        """Return vᵀ of the differences at those levels, which were all seen."""
-        return [self.curvature(self.D[level]) for level in levels]
+    @abstractmethod
+    def curvatures(self, level: int) -> dict[int, float]:
+        """Return vᵀ of the differences seen at this level and those above."""
 
     @abstractmethod
     def far(self, t: float, value: T) -> Floats:
@@ -416,6 +416,9 @@ class SlopeCurvatures(Slopes[float]):
 
     def curvature(self, difference: float) -> float:
         return difference
+
+    def curvatures(self, level: int) -> dict[int, float]:
+        return {k: value for k, value in self.D.items() if k >= level}
 
     def far(self, t: float, value: float) -> Floats:
         ahead, behind = self.around.probe(self.v, t), self.around.probe(self.v, -t)
@@ -500,8 +503,8 @@ class Products(Slopes[Floats]):
     def curvature(self, difference: Floats) -> float:
         return vectors.dot(self.v, difference, self.around.threads)
 
-    def curvatures(self, levels: Iterable[int]) -> list[float]:
-        return [self._along[level] for level in levels]
+    def curvatures(self, level: int) -> dict[int, float]:
+        return {k: value for k, value in self._along.items() if k >= level}
 
     def far(self, t: float, value: Floats) -> Floats:
         ahead, behind = self.around.probe(self.v, t), self.around.probe(self.v, -t)

@@ -244,7 +244,7 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
     step = differences.step(found.level)
     off = vague = 0.0  # the bar covers both curvatures
     if isinstance(differences, SlopeCurvatures):
-        off, vague = roughness(differences, order // 2, look, found)
+        off, vague = roughness(differences, look, found)
     elif differences.may_be_rough(found.level) and not found.random:
         seen = _roughness(differences, value, error)
         if seen is not None:

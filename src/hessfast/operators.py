@@ -554,7 +554,7 @@ class HessianOperator:
         self._looked_at = True
         gradient = differences.floor / differences.rounding
         step = differences.step(found.level)
-        off, vague = roughness(differences, order // 2, look, found)
+        off, vague = roughness(differences, look, found)
         rough = off + vague > TENTH * size
         bar = found.error + off + vague  # it covers both curvatures
         self._judge(differences.v, size, bar, differences.unit, gradient, found.random, step, rough)

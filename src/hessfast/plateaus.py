@@ -75,7 +75,7 @@ class Roughness(NamedTuple):
     change: float
 
 
-def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roughness | None:
+def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel, sure: bool = False) -> Roughness | None:
     """Return the roughness of f that shows at long steps along one line, None where f is smooth.
 
     Parameters
@@ -86,6 +86,8 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roug
     curvature, bar : float
         vᵀHv as short steps have it, and its error bar.
     noise : NoiseModel
+    sure : bool
+        That a long step is known not to show what short ones foretell, and that no kink does that.
 
     Notes
     -----
@@ -124,12 +126,12 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roug
         return None
     change, value = abs(difference(-4) - difference(-5)), extrapolated(-4)
     bent = change * change / max(abs(value), change) if change > 0.0 else 0.0
-    if abs(value - curvature) <= allowed(-5) + _SMOOTH * change + bent:
+    if not sure and abs(value - curvature) <= allowed(-5) + _SMOOTH * change + bent:
         return None
     look(_FURTHER)
     seen = {k: difference(k) for k in range(-7, -1) if k in means and k - 1 in means}
     settled = [k for k in sorted(seen, reverse=True) if k - 1 in seen and _is_settled(seen, k, curvature)]
-    if not settled or _is_kink([seen[k] for k in sorted(seen, reverse=True)], allowed(min(seen))):
+    if not settled or (not sure and _is_kink([seen[k] for k in sorted(seen, reverse=True)], allowed(min(seen)))):
         return None
     level = settled[0]
     value = extrapolated(level)

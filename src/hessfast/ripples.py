@@ -45,8 +45,8 @@ _FAILS, _LEFT = (0.5, 2.0), 0.1
 much of the value. Over many natural lengths a bounded g leaves less."""
 
 
-_MUCH = {True: 0.05, False: 0.02}
-"""Part of the value that the t² term at a long step must come to for a look, where the t⁴ term is known and where not."""
+_MUCH, _MUCH_AT_LEAST = 0.05, 0.02
+"""Part of the value that the t² term at a long step must come to for a look; the latter where the t⁴ term is not known."""
 
 _DIVERGES = 3e-4
 """The same for the t⁴ term, where it is more than follows from the t² term."""
@@ -70,7 +70,7 @@ class Sight(enum.Enum):
     SHORT = enum.auto()
 
 
-def look_far(value: Array, bend: Array, far: Array, spread: Array) -> Sight:
+def look_far(value: Array, bend: Array, far: Array, spread: Array, further: Array | None = None) -> Sight:
     """Compare a difference at a long step with what short steps foretell.
 
     Parameters
@@ -81,6 +81,8 @@ def look_far(value: Array, bend: Array, far: Array, spread: Array) -> Sight:
         The difference at the long step.
     spread : ndarray, shape (m,)
         Standard deviation of far - value - bend.
+    further : ndarray, shape (m,), optional
+        The t⁴ term, where it is known, and gave reason to look.
     """
     with np.errstate(all="ignore"):
         change, size = np.abs(bend), np.abs(value)
@@ -92,31 +94,31 @@ def look_far(value: Array, bend: Array, far: Array, spread: Array) -> Sight:
         if not _LEFT * whole <= left < math.inf:
             return Sight.SHORT
         least, most = (np.maximum(change + sign * _DEVIATIONS * spread, 0.0).sum() for sign in (-1.0, 1.0))
+        if further is not None:
+            least, most = 0.0, most + np.abs(further).sum()
         if whole <= _NOTHING * left or _FAILS[0] * least <= missed <= _FAILS[1] * most:
             return Sight.SUSPECT
     return Sight.SHORT
 
 
-def foretell(differences: Sequence[float], ratio: float) -> tuple[float, float, float]:
-    """Return the value of no step, and the t² and t⁴ terms at a long one, from differences at steps h, 2 h, 4 h.
+def foretell(steps: Array, differences: Array, far: float) -> tuple[float, float, float | None]:
+    """Return the value of no step, and the t² and t⁴ terms at a long one, from differences at two or three short ones.
 
-    `ratio` is that of the long step to h. The last term is 0 where two differences are given.
+    The last is None where there are two.
     """
-    nodes = 4.0 ** np.arange(len(differences))
-    terms = np.linalg.solve(np.vander(nodes, increasing=True), np.array(differences))
-    value, bend, *further = (terms * ratio ** (2 * np.arange(terms.size))).tolist()
-    return value, bend, further[0] if further else 0.0
+    powers = np.vander((steps / far) ** 2, increasing=True)
+    value, bend, *further = np.linalg.solve(powers, differences).tolist()
+    return value, bend, further[0] if further else None
 
 
-def asks_for_look(value: float, bend: float, further: float, known: bool) -> bool:
-    """Whether what short steps foretell of a long one is so much, or converges so badly, that g may be rough.
-
-    `known`: the t⁴ term is.
-    """
+def asks_for_look(value: float, bend: float, further: float | None) -> bool:
+    """Whether what short steps foretell of a long one is so much, or converges so badly, that g may be rough."""
     if not (0.0 < abs(value) < math.inf and abs(bend) < math.inf):
         return False
-    first, second = abs(bend / value), abs(further / value)
-    return first >= _MUCH[known] or second >= max(_DIVERGES, _BENT * first * first)
+    first = abs(bend / value)
+    if further is None:
+        return first >= _MUCH_AT_LEAST
+    return first >= _MUCH or abs(further / value) >= max(_DIVERGES, _BENT * first * first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +159,7 @@ def plateau(
 
     Notes
     -----
-    Costs 6 gradients, 8 more where the first disagree with the curvature.
+    Costs 14 gradients.
     """
     seen: dict[float, Array] = {}
 
@@ -168,7 +170,7 @@ def plateau(
         return even, even
 
     with np.errstate(all="ignore"):
-        found = roughness(ask, curvature, bar, NoiseModel(0.0, FARTHEST * noise / math.sqrt(8.0), 0.0))
+        found = roughness(ask, curvature, bar, NoiseModel(0.0, FARTHEST * noise / math.sqrt(8.0), 0.0), sure=True)
         if found is None:
             return None
         steps = np.array(sorted(t for t, D in seen.items() if math.isfinite(along(D))))

@@ -388,17 +388,20 @@ def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[floa
     if 4.0 * differences.step(found.level) > FAR * unit or not asks_for_look(value, bend, further):
         return 0.0, 0.0
     length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
-    spread = length * differences.condition(found.level, 1, look.noise) * (FAR * unit / steps[0]) ** 2
+    spread = length * look.noise / steps[0] * (FAR * unit / steps[0]) ** 2
 
     def difference(t: float) -> Floats:
         return differences.far(t * unit, found.value)
 
     with np.errstate(all="ignore"):
-        parts = (np.array([part]) for part in (value, bend, difference(FAR)[0], spread))
+        far = difference(FAR)
+        parts = (np.array([part]) for part in (value, bend, far[0], spread))
         if look_far(*parts, None if further is None else np.array([further])) is not Sight.SUSPECT:
             return 0.0, 0.0
         bar, noise = length * found.error, length * look.noise / unit
-        settled = plateau(difference, lambda D: float(D[0]), differences.curvature(found.value), bar, noise)
+        first = np.zeros(far.size)
+        first[0] = 1.0  # vᵀ of a difference is its first component
+        settled = plateau(difference, first, differences.curvature(found.value), bar, noise)
     if settled is None:
         return 0.0, 0.0
     return float(np.linalg.norm(settled.value[1:])), float(np.linalg.norm(settled.error[1:]))

@@ -190,7 +190,7 @@ class GradientSearch:
         size = np.abs(d)
         bar = float(size @ found.truncation_error @ size + size @ found.condition_error @ size)
         noise = float(np.sqrt(size**2 @ self.noise**2))
-        seen = plateau(difference, lambda D: float(d @ D), float(d @ found.hess @ d), bar, noise)
+        seen = plateau(difference, d, float(d @ found.hess @ d), bar, noise)
         self._count("calibration")
         return None if seen is None else seen.height
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,8 +40,7 @@ _SEEN = 0.01
 _DEVIATIONS = 6.0
 """Standard deviations of the noise that are allowed."""
 
-_NOTHING = 1e-3
-_FAILS, _LEFT = (0.5, 2.0), 0.1
+_FAILS, _LEFT, _RIGHT = (0.5, 2.0), 0.1, 100.0
 """Where g is rough a long step misses what short ones foretell by this part of the t² term at least, and still sees so
 much of the value. Over many natural lengths a bounded g leaves less."""
 
@@ -50,6 +50,9 @@ _MUCH, _MUCH_AT_LEAST = 0.05, 0.02
 
 _DIVERGES = 3e-4
 """The same for the t⁴ term, where it is more than follows from the t² term."""
+
+_KNOWN = 0.1
+"""Part of the curvature to which a plateau must be known to speak against it."""
 
 _MANY = 4
 """Levels below that of a plateau from which its t⁴ term is taken out as well."""
@@ -91,12 +94,13 @@ def look_far(value: Array, bend: Array, far: Array, spread: Array, further: Arra
         whole, left, noise = size.sum(), np.abs(far).sum(), spread.sum()
         if missed <= terms and change.sum() <= _CLOSE * whole:
             return Sight.SMOOTH if noise <= _SEEN * whole else Sight.SHORT
-        if not _LEFT * whole <= left < math.inf:
+        most_left = _RIGHT * whole if whole > 0.0 else sys.float_info.max
+        if not _LEFT * whole <= left <= most_left:
             return Sight.SHORT
         least, most = (np.maximum(change + sign * _DEVIATIONS * spread, 0.0).sum() for sign in (-1.0, 1.0))
         if further is not None:
             least, most = 0.0, most + np.abs(further).sum()
-        if whole <= _NOTHING * left or _FAILS[0] * least <= missed <= _FAILS[1] * most:
+        if whole == 0.0 or _FAILS[0] * least <= missed <= _FAILS[1] * most:
             return Sight.SUSPECT
     return Sight.SHORT
 
@@ -141,7 +145,7 @@ class Plateau:
 
 
 def plateau(
-    difference: Callable[[float], Array], along: Callable[[Array], float], curvature: float, bar: float, noise: float
+    difference: Callable[[float], Array], v: Array, curvature: float, bar: float, noise: float
 ) -> Plateau | None:
     """Return the plateau of a rough g, None where g is smooth.
 
@@ -150,8 +154,7 @@ def plateau(
     difference : callable
         D(t), of shape (m,), nan where there is none; t in units of a displacement of about the sizes of the
         coordinates, FARTHEST of which must lie inside the bounds.
-    along : callable
-        vᵀ of it.
+    v : ndarray, shape (m,)
     curvature, bar : float
         vᵀHv as short steps have it, and its error bar.
     noise : float
@@ -162,6 +165,9 @@ def plateau(
     Costs 14 gradients.
     """
     seen: dict[float, Array] = {}
+
+    def along(D: Array) -> float:
+        return float(v @ D)
 
     def ask(steps: Array) -> tuple[Array, Array]:
         for t in steps.tolist():
@@ -183,7 +189,10 @@ def plateau(
         height = _HEIGHT * np.abs(weighed - powers @ terms).max(axis=0)
         value, last = terms[0], np.abs(terms[-1])
         further = last if len(terms) > 2 else np.minimum(last, last * last / np.abs(value))
-        return Plateau(value, height / steps[-1] + np.nan_to_num(further), height)
+        error = height / steps[-1] + np.nan_to_num(further)
+        if not np.abs(v) @ error <= _KNOWN * max(abs(along(value)), abs(curvature)):
+            return None
+        return Plateau(value, error, height)
 
 
 def _level(steps: Array, values: Array, change: float) -> int:

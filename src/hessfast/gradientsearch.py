@@ -374,13 +374,12 @@ class GradientSearch:
         g = self.gradient.probe(np.array([x + FAR * d, x - FAR * d]))
         with np.errstate(all="ignore"):
             far = (g[0] - g[1]) / (2 * FAR)
-            for k in sorted(ray.seen, reverse=True):  # the longest steps that are short say most of the t² term
-                if k > ray.best and k + 1 in ray.seen:
-                    change = ray.seen[k + 1][0] - ray.seen[k][0]
-                    if weight @ np.abs(change) <= _SHORT_OF_LENGTH * (weight @ np.abs(ray.seen[k][0])):
-                        break
-            else:
-                k = ray.best
+            k, close = ray.best, _SHORT_OF_LENGTH * (weight @ np.abs(ray.seen[ray.best][0]))
+            for level in sorted(ray.seen):  # the longest steps that are short say most of the t² term
+                if level > k and level + 1 in ray.seen:
+                    three = [ray.seen[number][0] for number in (k, level, level + 1)]
+                    if weight @ np.abs(three[2] - three[1]) <= close >= weight @ np.abs(three[1] - three[0]):
+                        k = level
             h = 2.0**k
             near, ratio = ray.seen[k][0], (FAR / h) ** 2
             bend = (ray.seen[k + 1][0] - near) * (ratio / 3.0)

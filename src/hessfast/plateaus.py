@@ -52,9 +52,6 @@ _FALLS = 0.4
 """Factor by which the distance of a difference from the Hessian's value must fall where its step is halved, at least:
 smoothness makes it 1/4."""
 
-_STRAY = 0.05
-"""Part by which these distances may miss what the squares of the steps say where only roughness is in question."""
-
 _DEVIATIONS = 6.0
 """Standard deviations of the noise that are allowed."""
 
@@ -144,23 +141,12 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel, sure: b
     near = _HARDLY if abs(curvature) <= _NOTHING * abs(value) else _NEAR
     if beside[level] > near * abs(value) * 4.0**level:
         return None  # x lies in a well of its own, with f around it on another level
-    off = {k: difference - curvature for k, difference in seen.items() if k <= level}
-    falls = all(abs(off[k - 1]) <= _FALLS * abs(off[k]) + allowed(k - 1) for k in off if k - 1 in off)
-    if falls and not (sure and _strays(off, abs(value), allowed)):
+    off = {k: abs(difference - curvature) for k, difference in seen.items() if k <= level}
+    falls = not any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off)
+    if falls and not sure:
         return None
     height = max(distance for k, distance in beside.items() if k < level)
     return Roughness(height, value, abs(seen[level] - seen[level - 1]))
-
-
-def _strays(off: dict[int, float], size: float, allowed: Callable[[int], float]) -> bool:
-    """Whether distances from the Hessian's value do not fall as the squares of the steps do, to the next power."""
-    for k in (-5, -6):
-        if k in off and k - 1 in off:
-            far, near = (_STEP[j] ** 2 + _STEP[j - 1] ** 2 for j in (k, k - 1))
-            expected = off[k] * near / far
-            if abs(off[k - 1] - expected) > (_STRAY + 2.0 * abs(off[k]) / size) * abs(expected) + allowed(k - 1):
-                return True
-    return False
 
 
 def along_axes(team: Team, coordinates: NDArray[np.int32], v: Array) -> Ask:

@@ -51,10 +51,10 @@ _MUCH, _MUCH_AT_LEAST = 0.05, 0.02
 _DIVERGES = 3e-4
 """The same for the t⁴ term, where it is more than follows from the t² term."""
 
-_KNOWN = 0.1
+_KNOWN = 0.2
 """Part of the curvature to which a plateau must be known to speak against it."""
 
-_MANY = 4
+_MANY = 5
 """Levels below that of a plateau from which its t⁴ term is taken out as well."""
 
 _HEIGHT = 3.0
@@ -93,7 +93,10 @@ def look_far(value: Array, bend: Array, far: Array, spread: Array, further: Arra
         missed = np.maximum(np.abs(far - value - bend) - _DEVIATIONS * spread, 0.0).sum()
         whole, left, noise = size.sum(), np.abs(far).sum(), spread.sum()
         if missed <= terms and change.sum() <= _CLOSE * whole:
-            return Sight.SMOOTH if noise <= _SEEN * whole else Sight.SHORT
+            if noise <= _SEEN * whole:
+                return Sight.SMOOTH
+            if further is None:
+                return Sight.SHORT
         most_left = _RIGHT * whole if whole > 0.0 else sys.float_info.max
         if not _LEFT * whole <= left <= most_left:
             return Sight.SHORT
@@ -183,16 +186,28 @@ def plateau(
         there = _level(steps, np.array([along(seen[t]) for t in steps.tolist()]), found.change)
         steps = steps[: there + 1]
         values = np.stack([seen[t] for t in steps.tolist()])
-        powers = np.stack([steps * (steps / steps[-1]) ** (2 * k) for k in range(2 if there < _MANY else 3)], axis=1)
-        weighed = values * steps[:, None]  # what roughness leaves in g itself
-        terms, *_ = np.linalg.lstsq(powers, weighed, rcond=None)
-        height = _HEIGHT * np.abs(weighed - powers @ terms).max(axis=0)
-        value, last = terms[0], np.abs(terms[-1])
-        further = last if len(terms) > 2 else np.minimum(last, last * last / np.abs(value))
-        error = height / steps[-1] + np.nan_to_num(further)
-        if not np.abs(v) @ error <= _KNOWN * max(abs(along(value)), abs(curvature)):
+        fits = [_fit(steps, values, first, stop) for stop in range(3, there + 2) for first in range(max(stop - 3, 1))]
+        value, error, left = min(fits, key=lambda fit: float(np.abs(v) @ fit[1]))
+        off, vague = abs(along(value) - curvature), float(np.abs(v) @ error)
+        if not vague + bar < off or not vague <= _KNOWN * max(abs(along(value)), abs(curvature)):
             return None
-        return Plateau(value, error, height)
+        return Plateau(value, error, _HEIGHT * left)
+
+
+def _fit(steps: Array, values: Array, first: int, stop: int) -> tuple[Array, Array, Array]:
+    """Fit differences (k, m) at some of the steps (k,) by 1, t² and, where they are enough, t⁴.
+
+    Returns the value of no step, how far it may be off, and what any of the differences deviates by in g itself.
+    """
+    longest = steps[stop - 1]
+    powers = np.stack([steps * (steps / longest) ** (2 * k) for k in range(2 if stop - first < _MANY else 3)], axis=1)
+    weighed = values * steps[:, None]
+    window = slice(first, stop)
+    terms, *_ = np.linalg.lstsq(powers[window], weighed[window], rcond=None)
+    left = np.abs(weighed[:stop] - powers[:stop] @ terms)
+    last = np.abs(terms[-1])
+    further = last if len(terms) > 2 else np.minimum(last, last * last / np.abs(terms[0]))
+    return terms[0], _HEIGHT * left[first:].max(axis=0) / longest + np.nan_to_num(further), left.max(axis=0)
 
 
 def _level(steps: Array, values: Array, change: float) -> int:

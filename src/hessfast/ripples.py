@@ -54,6 +54,9 @@ _DIVERGES = 3e-4
 _KNOWN = 0.2
 """Part of the curvature to which a plateau must be known to speak against it."""
 
+_ALIKE = 3.0
+"""Plateaus that are worse known by this factor at most are to lie within the bar of the best known."""
+
 _MANY = 5
 """Levels below that of a plateau from which its t⁴ term is taken out as well."""
 
@@ -191,7 +194,8 @@ def plateau(
         off, vague = abs(along(value) - curvature), float(np.abs(v) @ error)
         if not vague + bar < off or not vague <= _KNOWN * max(abs(along(value)), abs(curvature)):
             return None
-        return Plateau(value, error, _HEIGHT * left)
+        alike = [fit[0] for fit in fits if float(np.abs(v) @ fit[1]) <= _ALIKE * vague]
+        return Plateau(value, error + np.abs(np.stack(alike) - value).max(axis=0), _HEIGHT * left)
 
 
 def _fit(steps: Array, values: Array, first: int, stop: int) -> tuple[Array, Array, Array]:

@@ -60,8 +60,9 @@ _ALIKE = 3.0
 _MANY = 5
 """Levels below that of a plateau from which its t⁴ term is taken out as well."""
 
-_HEIGHT = 3.0
-"""Noise of g, in units of the largest deviation of its differences times their steps."""
+_OFF, _HEIGHT = 2.0, 3.0
+"""How far a plateau may be off, times its longest step, and the noise of g, in units of the largest deviation of the
+differences times their steps."""
 
 
 class Sight(enum.Enum):
@@ -190,11 +191,11 @@ def plateau(
         steps = steps[: there + 1]
         values = np.stack([seen[t] for t in steps.tolist()])
         fits = [_fit(steps, values, first, stop) for stop in range(3, there + 2) for first in range(max(stop - 3, 1))]
-        value, error, left = min(fits, key=lambda fit: float(np.abs(v) @ fit[1]))
-        off, vague = abs(along(value) - curvature), float(np.abs(v) @ error)
+        known = [(abs(along(fit[0]) - curvature), float(np.abs(v) @ fit[1]), *fit) for fit in fits]
+        off, vague, value, error, left = max(known, key=lambda fit: fit[0] / fit[1])
         if not vague + bar < off or not vague <= _KNOWN * max(abs(along(value)), abs(curvature)):
             return None
-        alike = [fit[0] for fit in fits if float(np.abs(v) @ fit[1]) <= _ALIKE * vague]
+        alike = [fit[2] for fit in known if fit[1] <= _ALIKE * vague]
         return Plateau(value, error + np.abs(np.stack(alike) - value).max(axis=0), _HEIGHT * left)
 
 
@@ -211,7 +212,7 @@ def _fit(steps: Array, values: Array, first: int, stop: int) -> tuple[Array, Arr
     left = np.abs(weighed[:stop] - powers[:stop] @ terms)
     last = np.abs(terms[-1])
     further = last if len(terms) > 2 else np.minimum(last, last * last / np.abs(terms[0]))
-    return terms[0], _HEIGHT * left[first:].max(axis=0) / longest + np.nan_to_num(further), left.max(axis=0)
+    return terms[0], _OFF * left[first:].max(axis=0) / longest + np.nan_to_num(further), left.max(axis=0)
 
 
 def _level(steps: Array, values: Array, change: float) -> int:

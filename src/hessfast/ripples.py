@@ -187,15 +187,21 @@ def plateau(
         if found is None:
             return None
         steps = np.array(sorted(t for t, D in seen.items() if math.isfinite(along(D))))
-        there = _level(steps, np.array([along(seen[t]) for t in steps.tolist()]), found.change)
-        steps = steps[: there + 1]
         values = np.stack([seen[t] for t in steps.tolist()])
-        fits = [_fit(steps, values, first, stop) for stop in range(3, there + 2) for first in range(max(stop - 3, 1))]
-        known = [(abs(along(fit[0]) - curvature), float(np.abs(v) @ fit[1]), *fit) for fit in fits]
-        off, vague, value, error, left = max(known, key=lambda fit: fit[0] / fit[1])
-        if not vague + bar < off or not vague <= _KNOWN * max(abs(along(value)), abs(curvature)):
+        count = steps.size
+        fits = [_fit(steps, values, first, stop) for stop in range(3, count + 1) for first in range(max(stop - 3, 1))]
+        seen_by = [(along(fit[0]), float(np.abs(v) @ fit[1]), fit) for fit in fits]
+        telling = [one for one in seen_by if one[1] + bar < abs(one[0] - curvature)]
+        best, agreed = None, 0.0
+        for one in telling:
+            contradiction = abs(one[0] - curvature) / one[1]
+            agrees = sum(abs(other[0] - one[0]) <= one[1] + other[1] for other in telling) > 1
+            if agrees and contradiction > agreed:
+                best, agreed = one, contradiction
+        if best is None or not best[1] <= _KNOWN * max(abs(best[0]), abs(curvature)):
             return None
-        alike = [fit[2] for fit in known if fit[1] <= _ALIKE * vague]
+        value, error, left = best[2]
+        alike = [fit[0] for _, vague, fit in seen_by if vague <= _ALIKE * best[1]]
         return Plateau(value, error + np.abs(np.stack(alike) - value).max(axis=0), _HEIGHT * left)
 
 
@@ -213,10 +219,3 @@ def _fit(steps: Array, values: Array, first: int, stop: int) -> tuple[Array, Arr
     last = np.abs(terms[-1])
     further = last if len(terms) > 2 else np.minimum(last, last * last / np.abs(terms[0]))
     return terms[0], _OFF * left[first:].max(axis=0) / longest + np.nan_to_num(further), left.max(axis=0)
-
-
-def _level(steps: Array, values: Array, change: float) -> int:
-    """Return the number of the step at which `roughness` found the second differences to change by so little."""
-    even = 0.5 * steps * steps * values
-    differences = 2.0 * np.diff(even) / np.diff(steps * steps)
-    return 2 + int(np.argmin(np.abs(np.abs(np.diff(differences)) - change)))

@@ -37,7 +37,7 @@ from hessfast.gradientladder import (
     quotient,
 )
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
-from hessfast.ripples import FAR, Sight, look_far, plateau
+from hessfast.ripples import FAR, NEAR, Sight, is_broken_near, look_far, plateau
 from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
@@ -148,6 +148,7 @@ class GradientSearch:
         self.turning = np.zeros(m)
         self.missed = np.zeros(m)
         self.doubted: bool | None = None
+        self._displacement = np.zeros(m)
 
     def run(self) -> GradientHessian:
         """Search, and return the Hessian with its bars."""
@@ -179,18 +180,13 @@ class GradientSearch:
 
     def roughness(self, found: GradientHessian) -> Array | None:
         """Look at g over steps of about the coordinates' own sizes; return its noise level if that shows roughness."""
-        if not self.doubted or self.random or self.drifted or not self.along[0].any():
+        if not self.doubted or self.random or self.drifted:
             return None
-        x, d = self.gradient.x, self.along[0]
-
-        def difference(t: float) -> Array:
-            g = self.gradient.probe(np.array([x + t * d, x - t * d]))
-            return np.asarray((g[0] - g[1]) / (2 * t))
-
+        d = self._displacement
         size = np.abs(d)
         bar = float(size @ found.truncation_error @ size + size @ found.condition_error @ size)
         noise = float(np.sqrt(size**2 @ self.noise**2))
-        seen = plateau(difference, d, float(d @ found.hess @ d), bar, noise)
+        seen = plateau(lambda t: self._difference(d, t), d, float(d @ found.hess @ d), bar, noise)
         self._count("calibration")
         return None if seen is None else seen.height
 
@@ -347,7 +343,7 @@ class GradientSearch:
         ray = Ray(1.0, family(self.order, both), self.start, self._cap())
         self._climb_direction(ray, d)
         for _ in range(2 if both else 0):
-            if ray.best is None or self._follows(ray, d):
+            if self._follows(ray, d) or ray.best is None:
                 break
             self._sample_direction(ray, d, ray.unseen(ray.best - VERIFY))
             wrong = failing(ray, self._judge_direction(ray), self.noise)
@@ -367,26 +363,37 @@ class GradientSearch:
 
     def _follows(self, ray: Ray, d: Array) -> bool:
         """Whether g at a long step is what short ones foretell; that verifies them as well as still shorter ones do."""
-        assert ray.best is not None
-        if self.doubted is not None or self._noise_given or 8.0 * 2.0**ray.best > FAR:
+        best = min(ray.seen) if ray.best is None else ray.best
+        if self.doubted is not None or self._noise_given or 8.0 * 2.0**best > FAR or best + 1 not in ray.seen:
             return False
-        x, weight = self.gradient.x, np.abs(d)
-        g = self.gradient.probe(np.array([x + FAR * d, x - FAR * d]))
+        weight = np.abs(d)
         with np.errstate(all="ignore"):
-            far = (g[0] - g[1]) / (2 * FAR)
-            k, close = ray.best, _SHORT_OF_LENGTH * (weight @ np.abs(ray.seen[ray.best][0]))
+            k, close = best, _SHORT_OF_LENGTH * (weight @ np.abs(ray.seen[best][0]))
+            if ray.best is None and close > 0.0:
+                return False
             for level in sorted(ray.seen):  # the longest steps that are short say most of the t² term
                 if level > k and level + 1 in ray.seen:
                     three = [ray.seen[number][0] for number in (k, level, level + 1)]
                     if weight @ np.abs(three[2] - three[1]) <= close >= weight @ np.abs(three[1] - three[0]):
                         k = level
             h = 2.0**k
-            near, ratio = ray.seen[k][0], (FAR / h) ** 2
-            bend = (ray.seen[k + 1][0] - near) * (ratio / 3.0)
-            parts = tuple(weight * part for part in (near - bend / ratio, bend, far, self.noise / h * ratio))
-            sight = look_far(*parts)
-            self.doubted = sight is Sight.SUSPECT
-            return sight is Sight.SMOOTH and ray.best >= self.start - 4
+            ratio = (FAR / h) ** 2
+            bend = (ray.seen[k + 1][0] - ray.seen[k][0]) * (ratio / 3.0)
+            value, spread = weight * (ray.seen[k][0] - bend / ratio), weight * (self.noise / h * ratio)
+            bend *= weight
+            sight = look_far(value, bend, weight * self._difference(d, FAR), spread)
+            self.doubted, self._displacement = sight is Sight.SUSPECT, d
+            if sight is Sight.BROKEN:
+                less = (NEAR / FAR) ** 2
+                near, here = weight * self._difference(d, NEAR), weight * self.noise / NEAR
+                self.doubted = is_broken_near(value, less * bend, near, less * spread + here)
+            return sight is Sight.SMOOTH and best >= self.start - 4
+
+    def _difference(self, d: Array, t: float) -> Array:
+        """Central difference at a long step; nan where there is none."""
+        x = self.gradient.x
+        g = self.gradient.probe(np.array([x + t * d, x - t * d]))
+        return np.asarray((g[0] - g[1]) / (2 * t))
 
     def _climb_direction(self, ray: Ray, d: Array) -> None:
         going = True

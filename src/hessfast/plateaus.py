@@ -128,7 +128,7 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel, sure: b
     bent = change * change / max(abs(value), change) if change > 0.0 else 0.0
     if not sure and abs(value - curvature) <= allowed(-5) + _SMOOTH * change + bent:
         return None
-    if sure and change > _BARELY * abs(value):
+    if sure and change > _BARELY * abs(value) and curvature != 0.0:
         return None
     look(_FURTHER)
     seen = {k: difference(k) for k in range(-7, -1) if k in means and k - 1 in means}

@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 FAR = 1.13 * 2.0**-4
 """Step looked at first, in units of the sizes of the coordinates."""
 
+NEAR = 0.97 * 2.0**-8
+"""Step at which a broken g is looked at again."""
+
 FARTHEST = 0.28
 """The longest step that may be looked at, in the same units."""
 
@@ -69,11 +72,13 @@ class Sight(enum.Enum):
     """What a difference at a long step shows.
 
     SMOOTH: what short steps foretell, up to the terms that follow. SUSPECT: something else, and it may be roughness.
+    BROKEN: far more than the terms that short steps foretell; a kink somewhere, or pieces shorter than all long steps.
     SHORT: the natural length is shorter than that step, or noise hides what short steps foretell.
     """
 
     SMOOTH = enum.auto()
     SUSPECT = enum.auto()
+    BROKEN = enum.auto()
     SHORT = enum.auto()
 
 
@@ -109,7 +114,14 @@ def look_far(value: Array, bend: Array, far: Array, spread: Array, further: Arra
             least, most = 0.0, most + np.abs(further).sum()
         if whole == 0.0 or _FAILS[0] * least <= missed <= _FAILS[1] * most:
             return Sight.SUSPECT
-    return Sight.SHORT
+        return Sight.BROKEN if missed > 0.0 and missed > _FAILS[1] * most else Sight.SHORT
+
+
+def is_broken_near(value: Array, bend: Array, near: Array, spread: Array) -> bool:
+    """Whether a difference at the shortest of the long steps is not what short ones foretell; else a kink is farther."""
+    with np.errstate(all="ignore"):
+        missed = np.maximum(np.abs(near - value - bend) - _DEVIATIONS * spread, 0.0).sum()
+        return bool(missed > _CLOSE * np.abs(bend).sum())
 
 
 def foretell(steps: Array, differences: Array, far: float) -> tuple[float, float, float | None]:
@@ -124,6 +136,8 @@ def foretell(steps: Array, differences: Array, far: float) -> tuple[float, float
 
 def asks_for_look(value: float, bend: float, further: float | None) -> bool:
     """Whether what short steps foretell of a long one is so much, or converges so badly, that g may be rough."""
+    if value == bend == 0.0:
+        return True
     if not (0.0 < abs(value) < math.inf and abs(bend) < math.inf):
         return False
     first = abs(bend / value)

@@ -52,7 +52,9 @@ _FARTHER = 7  # octaves by which a size must be less than those it is tried up t
 _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
-_SHORT_OF_LENGTH = 0.06  # part by which differences at steps of a sixth of the natural length change to those twice as long
+_SHORT_OF_LENGTH = (
+    0.06  # part by which differences at steps of a sixth of the natural length change to those twice as long
+)
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
 _CONDITION_BAR = 5.0
 _TRUNCATION_BAR = 4.0
@@ -192,7 +194,9 @@ class GradientSearch:
 
     def again(self, noise: Array) -> GradientSearch:
         """Return a search in that noise."""
-        return GradientSearch(self.gradient, self.order, lower=self.lower, upper=self.upper, noise=noise, x_scale=self.size)
+        return GradientSearch(
+            self.gradient, self.order, lower=self.lower, upper=self.upper, noise=noise, x_scale=self.size
+        )
 
     def _count(self, purpose: str) -> None:
         self.spent[purpose] += self.gradient.njev - self._counted

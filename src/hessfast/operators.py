@@ -388,7 +388,9 @@ class HessianOperator:
         if random:
             self._lost(HessianStatus.RANDOM, "answers at one point differ by more than their noise")
         elif rough:
-            self._lost(HessianStatus.ROUGH, f"long steps see another product than short ones, by up to {bar:.2g} of {size:.3g}")
+            self._lost(
+                HessianStatus.ROUGH, f"long steps see another product than short ones, by up to {bar:.2g} of {size:.3g}"
+            )
         elif math.isfinite(bar) and not (bar <= TENTH * size or bar * unit <= MATTERS * gradient):
             self._lost(HessianStatus.UNRESOLVED, f"a product of length {size:.3g} has an error bar of {bar:.2g}")
 

@@ -380,28 +380,29 @@ def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[floa
     seen = differences.curvatures(found.level)
     levels = sorted(seen)[:_TERMS]
     steps, near = np.array([differences.step(level) for level in levels]), np.array([seen[level] for level in levels])
-    if len(levels) < 2 or not asks_for_look(*foretell(steps, near, FAR * differences.unit)):
+    length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
+    noise = length * look.noise
+    if len(levels) < 2 or not asks_for_look(*foretell(steps, near, FAR * differences.unit, noise)):
         return 0.0, 0.0
     least, _ = differences.around.lengths(differences.v)
     unit = min(differences.unit, least, min(differences.around.room(differences.v)) / FARTHEST)
-    value, bend, further = foretell(steps, near, FAR * unit)
+    value, bend, further = foretell(steps, near, FAR * unit, noise)
     if 4.0 * differences.step(found.level) > FAR * unit or not asks_for_look(value, bend, further):
         return 0.0, 0.0
-    length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
-    spread = length * look.noise / steps[0] * (FAR * unit / steps[0]) ** 2
+    spread = noise / steps[0] * (FAR * unit / steps[0]) ** 2
 
     def difference(t: float) -> Floats:
         return differences.far(t * unit, found.value)
 
     with np.errstate(all="ignore"):
         far = difference(FAR)
-        parts = (np.array([part]) for part in (value, bend, far[0], spread))
-        if look_far(*parts, None if further is None else np.array([further])) is not Sight.SUSPECT:
+        term = None if further is None else np.array([further])
+        if look_far(np.array([value]), np.array([bend]), far[:1], np.array([spread]), term) is not Sight.SUSPECT:
             return 0.0, 0.0
-        bar, noise = length * found.error, length * look.noise / unit
         first = np.zeros(far.size)
         first[0] = 1.0  # vᵀ of a difference is its first component
-        settled = plateau(difference, first, differences.curvature(found.value), bar, noise)
+        curvature = differences.curvature(found.value)
+        settled = plateau(difference, first, curvature, length * found.error, noise / unit)
     if settled is None:
         return 0.0, 0.0
     return float(np.linalg.norm(settled.value[1:])), float(np.linalg.norm(settled.error[1:]))

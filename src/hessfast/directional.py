@@ -363,7 +363,7 @@ class Slopes(Differences[T]):
 
     @abstractmethod
     def far(self, t: float, value: T) -> Floats:
-        """Return vᵀ of the difference at a long step, then the difference less `value`, or a fold of it; nan at walls."""
+        """Return vᵀ of a difference at a long step, then the difference less `value`, folded; nan at walls."""
 
     @abstractmethod
     def _apart(self, one: Vector, other: Vector) -> float:

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast import vectors
+from hessfast import plateaus, vectors
 from hessfast.alarms import alarm
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import first_look, is_suspect, roughness, search_from, without_chance
 from hessfast.directional import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
-from hessfast import plateaus
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus
@@ -326,10 +325,11 @@ def _warn(found: list[_Along], bounded: bool, gradient: bool) -> None:
     unknown = [one for one in found if not one.resolved and one.status is not CurvatureStatus.NOT_FINITE]
     parts = []
     where = "x0 may stand on a bound: points lie on both sides of it" if bounded else "`bounds=` says where it may be"
+    smooth = "`abs_step=`, longer than the ripples," if gradient else "`noise=`, the height of the roughness,"
     for count, kind, advice in (
         (lost, CurvatureStatus.NOT_FINITE, where),
         (random, CurvatureStatus.RANDOM, "fix its random numbers, or give their size by `noise=`"),
-        (rough, CurvatureStatus.ROUGH, "`noise=`, the height of the roughness, asks for the smooth one"),
+        (rough, CurvatureStatus.ROUGH, f"{smooth} asks for the smooth one"),
     ):
         if count:
             parts.append(f"{kind.message} in {count} of {len(found)} directions; {advice}")

@@ -1,9 +1,9 @@
-"""Roughness seen from gradients: the rule of `plateaus` for differences of g in place of values of f.
+"""Roughness seen from gradients: differences of g at long steps against what short ones foretell.
 
-A central difference D(t) = (g(x + t v) - g(x - t v)) / 2t of a smooth g is that of no step and a term that grows like t²,
-until t comes near the natural length. Short steps say what both are, so that one difference at a long step tells whether
-g is smooth up to there. Where it is not, differences at several long steps decide as they do from values: ½ t² vᵀD(t) is
-the even part of f along v.
+A central difference D(t) = (g(x + t v) - g(x - t v)) / 2t of a smooth g is that of no step and a term that grows like
+t², until t comes near the natural length. Short steps say what both are, so that one difference at a long step tells
+whether g is smooth up to there. Where it is not, differences at several long steps decide as they do from values: half
+of t² vᵀD(t) is the even part of f along v.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ FARTHEST = 0.28
 """The longest step that may be looked at, in the same units."""
 
 _BENT = 2.0
-"""What may follow the t² term, in units of its square over the value: for exponentials 0.3, for the geometric series 1."""
+"""What may follow the t² term, in units of its square over the value: for exponentials 0.3, at poles 1."""
 
 _CLOSE = 0.25
 """Part of the value that the t² term may come to where short steps foretell what a long one shows."""
@@ -49,7 +49,7 @@ much of the value. Over many natural lengths a bounded g leaves less."""
 
 
 _MUCH, _MUCH_AT_LEAST = 0.05, 0.02
-"""Part of the value that the t² term at a long step must come to for a look; the latter where the t⁴ term is not known."""
+"""Part of the value that the t² term at a long step must come to for a look; the latter without the t⁴ term."""
 
 _DIVERGES = 3e-4
 """The same for the t⁴ term, where it is more than follows from the t² term."""
@@ -118,20 +118,26 @@ def look_far(value: Array, bend: Array, far: Array, spread: Array, further: Arra
 
 
 def is_broken_near(value: Array, bend: Array, near: Array, spread: Array) -> bool:
-    """Whether a difference at the shortest of the long steps is not what short ones foretell; else a kink is farther."""
+    """Whether the shortest of the long steps, too, misses what short ones foretell: no single kink is behind that."""
     with np.errstate(all="ignore"):
         missed = np.maximum(np.abs(near - value - bend) - _DEVIATIONS * spread, 0.0).sum()
         return bool(missed > _CLOSE * np.abs(bend).sum())
 
 
-def foretell(steps: Array, differences: Array, far: float) -> tuple[float, float, float | None]:
+def foretell(steps: Array, differences: Array, far: float, noise: float) -> tuple[float, float, float | None]:
     """Return the value of no step, and the t² and t⁴ terms at a long one, from differences at two or three short ones.
 
-    The last is None where there are two.
+    The last is None where there are two, where noise of that size in g hides it, or where it is larger than the t² term
+    at the third already: then a kink may lie between.
     """
-    powers = np.vander((steps / far) ** 2, increasing=True)
-    value, bend, *further = np.linalg.solve(powers, differences).tolist()
-    return value, bend, further[0] if further else None
+    squares = (steps / far) ** 2
+    value, bend, *further = np.linalg.solve(np.vander(squares, increasing=True), differences).tolist()
+    if not further:
+        return value, bend, None
+    unseen = _DEVIATIONS * noise / (steps[0] * squares[1] * squares[2])
+    if abs(further[0]) * squares[2] > abs(bend) or abs(further[0]) <= unseen:
+        return foretell(steps[:2], differences[:2], far, noise)
+    return value, bend, further[0]
 
 
 def asks_for_look(value: float, bend: float, further: float | None) -> bool:

@@ -67,7 +67,7 @@ def test_staircases_are_not_flat(seed):
 @pytest.mark.parametrize("seed", range(10))
 def test_counts_of_fixed_paths_are_not_flat(seed):
     rng = np.random.default_rng(seed)
-    x = np.array([rng.uniform(-1.0, 1.0)])
+    x = np.array([rng.choice((-1.0, 1.0)) * rng.uniform(0.4, 1.2)])
     paths = np.sort(rng.standard_normal(int(10.0 ** rng.uniform(2.5, 4.0))))
 
     def jac(z):

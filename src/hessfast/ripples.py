@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import enum
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,8 +53,8 @@ _MUCH, _MUCH_AT_LEAST = 0.05, 0.02
 _DIVERGES = 3e-4
 """The same for the t⁴ term, where it is more than follows from the t² term."""
 
-_KNOWN = 0.2
-"""Part of the curvature to which a plateau must be known to speak against it."""
+_KNOWN, _WELL = 0.2, 0.01
+"""Part of the curvature to which a plateau must be known to speak against it, and to agree with it."""
 
 _ALIKE = 3.0
 """Plateaus that are worse known by this factor at most are to lie within the bar of the best known."""
@@ -101,18 +100,19 @@ def look_far(value: Array, bend: Array, far: Array, spread: Array, further: Arra
         terms = _BENT * np.nansum(change * np.minimum(change / np.fmax(size, change), 1.0))
         missed = np.maximum(np.abs(far - value - bend) - _DEVIATIONS * spread, 0.0).sum()
         whole, left, noise = size.sum(), np.abs(far).sum(), spread.sum()
+        if whole == 0.0:
+            return Sight.SUSPECT if 0.0 < left < math.inf else Sight.SHORT
         if missed <= terms and change.sum() <= _CLOSE * whole:
             if noise <= _SEEN * whole:
                 return Sight.SMOOTH
             if further is None:
                 return Sight.SHORT
-        most_left = _RIGHT * whole if whole > 0.0 else sys.float_info.max
-        if not _LEFT * whole <= left <= most_left:
+        if not _LEFT * whole <= left <= _RIGHT * whole:
             return Sight.SHORT
         least, most = (np.maximum(change + sign * _DEVIATIONS * spread, 0.0).sum() for sign in (-1.0, 1.0))
         if further is not None:
             least, most = 0.0, most + np.abs(further).sum()
-        if whole == 0.0 or _FAILS[0] * least <= missed <= _FAILS[1] * most:
+        if _FAILS[0] * least <= missed <= _FAILS[1] * most:
             return Sight.SUSPECT
         return Sight.BROKEN if missed > 0.0 and missed > _FAILS[1] * most else Sight.SHORT
 
@@ -218,7 +218,11 @@ def plateau(
             agrees = sum(abs(other[0] - one[0]) <= one[1] + other[1] for other in telling) > 1
             if agrees and contradiction > agreed:
                 best, agreed = one, contradiction
-        if best is None or not best[1] <= _KNOWN * max(abs(best[0]), abs(curvature)):
+        size = max(abs(curvature), abs(best[0]) if best else 0.0)
+        if best is None:  # none contradicts; well known, the best of them is the bar
+            best = min(seen_by, key=lambda one: one[1])
+            size *= _WELL / _KNOWN
+        if not best[1] <= _KNOWN * size:
             return None
         value, error, left = best[2]
         alike = [fit[0] for _, vague, fit in seen_by if vague <= _ALIKE * best[1]]

@@ -363,8 +363,8 @@ def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
     return noise > _SUSPECT * max(differences.floor / differences.rounding, size)
 
 
-_TERMS = 3
-"""Levels that tell what long steps should show."""
+_SHORT_OF_LENGTH = 0.03
+"""Part of a difference by which it changes from step to step, at most, where these are short."""
 
 
 def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[float, float]:
@@ -378,7 +378,10 @@ def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[floa
     if not math.isfinite(found.error) or found.random:
         return 0.0, 0.0
     seen = differences.curvatures(found.level)
-    levels = sorted(seen)[:_TERMS]
+    if found.level not in seen:
+        return 0.0, 0.0
+    levels = [k for k in sorted(seen) if abs(seen[k] - seen[found.level]) <= _SHORT_OF_LENGTH * abs(seen[found.level])]
+    levels = [*levels[:1], *levels[1:][-2:]]  # the longest steps that are short say most
     steps, near = np.array([differences.step(level) for level in levels]), np.array([seen[level] for level in levels])
     length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
     noise = length * look.noise

@@ -405,7 +405,7 @@ def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[floa
         first = np.zeros(far.size)
         first[0] = 1.0  # vᵀ of a difference is its first component
         curvature = differences.curvature(found.value)
-        settled = plateau(difference, first, curvature, length * found.error, noise / unit)
+        settled = plateau(difference, first, curvature, length * found.error, noise / unit, in_doubt=True)
     if settled is None:
         return 0.0, 0.0
     return float(np.linalg.norm(settled.value[1:])), float(np.linalg.norm(settled.error[1:]))

@@ -172,7 +172,7 @@ class Plateau:
 
 
 def plateau(
-    difference: Callable[[float], Array], v: Array, curvature: float, bar: float, noise: float
+    difference: Callable[[float], Array], v: Array, curvature: float, bar: float, noise: float, in_doubt: bool = False
 ) -> Plateau | None:
     """Return the plateau of a rough g, None where g is smooth.
 
@@ -186,6 +186,8 @@ def plateau(
         vᵀHv as short steps have it, and its error bar.
     noise : float
         Of vᵀg.
+    in_doubt : bool
+        Whether a plateau that is well known and does not contradict is wanted too, as a bar.
 
     Notes
     -----
@@ -219,6 +221,8 @@ def plateau(
             if agrees and contradiction > agreed:
                 best, agreed = one, contradiction
         size = max(abs(curvature), abs(best[0]) if best else 0.0)
+        if best is None and not in_doubt:
+            return None
         if best is None:  # none contradicts; well known, the best of them is the bar
             best = min(seen_by, key=lambda one: one[1])
             size *= _WELL / _KNOWN

@@ -213,7 +213,8 @@ def test_a_smooth_gradient_costs_no_more_for_the_look():
         (0.2, 1.01, Sight.SUSPECT),  # the foretold change is not there
         (30.0, 1.1, Sight.SUSPECT),
         (30.0, 0.01, Sight.SHORT),  # nothing is left of the value
-        (1e-3, 1.3, Sight.BROKEN),
+        (1e-3, 1.05, Sight.BROKEN),
+        (1e-3, 1.5, Sight.SHORT),  # a kink
         (1e-3, 1e6, Sight.SHORT),  # a wall
         (0.0, 1.0, Sight.SMOOTH),
     ],

@@ -47,6 +47,9 @@ _FAILS, _LEFT, _RIGHT = (0.5, 2.0), 0.1, 100.0
 much of the value. Over many natural lengths a bounded g leaves less."""
 
 
+_PIECES = 0.1
+"""Part of the value that pieces of a broken g leave out, at most, where that is roughness and not a kink."""
+
 _MUCH, _MUCH_AT_LEAST = 0.05, 0.02
 """Part of the value that the t² term at a long step must come to for a look; the latter without the t⁴ term."""
 
@@ -71,7 +74,7 @@ class Sight(enum.Enum):
     """What a difference at a long step shows.
 
     SMOOTH: what short steps foretell, up to the terms that follow. SUSPECT: something else, and it may be roughness.
-    BROKEN: far more than the terms that short steps foretell; a kink somewhere, or pieces shorter than all long steps.
+    BROKEN: somewhat more than the terms that short steps foretell: a kink, or pieces shorter than all long steps.
     SHORT: the natural length is shorter than that step, or noise hides what short steps foretell.
     """
 
@@ -114,7 +117,7 @@ def look_far(value: Array, bend: Array, far: Array, spread: Array, further: Arra
             least, most = 0.0, most + np.abs(further).sum()
         if _FAILS[0] * least <= missed <= _FAILS[1] * most:
             return Sight.SUSPECT
-        return Sight.BROKEN if missed > 0.0 and missed > _FAILS[1] * most else Sight.SHORT
+        return Sight.BROKEN if _FAILS[1] * most < missed <= _PIECES * whole else Sight.SHORT
 
 
 def is_broken_near(value: Array, bend: Array, near: Array, spread: Array) -> bool:

@@ -37,7 +37,7 @@ from hessfast.gradientladder import (
     quotient,
 )
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
-from hessfast.ripples import FAR, NEAR, Sight, is_broken_near, look_far, plateau
+from hessfast.ripples import FAR, FARTHEST, NEAR, Sight, is_broken_near, look_far, plateau
 from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
@@ -182,7 +182,7 @@ class GradientSearch:
 
     def roughness(self, found: GradientHessian) -> Array | None:
         """Look at g over steps of about the coordinates' own sizes; return its noise level if that shows roughness."""
-        if not self.doubted or self.random or self.drifted:
+        if self.random or self.drifted or not (self.doubted or self._stands_still(found.hess)):
             return None
         d = self._displacement
         size = np.abs(d)
@@ -191,6 +191,17 @@ class GradientSearch:
         seen = plateau(lambda t: self._difference(d, t), d, float(d @ found.hess @ d), bar, noise)
         self._count("calibration")
         return None if seen is None else seen.height
+
+    def _stands_still(self, hess: Array) -> bool:
+        """Whether g, which does not notice some coordinates at their steps, does over longer ones."""
+        room = FARTHEST * self.unit <= np.minimum(self.below, self.above)
+        flat = room & (np.abs(self.step) < FAR * self.unit) & ~hess.any(axis=0)
+        if self._noise_given or not flat.any() or (self.doubted is not None and not hess.any()):
+            return False  # where nothing moved at all the scan has looked already
+        self._displacement = np.where(flat, self._signs * self.unit, 0.0)
+        moved = 2 * FAR * np.abs(self._difference(self._displacement, FAR))
+        self._count("calibration")
+        return bool((moved > CLEAR * self.noise).any())
 
     def again(self, noise: Array) -> GradientSearch:
         """Return a search in that noise."""

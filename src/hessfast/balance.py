@@ -380,27 +380,30 @@ def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[floa
     seen = differences.curvatures(found.level)
     if found.level not in seen:
         return 0.0, 0.0
-    levels = [k for k in sorted(seen) if abs(seen[k] - seen[found.level]) <= _SHORT_OF_LENGTH * abs(seen[found.level])]
-    levels = [*levels[:1], *levels[1:][-2:]]  # the longest steps that are short say most
+    here = seen[found.level]
+    short = [k for k in sorted(seen) if abs(seen[k] - here) <= _SHORT_OF_LENGTH * abs(here)]
+    levels = [*short[:1], *short[1:][-2:]]  # the longest of them say most
     steps, near = np.array([differences.step(level) for level in levels]), np.array([seen[level] for level in levels])
     length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
     noise = length * look.noise
-    if len(levels) < 2 or not asks_for_look(*foretell(steps, near, FAR * differences.unit, noise)):
+    if len(levels) < 2 or not asks_for_look(foretell(steps, near, FAR * differences.unit, noise)):
         return 0.0, 0.0
     least, _ = differences.around.lengths(differences.v)
     unit = min(differences.unit, least, min(differences.around.room(differences.v)) / FARTHEST)
-    value, bend, further = foretell(steps, near, FAR * unit, noise)
-    if 4.0 * differences.step(found.level) > FAR * unit or not asks_for_look(value, bend, further):
+    foretold = foretell(steps, near, FAR * unit, noise)
+    if 4.0 * differences.step(found.level) > FAR * unit or not asks_for_look(foretold):
         return 0.0, 0.0
-    spread = noise / steps[0] * (FAR * unit / steps[0]) ** 2
 
     def difference(t: float) -> Floats:
         return differences.far(t * unit, found.value)
 
     with np.errstate(all="ignore"):
         far = difference(FAR)
-        term = None if further is None else np.array([further])
-        if look_far(np.array([value]), np.array([bend]), far[:1], np.array([spread]), term) is not Sight.SUSPECT:
+        value, bend, further, spread = (None if part is None else np.array([part]) for part in foretold)
+        assert value is not None
+        assert bend is not None
+        assert spread is not None
+        if look_far(value, bend, far[:1], spread, further) is not Sight.SUSPECT:
             return 0.0, 0.0
         first = np.zeros(far.size)
         first[0] = 1.0  # vᵀ of a difference is its first component

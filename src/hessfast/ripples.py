@@ -12,6 +12,7 @@ import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,24 +128,36 @@ def is_broken_near(value: Array, bend: Array, near: Array, spread: Array) -> boo
         return bool(missed > _CLOSE * np.abs(bend).sum())
 
 
-def foretell(steps: Array, differences: Array, far: float, noise: float) -> tuple[float, float, float | None]:
-    """Return the value of no step, and the t² and t⁴ terms at a long one, from differences at two or three short ones.
+class Foretold(NamedTuple):
+    """What short steps say of a long one: the value of no step, the t² and t⁴ terms, and the noise of their sum.
 
-    The last is None where there are two, where noise of that size in g hides it, or where it is larger than the t² term
-    at the third already: then a kink may lie between.
+    The t⁴ term is None where it is not known.
+    """
+
+    value: float
+    bend: float
+    further: float | None
+    spread: float
+
+
+def foretell(steps: Array, differences: Array, far: float, noise: float) -> Foretold:
+    """Read what differences at two or three short steps, with noise of that size in g, say of a long one.
+
+    The third does not count where noise hides what it adds, nor where that is more than the t² term already: a kink may
+    lie between.
     """
     squares = (steps / far) ** 2
-    value, bend, *further = np.linalg.solve(np.vander(squares, increasing=True), differences).tolist()
-    if not further:
-        return value, bend, None
-    unseen = _DEVIATIONS * noise / (steps[0] * squares[1] * squares[2])
-    if abs(further[0]) * squares[2] > abs(bend) or abs(further[0]) <= unseen:
+    inverse = np.linalg.inv(np.vander(squares, increasing=True))
+    terms, spreads = inverse @ differences, np.hypot.reduce(inverse * (noise / steps), axis=1)
+    if terms.size > 2 and (abs(terms[2]) * squares[2] > abs(terms[1]) or abs(terms[2]) <= _DEVIATIONS * spreads[2]):
         return foretell(steps[:2], differences[:2], far, noise)
-    return value, bend, further[0]
+    further = float(terms[2]) if terms.size > 2 else None
+    return Foretold(float(terms[0]), float(terms[1]), further, math.hypot(spreads[0], spreads[1], noise / far))
 
 
-def asks_for_look(value: float, bend: float, further: float | None) -> bool:
+def asks_for_look(foretold: Foretold) -> bool:
     """Whether what short steps foretell of a long one is so much, or converges so badly, that g may be rough."""
+    value, bend, further, _ = foretold
     if value == bend == 0.0:
         return True
     if not (0.0 < abs(value) < math.inf and abs(bend) < math.inf):

@@ -20,7 +20,7 @@ import numpy as np
 
 from hessfast import vectors
 from hessfast.directional import EPS, TINY, Differences, Floats, Slopes, T, extension, richardson
-from hessfast.ripples import FAR, FARTHEST, Sight, asks_for_look, foretell, look_far, plateau
+from hessfast.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
 
 _CLEAR = 8.0
 """Noise levels by which the values at the wide and the deep level must differ to disprove the wide one."""
@@ -382,15 +382,24 @@ def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[floa
         return 0.0, 0.0
     here = seen[found.level]
     short = [k for k in sorted(seen) if abs(seen[k] - here) <= _SHORT_OF_LENGTH * abs(here)]
-    levels = [*short[:1], *short[1:][-2:]]  # the longest of them say most
-    steps, near = np.array([differences.step(level) for level in levels]), np.array([seen[level] for level in levels])
     length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
     noise = length * look.noise
-    if len(levels) < 2 or not asks_for_look(foretell(steps, near, FAR * differences.unit, noise)):
+
+    def foretold_at(far: float) -> Foretold:
+        """The longest of the steps say most, if they do not contradict."""
+        for stop in range(len(short), 1, -1):
+            levels = short[:1] + short[1:stop][-2:]
+            steps, near = [differences.step(level) for level in levels], [seen[level] for level in levels]
+            foretold = foretell(np.array(steps), np.array(near), far, noise)
+            if foretold.further is not None:
+                break
+        return foretold
+
+    if len(short) < 2 or not asks_for_look(foretold_at(FAR * differences.unit)):
         return 0.0, 0.0
     least, _ = differences.around.lengths(differences.v)
     unit = min(differences.unit, least, min(differences.around.room(differences.v)) / FARTHEST)
-    foretold = foretell(steps, near, FAR * unit, noise)
+    foretold = foretold_at(FAR * unit)
     if 4.0 * differences.step(found.level) > FAR * unit or not asks_for_look(foretold):
         return 0.0, 0.0
 

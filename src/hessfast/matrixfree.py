@@ -110,7 +110,7 @@ def curvature(
     w = v / ‖v‖ and typ_i = |x0_i|, or 1 where that is 0. The level k is found by predicting and correcting, and the
     central difference is extrapolated once more than `order` says.
 
-    Cost of the search: about 20 evaluations of f, or 10 of its gradient; with a given step 1 + `order` of f, or `order`
+    Cost of the search: about 20 evaluations of f, or 10 of its gradient, 8 to 16 more where it may be rough; with a given step 1 + `order` of f, or `order`
     of the gradient (2 at order 1). The sign is certain where `status` is POSITIVE or NEGATIVE. Memory beside the
     arguments and what `fun` allocates: one vector of n numbers, three with a gradient that fills its own array.
 

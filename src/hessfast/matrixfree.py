@@ -102,7 +102,8 @@ def curvature(
     -----
     AccuracyWarning
         Where a value is not known: no step gave finite values, its bar exceeds a tenth of it and matters (see
-        `CurvatureResult`, `resolved`), or `fun` answers differently each time. Not where steps were given.
+        `CurvatureResult`, `resolved`), `fun` answers differently each time, or has another curvature at long steps than
+        at short ones. Not where steps were given.
 
     Notes
     -----
@@ -110,9 +111,10 @@ def curvature(
     w = v / ‖v‖ and typ_i = |x0_i|, or 1 where that is 0. The level k is found by predicting and correcting, and the
     central difference is extrapolated once more than `order` says.
 
-    Cost of the search: about 20 evaluations of f, or 10 of its gradient, 8 to 16 more where it may be rough; with a given step 1 + `order` of f, or `order`
-    of the gradient (2 at order 1). The sign is certain where `status` is POSITIVE or NEGATIVE. Memory beside the
-    arguments and what `fun` allocates: one vector of n numbers, three with a gradient that fills its own array.
+    Cost of the search: about 20 evaluations of f, or 10 of its gradient, and 2 to 16 more where that may be rough;
+    with a given step 1 + `order` of f, or `order` of the gradient (2 at order 1). The sign is certain where `status` is
+    POSITIVE or NEGATIVE. Memory beside the arguments and what `fun` allocates: one vector of n numbers, three with a
+    gradient that fills its own array.
 
     Examples
     --------

@@ -43,10 +43,12 @@ _SEEN = 0.01
 _DEVIATIONS = 6.0
 """Standard deviations of the noise that are allowed."""
 
-_FAILS, _LEFT, _RIGHT = (0.5, 2.0), 0.1, 100.0
-"""Where g is rough a long step misses what short ones foretell by this part of the t² term at least, and still sees so
-much of the value. Over many natural lengths a bounded g leaves less."""
+_FAILS = 0.5, 2.0
+"""Where g is rough a long step misses what short ones foretell by these parts of the t² term: the smooth part has none
+of it. What is more is a kink, or made of pieces."""
 
+_LEFT, _RIGHT = 0.1, 100.0
+"""Parts of the value that a long step sees there. Over many natural lengths a bounded g leaves less, a wall more."""
 
 _PIECES = 0.1
 """Part of the value that pieces of a broken g leave out, at most, where that is roughness and not a kink."""
@@ -64,7 +66,7 @@ _ALIKE = 3.0
 """Plateaus that are worse known by this factor at most are to lie within the bar of the best known."""
 
 _MANY = 5
-"""Levels below that of a plateau from which its t⁴ term is taken out as well."""
+"""Steps in a range from which the t⁴ term is taken out as well."""
 
 _OFF, _HEIGHT = 2.0, 3.0
 """How far a plateau may be off, times its longest step, and the noise of g, in units of the largest deviation of the
@@ -222,44 +224,56 @@ def plateau(
 
     with np.errstate(all="ignore"):
         found = roughness(ask, curvature, bar, NoiseModel(0.0, FARTHEST * noise / math.sqrt(8.0), 0.0), sure=True)
-        if found is None:
-            return None
         steps = np.array(sorted(t for t, D in seen.items() if math.isfinite(along(D))))
+        if found is None or steps.size < 3:
+            return None
         values = np.stack([seen[t] for t in steps.tolist()])
-        count = steps.size
-        fits = [_fit(steps, values, first, stop) for stop in range(3, count + 1) for first in range(max(stop - 3, 1))]
-        seen_by = [(along(fit[0]), float(np.abs(v) @ fit[1]), fit) for fit in fits]
-        telling = [one for one in seen_by if one[1] + bar < abs(one[0] - curvature)]
-        best, agreed = None, 0.0
-        for one in telling:
-            contradiction = abs(one[0] - curvature) / one[1]
-            agrees = sum(abs(other[0] - one[0]) <= one[1] + other[1] for other in telling) > 1
-            if agrees and contradiction > agreed:
-                best, agreed = one, contradiction
-        size = max(abs(curvature), abs(best[0]) if best else 0.0)
-        if best is None and not in_doubt:
+        ranges = [(first, stop) for stop in range(3, steps.size + 1) for first in range(max(stop - 3, 1))]
+        fits = [_fit(steps, values, v, first, stop) for first, stop in ranges]
+        best = _contradicting(fits, curvature, bar)
+        if best is None and in_doubt:
+            best = min(fits, key=lambda fit: fit.vague)
+            known = _WELL * abs(curvature)
+        elif best is not None:
+            known = _KNOWN * max(abs(curvature), abs(best.curvature))
+        if best is None or not best.vague <= known:
             return None
-        if best is None:  # none contradicts; well known, the best of them is the bar
-            best = min(seen_by, key=lambda one: one[1])
-            size *= _WELL / _KNOWN
-        if not best[1] <= _KNOWN * size:
-            return None
-        value, error, left = best[2]
-        alike = [fit[0] for _, vague, fit in seen_by if vague <= _ALIKE * best[1]]
-        return Plateau(value, error + np.abs(np.stack(alike) - value).max(axis=0), _HEIGHT * left)
+        alike = np.stack([fit.value for fit in fits if fit.vague <= _ALIKE * best.vague])
+        return Plateau(best.value, best.error + np.abs(alike - best.value).max(axis=0), _HEIGHT * best.left)
 
 
-def _fit(steps: Array, values: Array, first: int, stop: int) -> tuple[Array, Array, Array]:
-    """Fit differences (k, m) at some of the steps (k,) by 1, t² and, where they are enough, t⁴.
+class _Fit(NamedTuple):
+    """The difference of no step as some of the long ones see it, and how far it may be off; vᵀ of both.
 
-    Returns the value of no step, how far it may be off, and what any of the differences deviates by in g itself.
+    `left`: what any of the differences deviates by in g itself.
     """
+
+    value: Array
+    error: Array
+    left: Array
+    curvature: float
+    vague: float
+
+
+def _fit(steps: Array, values: Array, v: Array, first: int, stop: int) -> _Fit:
+    """Fit differences (k, m) at a range of the steps (k,) by 1, t² and, where they are enough, t⁴."""
     longest = steps[stop - 1]
     powers = np.stack([steps * (steps / longest) ** (2 * k) for k in range(2 if stop - first < _MANY else 3)], axis=1)
-    weighed = values * steps[:, None]
-    window = slice(first, stop)
-    terms, *_ = np.linalg.lstsq(powers[window], weighed[window], rcond=None)
+    weighed = values * steps[:, None]  # what roughness leaves in g is alike at all steps
+    terms, *_ = np.linalg.lstsq(powers[first:stop], weighed[first:stop], rcond=None)
     left = np.abs(weighed[:stop] - powers[:stop] @ terms)
     last = np.abs(terms[-1])
     further = last if len(terms) > 2 else np.minimum(last, last * last / np.abs(terms[0]))
-    return terms[0], _OFF * left[first:].max(axis=0) / longest + np.nan_to_num(further), left.max(axis=0)
+    error = _OFF * left[first:].max(axis=0) / longest + np.nan_to_num(further)
+    return _Fit(terms[0], error, left.max(axis=0), float(v @ terms[0]), float(np.abs(v) @ error))
+
+
+def _contradicting(fits: list[_Fit], curvature: float, bar: float) -> _Fit | None:
+    """Return the fit that contradicts the curvature most, by more than both bars, of those that another agrees with."""
+    telling = [fit for fit in fits if fit.vague + bar < abs(fit.curvature - curvature)]
+
+    def agree(one: _Fit, other: _Fit) -> bool:
+        return one is not other and abs(one.curvature - other.curvature) <= one.vague + other.vague
+
+    agreed = [fit for fit in telling if any(agree(fit, other) for other in telling)]
+    return max(agreed, key=lambda fit: abs(fit.curvature - curvature) / (fit.vague + bar), default=None)

@@ -68,6 +68,8 @@ _ALIKE = 3.0
 _MANY = 5
 """Steps in a range from which the t⁴ term is taken out as well."""
 
+_TINY = float(np.finfo(np.float64).tiny)
+
 _OFF, _HEIGHT = 2.0, 3.0
 """How far a plateau may be off, times its longest step, and the noise of g, in units of the largest deviation of the
 differences times their steps."""
@@ -276,4 +278,4 @@ def _contradicting(fits: list[_Fit], curvature: float, bar: float) -> _Fit | Non
         return one is not other and abs(one.curvature - other.curvature) <= one.vague + other.vague
 
     agreed = [fit for fit in telling if any(agree(fit, other) for other in telling)]
-    return max(agreed, key=lambda fit: abs(fit.curvature - curvature) / (fit.vague + bar), default=None)
+    return max(agreed, key=lambda fit: abs(fit.curvature - curvature) / max(fit.vague, _TINY), default=None)

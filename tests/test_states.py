@@ -15,9 +15,8 @@ from problems.states.routes import Answer, weigh
 DRAWS = 5
 
 
-ROUGH_LINE = "roughness is not looked for where gradients are differenced, nor in gradient() and hessian_diag()"
+ROUGH_LINE = "roughness is not looked for in gradient() and hessian_diag()"
 SHORT = {
-    **{("roughness", route): ROUGH_LINE for route in ("jac 2", "jac 4", "curvature jac", "hvp 2", "hvp 4")},
     **{("roughness", route): ROUGH_LINE for route in ("gradient", "diagonal")},
     ("roughness", "values 2"): "jumps within the steps of order 2, of less than a thousandth of the curvature",
     ("roughness", "curvature"): "the same jumps, on a line",

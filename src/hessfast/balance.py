@@ -16,7 +16,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Generic
 
-from hessfast.directional import EPS, TINY, Differences, T, extension, richardson
+import numpy as np
+
+from hessfast import vectors
+from hessfast.directional import EPS, TINY, Differences, Floats, Slopes, T, extension, richardson
+from hessfast.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
 
 _CLEAR = 8.0
 """Noise levels by which the values at the wide and the deep level must differ to disprove the wide one."""
@@ -357,6 +361,66 @@ def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
     """Whether noise is so much larger than rounding that chance may be in it: only repetition shows that."""
     size = differences.size(value) * differences.unit**differences.power
     return noise > _SUSPECT * max(differences.floor / differences.rounding, size)
+
+
+_SHORT_OF_LENGTH = 0.03
+"""Part of a difference by which it changes from step to step, at most, where these are short."""
+
+
+def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[float, float]:
+    """Look at g over long steps on the line where short ones give reason to.
+
+    Returns
+    -------
+    off, vague : float
+        How far what is found there lies from the value, and how well it is known; both 0 where g is smooth.
+    """
+    if not math.isfinite(found.error) or found.random:
+        return 0.0, 0.0
+    seen = differences.curvatures(found.level)
+    if found.level not in seen:
+        return 0.0, 0.0
+    here = seen[found.level]
+    short = [k for k in sorted(seen) if abs(seen[k] - here) <= _SHORT_OF_LENGTH * abs(here)]
+    length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
+    noise = length * look.noise
+
+    def foretold_at(far: float) -> Foretold:
+        """The longest of the steps say most, if they do not contradict."""
+        for stop in range(len(short), 1, -1):
+            levels = short[:1] + short[1:stop][-2:]
+            steps, near = [differences.step(level) for level in levels], [seen[level] for level in levels]
+            foretold = foretell(np.array(steps), np.array(near), far, noise)
+            if foretold.further is not None:
+                break
+        return foretold
+
+    if len(short) < 2 or not asks_for_look(foretold_at(FAR * differences.unit)):
+        return 0.0, 0.0
+    least, _ = differences.around.lengths(differences.v)
+    unit = min(differences.unit, least, min(differences.around.room(differences.v)) / FARTHEST)
+    foretold = foretold_at(FAR * unit)
+    if 4.0 * differences.step(found.level) > FAR * unit or not asks_for_look(foretold):
+        return 0.0, 0.0
+
+    def difference(t: float) -> Floats:
+        return differences.far(t * unit, found.value)
+
+    with np.errstate(all="ignore"):
+        far = difference(FAR)
+        value, bend, further, spread = (None if part is None else np.array([part]) for part in foretold)
+        assert value is not None
+        assert bend is not None
+        assert spread is not None
+        if look_far(value, bend, far[:1], spread, further) is not Sight.SUSPECT:
+            return 0.0, 0.0
+        first = np.zeros(far.size)
+        first[0] = 1.0  # vᵀ of a difference is its first component
+        curvature = differences.curvature(found.value)
+        settled = plateau(difference, first, curvature, length * found.error, noise / unit, in_doubt=True)
+    if settled is None:
+        return 0.0, 0.0
+    return float(np.linalg.norm(settled.value[1:])), float(np.linalg.norm(settled.error[1:]))
 
 
 def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T) -> tuple[float, float, float]:

@@ -489,10 +489,10 @@ def with_search(search: StepSearch, order: int) -> Found:
         is_random,
         sizes=search.sizes,
     )
-    return found if rough == 0.0 else _smoothed(found, with_search(search.again(rough), order))
+    return found if rough == 0.0 else smoothed(found, with_search(search.again(rough), order))
 
 
-def _smoothed(short: Found, long: Found) -> Found:
+def smoothed(short: Found, long: Found) -> Found:
     """Let bars cover what the search in the noise of f's roughness found.
 
     Where that contradicts short steps nobody can know which is meant. Short steps that see nothing of what long ones

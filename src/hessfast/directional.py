@@ -333,7 +333,7 @@ class ValueCurvatures(Differences[float]):
         return shown / math.sqrt(6.0)
 
 
-class _Slopes(Differences[T]):
+class Slopes(Differences[T]):
     """Differences of gradients."""
 
     power = 1
@@ -354,6 +354,18 @@ class _Slopes(Differences[T]):
         return self._apart(first, second)
 
     @abstractmethod
+    def curvature(self, difference: T) -> float:
+        """Return vᵀ of a difference."""
+
+    @abstractmethod
+    def curvatures(self, level: int) -> dict[int, float]:
+        """Return vᵀ of the differences seen at this level and those above."""
+
+    @abstractmethod
+    def far(self, t: float, value: T) -> Floats:
+        """Return vᵀ of a difference at a long step, then the difference less `value`, folded; nan at walls."""
+
+    @abstractmethod
     def _apart(self, one: Vector, other: Vector) -> float:
         """Size of the difference of two gradients, as a difference quotient has it."""
 
@@ -368,7 +380,7 @@ class _Slopes(Differences[T]):
         return max(self.distance(self.D[deep], self.D[deep - 1]) / spread, self.floor)
 
 
-class SlopeCurvatures(_Slopes[float]):
+class SlopeCurvatures(Slopes[float]):
     """Differences of vᵀg: vᵀHv."""
 
     _slope = 0.0
@@ -402,6 +414,17 @@ class SlopeCurvatures(_Slopes[float]):
             self.D[level] = total / (2.0 * self.step(level))
         return rise
 
+    def curvature(self, difference: float) -> float:
+        return difference
+
+    def curvatures(self, level: int) -> dict[int, float]:
+        return {k: value for k, value in self.D.items() if k >= level}
+
+    def far(self, t: float, value: float) -> Floats:
+        ahead, behind = self.around.probe(self.v, t), self.around.probe(self.v, -t)
+        found = vectors.dot_difference(self.v, ahead, behind, self.around.threads) / (2.0 * t)
+        return np.array([found, found - value])
+
     def _apart(self, one: Vector, other: Vector) -> float:
         return abs(vectors.dot_difference(self.v, one, other, self.around.threads))
 
@@ -418,13 +441,14 @@ class SlopeCurvatures(_Slopes[float]):
         return self._odd_noise(deep), 0.5 * abs(inner - outer * ratio)
 
 
-class Products(_Slopes[Floats]):
+class Products(Slopes[Floats]):
     """Differences of g: Hv."""
 
     def __init__(self, around: Neighbourhood, v: Vector, unit: float) -> None:
         super().__init__(around, v, unit)
         self._folds: dict[int, Floats] = {}
         self._sizes: dict[int, float] = {}
+        self._along: dict[int, float] = {}
 
     def _size_at(self, level: int) -> float:
         return self.size(self.D[level]) if level in self.D else self._sizes[level]
@@ -436,6 +460,7 @@ class Products(_Slopes[Floats]):
                 if not 0.0 < self.floor < math.inf:
                     self._keep_floor(forward.dtype, vectors.norm(forward, self.around.threads))
                 self.D[level] = divided_difference(self.around, self.v, self.step(level), forward)
+                self._along[level] = self.curvature(self.D[level])
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
         self.D, self.floor = {}, 0.0
@@ -474,6 +499,20 @@ class Products(_Slopes[Floats]):
         found = _folded(value)
         square_term = 4.0 ** (deep - level) * (_folded(self.D[level]) - found)
         return vectors.norm(self._folds[deep] - found - square_term)
+
+    def curvature(self, difference: Floats) -> float:
+        return vectors.dot(self.v, difference, self.around.threads)
+
+    def curvatures(self, level: int) -> dict[int, float]:
+        return {k: value for k, value in self._along.items() if k >= level}
+
+    def far(self, t: float, value: Floats) -> Floats:
+        ahead, behind = self.around.probe(self.v, t), self.around.probe(self.v, -t)
+        found = np.subtract(ahead, behind, dtype=np.float64)
+        found *= 0.5 / t
+        curvature = self.curvature(found)
+        found -= value
+        return np.concatenate([[curvature], _folded(found)])
 
     def _apart(self, one: Vector, other: Vector) -> float:
         return self.size(np.subtract(one, other, out=self.around.scratch(), dtype=np.float64))

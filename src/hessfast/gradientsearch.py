@@ -37,6 +37,7 @@ from hessfast.gradientladder import (
     quotient,
 )
 from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
+from hessfast.ripples import FAR, FARTHEST, NEAR, Sight, is_broken_near, look_far, plateau
 from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
@@ -51,6 +52,9 @@ _FARTHER = 7  # octaves by which a size must be less than those it is tried up t
 _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
+_SHORT_OF_LENGTH = (
+    0.06  # part by which differences at steps of a sixth of the natural length change to those twice as long
+)
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
 _CONDITION_BAR = 5.0
 _TRUNCATION_BAR = 4.0
@@ -110,10 +114,11 @@ class GradientSearch:
         *,
         lower: Array | None = None,
         upper: Array | None = None,
-        noise: float | None = None,
+        noise: float | Array | None = None,
         x_scale: Array | None = None,
     ) -> None:
         x = gradient.x
+        self._noise_given = noise is not None
         self.gradient = gradient
         self.lower = np.full(x.size, -_HUGE) if lower is None else np.maximum(lower, -_HUGE)
         self.upper = np.full(x.size, _HUGE) if upper is None else np.minimum(upper, _HUGE)
@@ -144,6 +149,8 @@ class GradientSearch:
         self.unsettled = np.zeros(m)
         self.turning = np.zeros(m)
         self.missed = np.zeros(m)
+        self.doubted: bool | None = None
+        self._displacement = np.zeros(m)
 
     def run(self) -> GradientHessian:
         """Search, and return the Hessian with its bars."""
@@ -173,6 +180,35 @@ class GradientSearch:
             self._count("calibration")
         return self._result()
 
+    def roughness(self, found: GradientHessian) -> Array | None:
+        """Look at g over steps of about the coordinates' own sizes; return its noise level if that shows roughness."""
+        if self.random or self.drifted or not (self.doubted or self._stands_still(found.hess)):
+            return None
+        d = self._displacement
+        size = np.abs(d)
+        bar = float(size @ found.truncation_error @ size + size @ found.condition_error @ size)
+        noise = float(np.sqrt(size**2 @ self.noise**2))
+        seen = plateau(lambda t: self._difference(d, t), d, float(d @ found.hess @ d), bar, noise)
+        self._count("calibration")
+        return None if seen is None else seen.height
+
+    def _stands_still(self, hess: Array) -> bool:
+        """Whether g, which does not notice some coordinates at their steps, does over longer ones."""
+        room = FARTHEST * self.unit <= np.minimum(self.below, self.above)
+        flat = room & (np.abs(self.step) < FAR * self.unit) & ~hess.any(axis=0)
+        if self._noise_given or not flat.any() or (self.doubted is not None and not hess.any()):
+            return False  # where nothing moved at all the scan has looked already
+        self._displacement = np.where(flat, self._signs * self.unit, 0.0)
+        moved = 2 * FAR * np.abs(self._difference(self._displacement, FAR))
+        self._count("calibration")
+        return bool((moved > CLEAR * self.noise).any())
+
+    def again(self, noise: Array) -> GradientSearch:
+        """Return a search in that noise."""
+        return GradientSearch(
+            self.gradient, self.order, lower=self.lower, upper=self.upper, noise=noise, x_scale=self.size
+        )
+
     def _count(self, purpose: str) -> None:
         self.spent[purpose] += self.gradient.njev - self._counted
         self._counted = self.gradient.njev
@@ -189,7 +225,7 @@ class GradientSearch:
 
     # ---- noise, and a level for all coordinates
 
-    def _measure_noise(self, order: int | str, given: float | None, probing: bool) -> None:
+    def _measure_noise(self, order: int | str, given: float | Array | None, probing: bool) -> None:
         """Measure g(x) and its noise, find the sizes, resolve the order, choose the level where the scan begins.
 
         Where half of the first differences vanish g is coarser than the spacing, and the table is made anew, wider;
@@ -322,7 +358,7 @@ class GradientSearch:
         ray = Ray(1.0, family(self.order, both), self.start, self._cap())
         self._climb_direction(ray, d)
         for _ in range(2 if both else 0):
-            if ray.best is None:
+            if self._follows(ray, d) or ray.best is None:
                 break
             self._sample_direction(ray, d, ray.unseen(ray.best - VERIFY))
             wrong = failing(ray, self._judge_direction(ray), self.noise)
@@ -339,6 +375,40 @@ class GradientSearch:
                 self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
             self.along, self.turning = (d, np.maximum(j.drift - 2 * j.condition, 0.0)), j.drift + j.condition
         self._count("axes")
+
+    def _follows(self, ray: Ray, d: Array) -> bool:
+        """Whether g at a long step is what short ones foretell; that verifies them as well as still shorter ones do."""
+        best = min(ray.seen) if ray.best is None else ray.best
+        if self.doubted is not None or self._noise_given or 8.0 * 2.0**best > FAR or best + 1 not in ray.seen:
+            return False
+        weight = np.abs(d)
+        with np.errstate(all="ignore"):
+            k, close = best, _SHORT_OF_LENGTH * (weight @ np.abs(ray.seen[best][0]))
+            if ray.best is None and close > 0.0:
+                return False
+            for level in sorted(ray.seen):  # the longest steps that are short say most of the t² term
+                if level > k and level + 1 in ray.seen:
+                    three = [ray.seen[number][0] for number in (k, level, level + 1)]
+                    if weight @ np.abs(three[2] - three[1]) <= close >= weight @ np.abs(three[1] - three[0]):
+                        k = level
+            h = 2.0**k
+            ratio = (FAR / h) ** 2
+            bend = (ray.seen[k + 1][0] - ray.seen[k][0]) * (ratio / 3.0)
+            value, spread = weight * (ray.seen[k][0] - bend / ratio), weight * (self.noise / h * ratio)
+            bend *= weight
+            sight = look_far(value, bend, weight * self._difference(d, FAR), spread)
+            self.doubted, self._displacement = sight is Sight.SUSPECT, d
+            if sight is Sight.BROKEN:
+                less = (NEAR / FAR) ** 2
+                near, here = weight * self._difference(d, NEAR), weight * self.noise / NEAR
+                self.doubted = is_broken_near(value, less * bend, near, less * spread + here)
+            return sight is Sight.SMOOTH and best >= self.start - 4
+
+    def _difference(self, d: Array, t: float) -> Array:
+        """Central difference at a long step; nan where there is none."""
+        x = self.gradient.x
+        g = self.gradient.probe(np.array([x + t * d, x - t * d]))
+        return np.asarray((g[0] - g[1]) / (2 * t))
 
     def _climb_direction(self, ray: Ray, d: Array) -> None:
         going = True

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast import _quadform
 from hessfast.arithmetic import quiet
-from hessfast.differences import Found, given_one_sided, one_sided_steps, value_at, with_search, with_steps
+from hessfast.differences import Found, given_one_sided, one_sided_steps, smoothed, value_at, with_search, with_steps
 from hessfast.plan import Plan
 from hessfast.problem import (
     Box,
@@ -28,6 +28,9 @@ from hessfast.problem import (
 from hessfast.results import EvaluationCounts, HessianResult, HessianStatus, judge_aloud
 from hessfast.stencils import ORDERS, stencil
 from hessfast.steps import start_search
+
+if TYPE_CHECKING:  # imported where gradients are at hand
+    from hessfast.gradientsearch import GradientHessian
 
 Array = NDArray[np.float64]
 Method = Literal["fd", "cs"]
@@ -172,7 +175,8 @@ def hessian(
     Complex steps cost n² + 3n evaluations of `fun` and about 8 a coordinate for the search, or n + 6 of `jac`; the
     formulas are in `hessfast.complexstep`. Five of them, at least, see whether the function is analytic.
     A noisy `fun` is asked once more at x0; sizes of coordinates with a gap cost 4 evaluations, 7 and up where the small
-    ones are not meant; steps that came out short against the sizes 6 to 14, for roughness.
+    ones are not meant; steps that came out short against the sizes 6 to 14, for roughness. Gradients that short steps
+    do not foretell at a long one cost 2 to 16 more, and the search once more where they are rough.
     Memory beside `fun`'s own, at its peak: 8 to 10n² bytes with steps given; with error bars 34n² from values and 33 to
     41n² from gradients; and one tile.
 
@@ -281,23 +285,12 @@ def _from_gradients(
     if step is None:
         f0 = value_at(problem.fun) if problem.fun else np.nan
         lower, upper = within.lower[axes], within.upper[axes]
-        columns = GradientSearch(gradient, order, lower=lower, upper=upper, noise=noise, **problem.sizes_given).run()
-        found = Found(
-            columns.jac,
-            columns.hess,
-            columns.step,
-            ~columns.symmetric,
-            columns.order,
-            float(np.median(columns.noise)),
-            EvaluationCounts(**columns.spent),
-            columns.jac_error,
-            columns.truncation_error,
-            columns.condition_error,
-            columns.searched.size,
-            drifted=columns.drifted,
-            random=columns.random,
-            sizes=columns.sizes,
-        )
+        search = GradientSearch(gradient, order, lower=lower, upper=upper, noise=noise, **problem.sizes_given)
+        columns = search.run()
+        rough = search.roughness(columns)
+        found = _of_columns(columns)
+        if rough is not None:
+            found = smoothed(found, _of_columns(search.again(rough).run()))
         return _result(problem, f0, found, "gradient", within)
     chosen = 4 if order == "auto" else int(order)
     nodes = stencil(chosen).axis_nodes, tuple(range(1, chosen + 1))
@@ -310,6 +303,25 @@ def _from_gradients(
     G = np.ascontiguousarray(jacobian(gradient, g0, step, chosen, ~one_sided))
     _quadform.symmetrize(G, 0, len(G))
     return _result(problem, f0, Found(g0, G, step, one_sided, chosen, np.nan), "gradient", within)
+
+
+def _of_columns(columns: GradientHessian) -> Found:
+    return Found(
+        columns.jac,
+        columns.hess,
+        columns.step,
+        ~columns.symmetric,
+        columns.order,
+        float(np.median(columns.noise)),
+        EvaluationCounts(**columns.spent),
+        columns.jac_error,
+        columns.truncation_error,
+        columns.condition_error,
+        columns.searched.size,
+        drifted=columns.drifted,
+        random=columns.random,
+        sizes=columns.sizes,
+    )
 
 
 def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianResult:

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast import vectors
+from hessfast import plateaus, vectors
 from hessfast.alarms import alarm
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.balance import first_look, is_suspect, search_from, without_chance
+from hessfast.balance import first_look, is_suspect, roughness, search_from, without_chance
 from hessfast.directional import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
-from hessfast.plateaus import Roughness, roughness
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus
@@ -103,7 +102,8 @@ def curvature(
     -----
     AccuracyWarning
         Where a value is not known: no step gave finite values, its bar exceeds a tenth of it and matters (see
-        `CurvatureResult`, `resolved`), or `fun` answers differently each time. Not where steps were given.
+        `CurvatureResult`, `resolved`), `fun` answers differently each time, or has another curvature at long steps than
+        at short ones. Not where steps were given.
 
     Notes
     -----
@@ -111,9 +111,10 @@ def curvature(
     w = v / ‖v‖ and typ_i = |x0_i|, or 1 where that is 0. The level k is found by predicting and correcting, and the
     central difference is extrapolated once more than `order` says.
 
-    Cost of the search: about 20 evaluations of f, or 10 of its gradient; with a given step 1 + `order` of f, or `order`
-    of the gradient (2 at order 1). The sign is certain where `status` is POSITIVE or NEGATIVE. Memory beside the
-    arguments and what `fun` allocates: one vector of n numbers, three with a gradient that fills its own array.
+    Cost of the search: about 20 evaluations of f, or 10 of its gradient, and 2 to 16 more where that may be rough;
+    with a given step 1 + `order` of f, or `order` of the gradient (2 at order 1). The sign is certain where `status` is
+    POSITIVE or NEGATIVE. Memory beside the arguments and what `fun` allocates: one vector of n numbers, three with a
+    gradient that fills its own array.
 
     Examples
     --------
@@ -242,15 +243,20 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
         known = max(abs(differences.slope()) * unit, bend * unit * unit, SEEN[4] * abs(differences.f0))
         resolved = error * unit * unit <= MATTERS * known
     step = differences.step(found.level)
-    if isinstance(differences, ValueCurvatures) and differences.may_be_rough(found.level) and not found.random:
+    off = vague = 0.0  # the bar covers both curvatures
+    if isinstance(differences, SlopeCurvatures):
+        off, vague = roughness(differences, look, found)
+    elif differences.may_be_rough(found.level) and not found.random:
         seen = _roughness(differences, value, error)
-        if seen is not None:  # the bar covers both curvatures
-            off = abs(seen.curvature - value) + seen.change
-            return _Along(value, off + error, step, off + error <= TENTH * abs(value), rough=off > TENTH * abs(value))
+        if seen is not None:
+            off, vague = abs(seen.curvature - value), seen.change
+    if off + vague > 0.0:
+        bar = off + vague + error
+        return _Along(value, bar, step, bar <= TENTH * abs(value), rough=off + vague > TENTH * abs(value))
     return _Along(value, error, step, resolved, found.random)
 
 
-def _roughness(differences: ValueCurvatures, value: float, error: float) -> Roughness | None:
+def _roughness(differences: ValueCurvatures, value: float, error: float) -> plateaus.Roughness | None:
     """Look at steps within which each coordinate moves by less than its size, where the bounds have room for them."""
     around, v = differences.around, differences.v
     least, largest = around.lengths(v)
@@ -262,8 +268,8 @@ def _roughness(differences: ValueCurvatures, value: float, error: float) -> Roug
         ahead, behind = (np.array([around.probe(v, sign * t * unit) for t in steps.tolist()]) for sign in (1.0, -1.0))
         return ahead, behind
 
-    seen = roughness(ask, value * unit * unit, error * unit * unit, differences.model)
-    return seen and Roughness(seen.height, seen.curvature / (unit * unit), seen.change / (unit * unit))
+    seen = plateaus.roughness(ask, value * unit * unit, error * unit * unit, differences.model)
+    return seen and plateaus.Roughness(seen.height, seen.curvature / (unit * unit), seen.change / (unit * unit))
 
 
 def _along_scaled(
@@ -321,10 +327,11 @@ def _warn(found: list[_Along], bounded: bool, gradient: bool) -> None:
     unknown = [one for one in found if not one.resolved and one.status is not CurvatureStatus.NOT_FINITE]
     parts = []
     where = "x0 may stand on a bound: points lie on both sides of it" if bounded else "`bounds=` says where it may be"
+    smooth = "`abs_step=`, longer than the ripples," if gradient else "`noise=`, the height of the roughness,"
     for count, kind, advice in (
         (lost, CurvatureStatus.NOT_FINITE, where),
         (random, CurvatureStatus.RANDOM, "fix its random numbers, or give their size by `noise=`"),
-        (rough, CurvatureStatus.ROUGH, "`noise=`, the height of the roughness, asks for the smooth one"),
+        (rough, CurvatureStatus.ROUGH, f"{smooth} asks for the smooth one"),
     ):
         if count:
             parts.append(f"{kind.message} in {count} of {len(found)} directions; {advice}")

@@ -13,7 +13,7 @@ from hessfast import vectors
 from hessfast.alarms import alarm
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.balance import change, first_look, is_suspect, search_from, without_chance
+from hessfast.balance import change, first_look, is_suspect, roughness, search_from, without_chance
 from hessfast.crosses import CrossProducts
 from hessfast.directional import EPS, HEADROOM, SAME, Products, richardson
 from hessfast.execution import Team
@@ -57,6 +57,7 @@ _CHECKED = 8.0
 _ADVICE = {
     HessianStatus.NOT_FINITE: "{name} is not finite near x, or x stands on a bound: points lie on both sides of it",
     HessianStatus.RANDOM: "fix the random numbers of {name}",
+    HessianStatus.ROUGH: "`abs_step=`, a step longer than the ripples of {name}, asks for the smooth one",
     HessianStatus.UNRESOLVED: (
         "`x_scale=` helps where |x| misleads; nothing does where x lies on a kink, or {name} has too few digits"
     ),
@@ -372,12 +373,24 @@ class HessianOperator:
             alarm(self._name, f"{what}; {advice}")
 
     def _judge(
-        self, v: Vector, size: float, bar: float, unit: float, gradient: float, random: bool, step: float
+        self,
+        v: Vector,
+        size: float,
+        bar: float,
+        unit: float,
+        gradient: float,
+        random: bool,
+        step: float,
+        rough: bool = False,
     ) -> None:
         """Take note of the bar of a product, and say where it is not known."""
         self._bars.append((bar, step))
         if random:
             self._lost(HessianStatus.RANDOM, "answers at one point differ by more than their noise")
+        elif rough:
+            self._lost(
+                HessianStatus.ROUGH, f"long steps see another product than short ones, by up to {bar:.2g} of {size:.3g}"
+            )
         elif math.isfinite(bar) and not (bar <= TENTH * size or bar * unit <= MATTERS * gradient):
             self._lost(HessianStatus.UNRESOLVED, f"a product of length {size:.3g} has an error bar of {bar:.2g}")
 
@@ -543,7 +556,10 @@ class HessianOperator:
         self._looked_at = True
         gradient = differences.floor / differences.rounding
         step = differences.step(found.level)
-        self._judge(differences.v, size, found.error, differences.unit, gradient, found.random, step)
+        off, vague = roughness(differences, look, found)
+        rough = off + vague > TENTH * size
+        bar = found.error + off + vague  # it covers both curvatures
+        self._judge(differences.v, size, bar, differences.unit, gradient, found.random, step, rough)
         return found.value
 
     def _amiss(self, differences: Products, level: int, product: Floats, size: float) -> bool:

@@ -75,7 +75,7 @@ class Roughness(NamedTuple):
     change: float
 
 
-def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roughness | None:
+def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel, sure: bool = False) -> Roughness | None:
     """Return the roughness of f that shows at long steps along one line, None where f is smooth.
 
     Parameters
@@ -86,6 +86,8 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roug
     curvature, bar : float
         vᵀHv as short steps have it, and its error bar.
     noise : NoiseModel
+    sure : bool
+        That a long step is known not to show what short ones foretell, and that no kink does that.
 
     Notes
     -----
@@ -124,12 +126,14 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roug
         return None
     change, value = abs(difference(-4) - difference(-5)), extrapolated(-4)
     bent = change * change / max(abs(value), change) if change > 0.0 else 0.0
-    if abs(value - curvature) <= allowed(-5) + _SMOOTH * change + bent:
+    if not sure and abs(value - curvature) <= allowed(-5) + _SMOOTH * change + bent:
+        return None
+    if sure and change > _BARELY * abs(value) and curvature != 0.0:
         return None
     look(_FURTHER)
     seen = {k: difference(k) for k in range(-7, -1) if k in means and k - 1 in means}
     settled = [k for k in sorted(seen, reverse=True) if k - 1 in seen and _is_settled(seen, k, curvature)]
-    if not settled or _is_kink([seen[k] for k in sorted(seen, reverse=True)], allowed(min(seen))):
+    if not settled or (not sure and _is_kink([seen[k] for k in sorted(seen, reverse=True)], allowed(min(seen)))):
         return None
     level = settled[0]
     value = extrapolated(level)
@@ -138,7 +142,8 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel) -> Roug
     if beside[level] > near * abs(value) * 4.0**level:
         return None  # x lies in a well of its own, with f around it on another level
     off = {k: abs(difference - curvature) for k, difference in seen.items() if k <= level}
-    if not any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off):
+    falls = not any(off[k - 1] > _FALLS * off[k] + allowed(k - 1) for k in off if k - 1 in off)
+    if falls and not sure:
         return None
     height = max(distance for k, distance in beside.items() if k < level)
     return Roughness(height, value, abs(seen[level] - seen[level - 1]))

@@ -27,7 +27,8 @@ def test_entry_wrong_by_twenty_bars_is_found(name):
     bars = check_hessian(p.fun, p.x0, p.hess, **options(p)).result.hess_error
     i, j = np.random.default_rng(len(name)).integers(0, p.n, 2)
     H = p.hess.copy()
-    H[i, j] += 20 * bars[i, j]
+    d = np.abs(np.diag(H))
+    H[i, j] += max(20 * bars[i, j], 2.0**-29 * max(abs(H[i, j]), np.sqrt(d[i] * d[j])))
     H[j, i] = H[i, j]
     check = check_hessian(p.fun, p.x0, H, **options(p))
     assert [(w.row, w.column) for w in check.wrong] == [(max(i, j), min(i, j))]
@@ -49,6 +50,44 @@ def test_slope_of_the_remainders():
     H = 0.5 * (H + H.T)
     assert check_hessian(log_sum_exp, X0, H).slope > 3.0
     assert check_hessian(log_sum_exp, X0, 1.1 * H).slope == pytest.approx(2.0, abs=0.1)
+
+
+def residuals(seed, n=3):
+    """A sum of squares that are all 0 at x, beside which f is rounded as its terms are, and its derivatives there."""
+    rng = np.random.default_rng(seed)
+    x, A = rng.uniform(0.5, 3.0, n), rng.normal(size=(n + 1, n))
+    b = A @ x**2
+
+    def fun(z):
+        r = A @ z**2 - b
+        return float(r @ r)
+
+    def jac(z):
+        return 4.0 * z * (A.T @ (A @ z**2 - b))
+
+    left = x + rng.choice([1e-6, 1e-9, 1e-12]) * rng.normal(size=n)  # where an optimiser stops
+    J = 2.0 * A * left
+    H = 2.0 * J.T @ J + np.diag(4.0 * (A.T @ (A @ left**2 - b)))
+    return fun, jac, left, 0.5 * (H + H.T)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("from_gradients", [False, True])
+def test_rounding_beside_a_minimum_of_zero_accuses_nobody(seed, from_gradients):
+    fun, jac, x, H = residuals(seed)
+    check = check_hessian(fun, x, H, jac=jac if from_gradients else None)
+    assert check.wrong == ()
+    assert not check.slope < 3.0
+    off = np.zeros_like(H)
+    off[2, 0] = off[0, 2] = 0.02 * np.sqrt(H[0, 0] * H[2, 2])
+    check = check_hessian(fun, x, H + off, jac=jac if from_gradients else None)
+    assert [(w.row, w.column) for w in check.wrong] == [(2, 0)]
+
+
+def test_halves_that_differ_by_a_rounding_are_no_fault():
+    fun, _, x, H = residuals(0)
+    H[0, 1] = np.nextafter(H[0, 1], np.inf)
+    assert check_hessian(fun, x, H)
 
 
 def test_callable_hessian_and_gradient():

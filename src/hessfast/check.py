@@ -16,7 +16,7 @@ from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.listing import Listed
 from hessfast.problem import Fun, Jac, bind, box, further, point, real_array
-from hessfast.resolution import places
+from hessfast.resolution import hessian_scale, natural_sizes, places
 from hessfast.results import HessianResult
 from hessfast.steps import make_axes
 
@@ -29,7 +29,8 @@ CONFIRMED = 4.0
 """How much farther than the two measurements from each other it must then be from both."""
 
 WORTH = 2.0**-30
-"""Part of an entry, or of sqrt|H_ii H_jj|, below which a difference is rounding: ours, or of who computed the entry."""
+"""Part of an entry, of sqrt|H_ii H_jj|, or of what changes f as much as anything known does over the sizes of the
+coordinates, below which a difference is rounding: ours, or of who computed the entry."""
 
 ROUNDED = 2.0**-44
 """The same for the difference between the two halves of a matrix, which one rounding each may leave unlike."""
@@ -184,7 +185,7 @@ def check_hessian(
         result = hessian(fun, x0, full_output=True, **options)
         nfev, njev = result.nfev, result.njev
         suspects = np.tril(_excess(given, result) > SUSPECT)
-        suspects &= ~(np.abs(given - result.hess) <= WORTH * natural)
+        suspects &= ~(np.abs(given - result.hess) <= WORTH * np.fmax(natural, own_scale(result)))
         confirmed = np.zeros_like(suspects)
         for other in ({"abs_step": SHORTER * result.step}, {"order": 6}):
             if (suspects & ~confirmed).any():
@@ -236,6 +237,13 @@ def _matrix(hess: Any, x: Array, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 def _bars(result: HessianResult) -> Array:
     assert result.hess_error is not None
     return np.where(np.isfinite(result.hess), result.hess_error, np.inf)
+
+
+def own_scale(result: HessianResult) -> Array:
+    """Second derivatives that change f, as coordinates move by their sizes, by as much as is known to change."""
+    size = natural_sizes(result.x, result.index, result.step, result.sizes)
+    scale = hessian_scale(result.hess, [_bars(result)], np.abs(result.jac), result.fun, size, result.order)
+    return np.multiply.outer(scale.size, scale.size)
 
 
 def _excess(given: Array, result: HessianResult) -> Array:

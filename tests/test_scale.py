@@ -186,3 +186,32 @@ def test_edge_of_the_domain_beside_a_small_coordinate(small, bounds):
         found = hessian(lambda z: np.sum(z**1.5), x, bounds=bounds, full_output=True)
     missed = np.abs(found.hess - np.diag(0.75 / np.sqrt(x)))
     assert np.all(missed <= 3.0 * found.hess_error)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_size_of_a_zero_where_all_forces_end_long_before_the_unit_of_x(seed):
+    """A molecule in metres: 1 away, and 2^-14 as well, gradients are the same number."""
+    random = np.random.default_rng(seed)
+    n = int(random.integers(2, 5))
+    unit = 10.0 ** random.uniform(-11, -9)
+    along = np.cumsum(random.uniform(0.9, 1.4, n))
+    I, K = np.triu_indices(n, 1)
+    rest = along[K] - along[I]
+
+    def jac(z):
+        X = z.reshape(n, 3) / unit
+        D = X[K] - X[I]
+        d = np.linalg.norm(D, axis=1)
+        decay = np.exp(-1.9 * (d - rest))
+        pull = (2.0 * 1.9 * (1.0 - decay) * decay / d)[:, None] * D
+        g = np.zeros((n, 3))
+        np.add.at(g, K, pull)
+        np.add.at(g, I, -pull)
+        return g.ravel() / unit
+
+    x = unit * 1e-15 * random.normal(size=(n, 3))
+    x[:, 0] = unit * along
+    result = hessian(None, x.ravel(), jac=jac, full_output=True)
+    assert result.success
+    across = result.sizes.reshape(n, 3)[:, 1:] / unit
+    assert (across < 1e3).all()

@@ -246,7 +246,8 @@ class _Line:
         largest = float(self.size.max()) or 1.0
         seen = [self.along(own, length * 2.0**-octaves) for octaves in (2 * _STRIDE, _STRIDE, 0)]
         for _ in range(_DESCENTS):
-            if abs(seen[0][0]) <= noticed and self.grows(seen, _STRIDE, _UNLIKE):
+            told = [math.isfinite(noise) for _, noise in seen]  # of a gradient that stands still only the first
+            if any(told) == all(told) and abs(seen[0][0]) <= noticed and self.grows(seen, _STRIDE, _UNLIKE):
                 if any(abs(value) > _CLEAR * noise for value, noise in seen):
                     return length
                 if length <= largest:

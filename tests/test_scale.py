@@ -195,18 +195,18 @@ def test_size_of_a_zero_where_all_forces_end_long_before_the_unit_of_x(seed):
     n = int(random.integers(2, 5))
     unit = 10.0 ** random.uniform(-11, -9)
     along = np.cumsum(random.uniform(0.9, 1.4, n))
-    I, K = np.triu_indices(n, 1)
-    rest = along[K] - along[I]
+    one, other = np.triu_indices(n, 1)
+    rest = along[other] - along[one]
 
     def jac(z):
         X = z.reshape(n, 3) / unit
-        D = X[K] - X[I]
+        D = X[other] - X[one]
         d = np.linalg.norm(D, axis=1)
         decay = np.exp(-1.9 * (d - rest))
         pull = (2.0 * 1.9 * (1.0 - decay) * decay / d)[:, None] * D
         g = np.zeros((n, 3))
-        np.add.at(g, K, pull)
-        np.add.at(g, I, -pull)
+        np.add.at(g, other, pull)
+        np.add.at(g, one, -pull)
         return g.ravel() / unit
 
     x = unit * 1e-15 * random.normal(size=(n, 3))

@@ -215,3 +215,29 @@ def test_size_of_a_zero_where_all_forces_end_long_before_the_unit_of_x(seed):
     assert result.success
     across = result.sizes.reshape(n, 3)[:, 1:] / unit
     assert (across < 1e3).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_size_of_a_zero_beside_coordinates_whose_change_is_lost_in_noise(seed):
+    """Springs at rest, in metres: a zero moved by 1 is noticed far more than the rounding that hides the others."""
+    random = np.random.default_rng(seed)
+    unit = 10.0 ** random.uniform(-11, -9)
+    bend, strength = random.uniform(0.4, 1.2), 10.0 ** random.uniform(1, 3, 2)
+    rest = unit * random.uniform(0.9, 1.4, 2)
+    ends = rest[:, None] * np.array([[np.cos(bend), 0.0, np.sin(bend)], [np.cos(bend), 0.0, -np.sin(bend)]])
+
+    def jac(z):
+        D = z[3:].reshape(2, 3) - z[:3]
+        d = np.linalg.norm(D, axis=1)
+        pull = (2.0 * strength * (d - rest) / d)[:, None] * D
+        return np.concatenate([-pull.sum(axis=0), pull.ravel()])
+
+    x = np.concatenate([np.zeros(3), ends.ravel()])
+    x[x == 0.0] = unit * random.choice([0.0, 1e-20]) * random.normal(size=5)
+    result = hessian(None, x, jac=jac, full_output=True)
+    assert result.success
+    assert (result.sizes < 1e3 * unit).all()
+    along = ends / rest[:, None]
+    exact = 2.0 * np.einsum("k,ki,kj->kij", strength, along, along)
+    np.testing.assert_allclose(result.hess[:3, :3], exact.sum(axis=0), atol=1e-6 * strength.max())
+    np.testing.assert_allclose(result.hess[3:6, 3:6], exact[0], atol=1e-6 * strength.max())

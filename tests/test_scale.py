@@ -233,11 +233,8 @@ def test_size_of_a_zero_beside_coordinates_whose_change_is_lost_in_noise(seed):
         return np.concatenate([-pull.sum(axis=0), pull.ravel()])
 
     x = np.concatenate([np.zeros(3), ends.ravel()])
-    x[x == 0.0] = unit * random.choice([0.0, 1e-20]) * random.normal(size=5)
-    result = hessian(None, x, jac=jac, full_output=True)
-    assert result.success
-    assert (result.sizes < 1e3 * unit).all()
-    along = ends / rest[:, None]
-    exact = 2.0 * np.einsum("k,ki,kj->kij", strength, along, along)
-    np.testing.assert_allclose(result.hess[:3, :3], exact.sum(axis=0), atol=1e-6 * strength.max())
-    np.testing.assert_allclose(result.hess[3:6, 3:6], exact[0], atol=1e-6 * strength.max())
+    x[[1, 4, 7]] = unit * 1e-20 * random.normal(size=3)
+    g0, noise = jac(x), 1e-5 * strength.max() * unit
+    with np.errstate(all="ignore"):
+        sizes = find_sizes(x, lambda d: (float(d @ (jac(x + d) - g0)), noise * float(np.abs(d).sum())), power=2)
+    assert 0.1 * unit < sizes.of(x)[1] < 1e3 * unit

@@ -38,6 +38,13 @@ def test_wrong_signature_is_refused_before_a_call(signature):
         hessian(capsule(library().lse, signature), X0)
 
 
+def test_number_in_place_of_a_function_is_named():
+    with pytest.raises(TypeError, match="fun: must be callable, got the number 3"):
+        hessian(3, X0)
+    with pytest.raises(TypeError, match="jac: must be callable, got the number 5"):
+        hessian(None, X0, jac=5)
+
+
 def test_ctypes_function_without_types_is_refused():
     untyped = ctypes.CDLL(None).abs
     with pytest.raises(TypeError, match="signature"):

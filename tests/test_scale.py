@@ -186,3 +186,55 @@ def test_edge_of_the_domain_beside_a_small_coordinate(small, bounds):
         found = hessian(lambda z: np.sum(z**1.5), x, bounds=bounds, full_output=True)
     missed = np.abs(found.hess - np.diag(0.75 / np.sqrt(x)))
     assert np.all(missed <= 3.0 * found.hess_error)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_size_of_a_zero_where_all_forces_end_long_before_the_unit_of_x(seed):
+    """A molecule in metres: 1 away, and 2^-14 as well, gradients are the same number."""
+    random = np.random.default_rng(seed)
+    n = int(random.integers(2, 5))
+    unit = 10.0 ** random.uniform(-11, -9)
+    along = np.cumsum(random.uniform(0.9, 1.4, n))
+    one, other = np.triu_indices(n, 1)
+    rest = along[other] - along[one]
+
+    def jac(z):
+        X = z.reshape(n, 3) / unit
+        D = X[other] - X[one]
+        d = np.linalg.norm(D, axis=1)
+        decay = np.exp(-1.9 * (d - rest))
+        pull = (2.0 * 1.9 * (1.0 - decay) * decay / d)[:, None] * D
+        g = np.zeros((n, 3))
+        np.add.at(g, other, pull)
+        np.add.at(g, one, -pull)
+        return g.ravel() / unit
+
+    x = unit * 1e-15 * random.normal(size=(n, 3))
+    x[:, 0] = unit * along
+    result = hessian(None, x.ravel(), jac=jac, full_output=True)
+    assert result.success
+    across = result.sizes.reshape(n, 3)[:, 1:] / unit
+    assert (across < 1e3).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_size_of_a_zero_beside_coordinates_whose_change_is_lost_in_noise(seed):
+    """Springs at rest, in metres: a zero moved by 1 is noticed far more than the rounding that hides the others."""
+    random = np.random.default_rng(seed)
+    unit = 10.0 ** random.uniform(-11, -9)
+    bend, strength = random.uniform(0.4, 1.2), 10.0 ** random.uniform(1, 3, 2)
+    rest = unit * random.uniform(0.9, 1.4, 2)
+    ends = rest[:, None] * np.array([[np.cos(bend), 0.0, np.sin(bend)], [np.cos(bend), 0.0, -np.sin(bend)]])
+
+    def jac(z):
+        D = z[3:].reshape(2, 3) - z[:3]
+        d = np.linalg.norm(D, axis=1)
+        pull = (2.0 * strength * (d - rest) / d)[:, None] * D
+        return np.concatenate([-pull.sum(axis=0), pull.ravel()])
+
+    x = np.concatenate([np.zeros(3), ends.ravel()])
+    x[[1, 4, 7]] = unit * 1e-20 * random.normal(size=3)
+    g0, noise = jac(x), 1e-5 * strength.max() * unit
+    with np.errstate(all="ignore"):
+        sizes = find_sizes(x, lambda d: (float(d @ (jac(x + d) - g0)), noise * float(np.abs(d).sum())), power=2)
+    assert 0.1 * unit < sizes.of(x)[1] < 1e3 * unit

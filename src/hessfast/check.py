@@ -16,7 +16,7 @@ from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.listing import Listed
 from hessfast.problem import Fun, Jac, bind, box, further, point, real_array
-from hessfast.resolution import places
+from hessfast.resolution import hessian_scale, natural_sizes, places
 from hessfast.results import HessianResult
 from hessfast.steps import make_axes
 
@@ -27,6 +27,19 @@ SUSPECT = 8.0
 
 CONFIRMED = 4.0
 """How much farther than the two measurements from each other it must then be from both."""
+
+WORTH = 2.0**-30
+"""Part of an entry, of sqrt|H_ii H_jj|, or of what changes f as much as anything known does over the sizes of the
+coordinates, below which a difference is rounding: ours, or of who computed the entry."""
+
+ROUNDED = 2.0**-44
+"""The same for the difference between the two halves of a matrix, which one rounding each may leave unlike."""
+
+STANDS_OUT = 20.0
+"""Noise levels beyond which a remainder of the quadratic model is one."""
+
+SHORTEST = 2
+"""Steps at which the remainder is taken for noise: it grows by 16 a step, and by 4 where the matrix is wrong."""
 
 SHORTER = 0.75
 """Steps of the second measurement in units of the first."""
@@ -57,7 +70,7 @@ class HessianCheck(Listed):
         Entries of the lower triangle of which little can be said: their error bar exceeds the given entry and a
         thousandth of sqrt|H_ii H_jj|, or f was not finite.
     asymmetry : float
-        Largest |hess - hess.T|.
+        Largest |hess - hess.T|, 0.0 where rounding explains it.
     steps, remainders : ndarray, shape (k,)
         The slope test: at x0 ± t v, for one random v, the mean of f less f(x0) less t² vᵀHv / 2, at steps t = `steps`.
     slope : float
@@ -165,11 +178,14 @@ def check_hessian(
     }
     random = _generator(rng)
     given = _matrix(hess, point(x0), args, named)
+    diagonal = np.sqrt(np.abs(np.diag(given)))
+    natural = np.maximum(np.abs(given), np.multiply.outer(diagonal, diagonal))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # what is not known or finite is counted as unresolved
         result = hessian(fun, x0, full_output=True, **options)
         nfev, njev = result.nfev, result.njev
         suspects = np.tril(_excess(given, result) > SUSPECT)
+        suspects &= ~(np.abs(given - result.hess) <= WORTH * np.fmax(natural, own_scale(result)))
         confirmed = np.zeros_like(suspects)
         for other in ({"abs_step": SHORTER * result.step}, {"order": 6}):
             if (suspects & ~confirmed).any():
@@ -183,12 +199,12 @@ def check_hessian(
     bars = _bars(result)
     wrong = (WrongEntry(i, j, float(given[i, j]), float(result.hess[i, j]), float(bars[i, j])) for i, j in places)
     steps, remainders, slope, spent = _slope_test(fun, given, result, options, random)
-    diagonal = np.sqrt(np.abs(np.diag(given)))
     resolved = bars <= np.maximum(np.abs(given), 1e-3 * np.multiply.outer(diagonal, diagonal))
+    halves = np.abs(given - given.T)
     return HessianCheck(
         wrong=tuple(wrong),
         unresolved=int(np.count_nonzero(np.tril(~resolved))),
-        asymmetry=float(np.max(np.abs(given - given.T), initial=0.0)),
+        asymmetry=float(np.max(halves, initial=0.0, where=halves > ROUNDED * natural)),
         steps=steps,
         remainders=remainders,
         slope=slope,
@@ -223,6 +239,13 @@ def _bars(result: HessianResult) -> Array:
     return np.where(np.isfinite(result.hess), result.hess_error, np.inf)
 
 
+def own_scale(result: HessianResult) -> Array:
+    """Second derivatives that change f, as coordinates move by their sizes, by as much as is known to change."""
+    size = natural_sizes(result.x, result.index, result.step, result.sizes)
+    scale = hessian_scale(result.hess, [_bars(result)], np.abs(result.jac), result.fun, size, result.order)
+    return np.multiply.outer(scale.size, scale.size)
+
+
 def _excess(given: Array, result: HessianResult) -> Array:
     """Distance of each entry from what was measured, in error bars; the given matrix's own rounding is allowed."""
     bars = _bars(result) + np.finfo(np.float64).eps * np.abs(given)
@@ -253,11 +276,24 @@ def _slope_test(
         spent = problem.nfev
     up, down = values[: steps.size], values[steps.size :]
     remainders = 0.5 * ((up - result.fun) + (down - result.fun)) - 0.5 * steps**2 * float(v @ given @ v)
-    noise = max(result.noise, np.finfo(np.float64).eps * abs(result.fun)) if np.isfinite(result.noise) else 0.0
-    stands_out = np.isfinite(remainders) & (np.abs(remainders) > 20.0 * noise) & (remainders != 0.0)
+    noise = np.fmax(
+        np.abs(remainders[:SHORTEST]).max(), _rounding_along(given, result, steps, v, np.fmax(np.abs(up), np.abs(down)))
+    )
+    if result.lane != "gradient":  # else it is the noise of gradients
+        noise = np.fmax(noise, result.noise)
+    stands_out = np.isfinite(remainders) & (np.abs(remainders) > STANDS_OUT * noise) & (remainders != 0.0)
     both = stands_out[1:] & stands_out[:-1]
     slopes = np.diff(np.log2(np.abs(np.where(stands_out, remainders, 1.0))))[both]
     return steps, remainders, float(np.median(slopes)) if slopes.size else np.nan, spent
+
+
+def _rounding_along(given: Array, result: HessianResult, steps: Array, v: Array, size: Array) -> Array:
+    """What rounding of f, which has that size there, and of its argument leave at x + t v."""
+    eps = float(np.finfo(np.float64).eps)
+    with np.errstate(all="ignore"):
+        slope = np.abs(result.jac)[:, None] + np.abs(given @ v)[:, None] * steps
+        argument = eps * (np.abs(result.x) @ np.nan_to_num(slope))
+        return np.asarray(np.fmax(argument, eps * np.fmax(size, abs(result.fun))))
 
 
 @quiet

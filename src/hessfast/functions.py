@@ -159,6 +159,8 @@ def make_function(
         return BatchedFunction(_callable(obj, name), args, kwargs or {}, part)
     if njit.is_dispatcher(obj):
         return _from_dispatcher(obj, args, kwargs or {}, gradient, part)
+    if type(obj) is int:
+        raise TypeError(f"{name}: must be callable, got the number {obj}; `native` makes a function of an address")
     found = _native(obj, None)
     if found is None:
         return PythonFunction(_callable(obj, name), args, kwargs or {}, part)

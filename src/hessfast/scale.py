@@ -185,13 +185,15 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
     groups = [high for _, high in reversed(parted[:-1])][:_CLUSTERS]
     meant = 0.0
     for own in groups + ([0.0] if has_zeros else []):
-        others = line.others(next(low for low, high in parted if high >= largest)) if own < largest else 0.0
+        others, most = 0.0, math.inf
+        if own < largest:
+            others, most = line.others(next(low for low, high in parted if high >= largest))
         looks = () if own == 0.0 else lines[:1] if own < largest else lines
         begins = [look.begins(own, EPS * others) for look in looks]
         if not all(line.grows(seen, 3, _NEARLY) for seen in begins):
             meant = max(meant, own)
             continue
-        length = line.length(own, top, math.inf if others == 0.0 else _NOTICED * others)
+        length = line.length(own, top, _NOTICED * most)
         if length > 2.0**_STRIDE * own:
             return Sizes(max(2.0 * own, VANISHING), length, meant)
     return Sizes(meant=meant)
@@ -206,10 +208,16 @@ class _Line:
     size: Array
     power: int
 
-    def others(self, least: float) -> float:
-        """Change of f where coordinates of at least this size move by 2^-14 of it, 0.0 where it is lost in noise."""
+    def others(self, least: float) -> Seen:
+        """Change of f where coordinates of at least this size move by 2^-14 of it, and what it is at most.
+
+        The first is 0.0 where it is lost in noise.
+        """
         seen, noise = self.change(np.where(self.size >= least, 2.0**-_GAP * self.direction * self.size, 0.0))
-        return abs(seen) if _CLEAR * noise < abs(seen) < math.inf else 0.0
+        if _CLEAR * noise < abs(seen) < math.inf:
+            return abs(seen), abs(seen)
+        most = abs(seen) + _CLEAR * noise
+        return 0.0, most if most > 0.0 else math.inf
 
     def begins(self, own: float, coarse: float) -> list[Seen]:
         """Return changes over the coordinates' own sizes, up to `own`, with their noise.
@@ -246,7 +254,8 @@ class _Line:
         largest = float(self.size.max()) or 1.0
         seen = [self.along(own, length * 2.0**-octaves) for octaves in (2 * _STRIDE, _STRIDE, 0)]
         for _ in range(_DESCENTS):
-            if abs(seen[0][0]) <= noticed and self.grows(seen, _STRIDE, _UNLIKE):
+            told = [math.isfinite(noise) for _, noise in seen]  # of a gradient that stands still only the first
+            if any(told) == all(told) and abs(seen[0][0]) <= noticed and self.grows(seen, _STRIDE, _UNLIKE):
                 if any(abs(value) > _CLEAR * noise for value, noise in seen):
                     return length
                 if length <= largest:

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from hessfast import AccuracyWarning, HessianStatus, gradient, hessian
+from hessfast import AccuracyWarning, HessianStatus, gradient, hessian, hessian_diag
 
 SMOOTH = 2.0, 0.7
 
@@ -49,6 +49,46 @@ def test_cells_of_a_table_are_not_flat(seed):
     result = quiet_hessian(lambda z: float(np.interp(z[0], nodes, table)), x)
     assert covers_or_speaks(result, curvature_of_carrier(x))
     assert result.hess_error[0, 0] > 1e-6
+
+
+@pytest.mark.parametrize("along", [gradient, hessian_diag])
+def test_slopes_and_diagonals_see_ripples_too(along):
+    """All but those few whose differences happen to fall like those beside a kink."""
+    silent = []
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(0.5, 3.0, int(rng.integers(1, 4)))
+        period, height = 10.0 ** rng.uniform(-2.7, -1.7), 10.0 ** rng.uniform(-6.0, -4.5)
+
+        def f(z, period=period, height=height):
+            return carrier(z) + height * float(np.sum(np.sin(2.0 * np.pi * z / period)))
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AccuracyWarning)
+            result = along(f, x, full_output=True)
+        slope = SMOOTH[0] * (x - 0.8) + 0.2 * SMOOTH[1] * (x - 0.8) ** 3
+        truth = slope if along is gradient else curvature_of_carrier(x)
+        if result.success and np.any(np.abs(result.value - truth) > 3.0 * result.error):
+            silent.append(seed)
+    assert len(silent) <= 2, silent
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_slopes_over_short_natural_lengths_are_no_roughness(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 4))
+    x = rng.uniform(0.5, 3.0, n)
+    length = x * 10.0 ** rng.uniform(-3.0, -1.0)
+    offset = rng.uniform(0.2, 1.0, n)
+    for f, slope in (
+        (lambda z: 1.0 - np.exp(-0.5 * np.sum(((z - x) / length + offset) ** 2)), None),
+        (lambda z: 3.0 + float(np.sum(np.log(np.cosh((z - x) / length + offset)))), np.tanh(offset) / length),
+        (lambda z: -float(np.sum(np.cos((z - x) / length + offset))), np.sin(offset) / length),
+    ):
+        result = gradient(f, x, full_output=True)
+        assert result.success, result.message
+        if slope is not None:
+            np.testing.assert_allclose(result.value, slope, rtol=1e-7)
 
 
 def test_two_curvatures_are_said_aloud_and_noise_chooses_the_smooth_one():

@@ -15,11 +15,8 @@ from problems.states.routes import Answer, weigh
 DRAWS = 5
 
 
-ROUGH_LINE = "roughness is not looked for in gradient() and hessian_diag()"
 SHORT = {
-    **{("roughness", route): ROUGH_LINE for route in ("gradient", "diagonal")},
-    ("roughness", "values 2"): "jumps within the steps of order 2, of less than a thousandth of the curvature",
-    ("roughness", "curvature"): "the same jumps, on a line",
+    ("roughness", "gradient"): "a ripple whose slope agrees by accident over the two steps looked at first",
     ("chance", "diagonal"): "noise hides a length far below x",
     ("near zero", "values 1"): "what pairs of order 1 leave out may not show in anything seen",
     ("optima", "hvp 1"): "the bar of a forward difference without search",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from hessfast.arithmetic import quiet
 from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
 from hessfast.differences import (
     SCATTER,
+    VAGUE,
     Differences,
     Layout,
     along_given,
@@ -23,6 +24,7 @@ from hessfast.differences import (
     value_at,
 )
 from hessfast.ladder import Axis
+from hessfast.plateaus import along_axes, direction_inside, slope_roughness
 from hessfast.problem import (
     Box,
     Fun,
@@ -37,7 +39,7 @@ from hessfast.problem import (
 from hessfast.resolution import natural_sizes
 from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
 from hessfast.stencils import ORDERS
-from hessfast.steps import StepSearch, start_search
+from hessfast.steps import StepSearch, first_rung, start_search
 
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
@@ -299,24 +301,19 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
     f0 = value_at(team)
     search = start_search(team, problem.axes, f0, within.lower, within.upper, given, **problem.sizes_given)
     chosen = search.automatic_order() if order == "auto" else int(order)
-    search.run(chosen, derivative, paired=False)
+    found = _differenced(search, chosen, derivative)
     axes, noise = search.axes, search.noise
-    step, one_sided = chosen_steps(axes)
-    bars = axis_bars([axis.ladder for axis in axes])
-    work = Differences.along(team, axes, chosen, noise, step, one_sided)
-    with np.errstate(all="ignore"):
-        values = work.along_axes(Layout.of_axes(team.x, problem.axes, step, one_sided, chosen))
-    parts = (
-        bar_parts(values[0], bars.slope_truncation, bars.slope_condition, AXIS_FACTORS),
-        bar_parts(values[1], bars.truncation, bars.condition, AXIS_FACTORS),
-    )
     spent = team.nfev - search.noise_nfev - 1
     if search.random:
-        values, parts = _repeated(search, chosen, step, one_sided, values, parts)
+        found = _repeated(search, chosen, found)
+    is_rough = False
+    if not (search.noise_given or search.random) and (height := _roughness(search, chosen, derivative, found)) > 0.0:
+        found, is_rough = _smoothed(found, _differenced(search.again(height), chosen, derivative), derivative)
     asked = team.nfev
     is_random, has_drifted = asked_again(team, noise)
     counts = {"noise": search.noise_nfev, "axes": spent, "calibration": asked - spent - search.noise_nfev - 1}
     evaluations = EvaluationCounts(origin=1 + team.nfev - asked, **counts)
+    step, one_sided, values, parts = found
     result = _result(
         problem, f0, values[derivative - 1], parts[derivative - 1], step, one_sided, chosen, noise.level, evaluations
     )
@@ -326,14 +323,67 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
         change = np.fmax(
             np.fmax(slope * u, curvature * u * u), [_seen(*at) for at in zip(axes, u.tolist(), strict=True)]
         )
-    return result.judged(change, u, derivative, random=is_random, drifted=has_drifted)
+    return result.judged(change, u, derivative, random=is_random, drifted=has_drifted, rough=is_rough)
 
 
-def _repeated(
-    search: StepSearch, order: int, step: Array, one_sided: NDArray[np.bool_], values: Pair, parts: tuple[Pair, Pair]
-) -> tuple[Pair, tuple[Pair, Pair]]:
+class _Found(NamedTuple):
+    """Steps, and the first and second derivatives they give, each with the two parts of its error bar."""
+
+    step: Array
+    one_sided: NDArray[np.bool_]
+    values: Pair
+    parts: tuple[Pair, Pair]
+
+
+def _differenced(search: StepSearch, order: int, derivative: int) -> _Found:
+    """Find the steps that suit the derivative, and difference f with them."""
+    search.run(order, derivative, paired=False)
+    team, axes = search.team, search.axes
+    step, one_sided = chosen_steps(axes)
+    bars = axis_bars([axis.ladder for axis in axes])
+    work = Differences.along(team, axes, order, search.noise, step, one_sided)
+    with np.errstate(all="ignore"):
+        values = work.along_axes(Layout.of_axes(team.x, search.coordinates, step, one_sided, order))
+    parts = (
+        bar_parts(values[0], bars.slope_truncation, bars.slope_condition, AXIS_FACTORS),
+        bar_parts(values[1], bars.truncation, bars.condition, AXIS_FACTORS),
+    )
+    return _Found(step, one_sided, values, parts)
+
+
+def _roughness(search: StepSearch, order: int, derivative: int, found: _Found) -> float:
+    """Return the height of the roughness that the slope over long steps shows, 0.0 where there is none."""
+    v = direction_inside(search.axes, first_rung(search.noise, order, derivative))
+    if not v.any():
+        return 0.0
+    with np.errstate(all="ignore"):
+        slope, (truncation, condition) = found.values[0], found.parts[0]
+        bar = float(np.abs(v) @ (truncation + condition))
+        most = float(np.abs(v) @ np.sqrt(np.abs(found.values[1]))) ** 2
+        ask = along_axes(search.team, search.coordinates, v)
+        seen = slope_roughness(ask, float(v @ slope), bar, search.noise, most)
+    return 0.0 if seen is None else seen
+
+
+def _smoothed(short: _Found, long: _Found, derivative: int) -> tuple[_Found, bool]:
+    """Let bars cover what the search in the noise of f's roughness found; say whether it contradicts short steps.
+
+    As in `differences`: steps at which f shows no curvature, as in the cell of a table, are those of no derivative.
+    """
+    with np.errstate(all="ignore"):
+        between = [np.abs(one - other) for one, other in zip(short.values, long.values, strict=True)]
+        bars = [sum(found.parts[derivative - 1]) for found in (short, long)]
+        contradicts = not (between[derivative - 1] <= bars[0] + bars[1]).all()
+        nothing = bool(np.abs(short.values[1]).max() <= VAGUE * np.abs(long.values[1]).max())
+    slopes, curvatures = (
+        (truncation + apart, condition) for (truncation, condition), apart in zip(long.parts, between, strict=True)
+    )
+    return (long if nothing else short)._replace(parts=(slopes, curvatures)), contradicts
+
+
+def _repeated(search: StepSearch, order: int, found: _Found) -> _Found:
     """Difference a random f again; return the means, with condition errors that hold what repetition shows."""
-    team = search.team
+    team, (step, one_sided, values, parts) = search.team, found
 
     def once() -> Pair:
         f0 = float(team.dense(team.x[None, :])[0])
@@ -347,7 +397,7 @@ def _repeated(
             (truncation, np.fmax(np.fmax(condition, SCATTER * deviation), floor))
             for (truncation, condition), (_, deviation), floor in zip(parts, (slopes, curvatures), floors, strict=True)
         )
-    return (slopes[0], curvatures[0]), ((slope_t, slope_c), (curvature_t, curvature_c))
+    return _Found(step, one_sided, (slopes[0], curvatures[0]), ((slope_t, slope_c), (curvature_t, curvature_c)))
 
 
 def _seen(axis: Axis, size: float) -> float:

@@ -43,7 +43,7 @@ _PART_OF_WAY = 1.0 / 24.0
 _QUALIFIES = 0.1
 """Share of f's change up to which what a table away from x shows is noise."""
 
-SHORT_LEVEL = -11
+SHORT_LEVEL = -10
 """Some four below the level of an f of rounded values whose natural length is the unit of the line, at order 6."""
 
 SAME = 16.0

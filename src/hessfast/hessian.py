@@ -175,8 +175,9 @@ def hessian(
     Complex steps cost n² + 3n evaluations of `fun` and about 8 a coordinate for the search, or n + 6 of `jac`; the
     formulas are in `hessfast.complexstep`. Five of them, at least, see whether the function is analytic.
     A noisy `fun` is asked once more at x0; sizes of coordinates with a gap cost 4 evaluations, 7 and up where the small
-    ones are not meant; steps that came out short against the sizes 6 to 14, for roughness. Gradients that short steps
-    do not foretell at a long one cost 2 to 16 more, and the search once more where they are rough.
+    ones are not meant; steps that came out short against the sizes, or that see no curvature, 6 to 14, for roughness.
+    Gradients that short steps do not foretell at a long one cost 2 to 16 more, and the search once more where they are
+    rough.
     Memory beside `fun`'s own, at its peak: 8 to 10n² bytes with steps given; with error bars 34n² from values and 33 to
     41n² from gradients; and one tile.
 

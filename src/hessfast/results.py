@@ -161,7 +161,7 @@ class AxisDerivatives(Listed):
         assert self.error is not None
         resolved = resolved_along(self.value, self.error, change, self.fun, u, derivative, self.order)
         count = int(np.count_nonzero(~resolved))
-        status = _status(self.missing > 0, random, drifted, rough, count > 0)
+        status = _status(self.missing > 0, random, drifted, rough and count > 0, count > 0)
         return replace(self, status=status, resolved=resolved, unresolved=count)
 
     def _worst(self) -> tuple[Worst, ...]:
@@ -321,7 +321,7 @@ class HessianResult(Listed):
     def judged(self, *, random: bool = False, drifted: bool = False, rough: bool = False) -> HessianResult:
         """Return the same result with its status, from its bars and from what was seen of f."""
         count = self._unknown()[0]
-        status = _status(self.missing > 0, random, drifted, rough, count > 0)
+        status = _status(self.missing > 0, random, drifted, rough and count > 0, count > 0)
         if status is HessianStatus.COMPLETE and not self._parts():
             status = HessianStatus.UNVERIFIED
         return replace(self, status=status, unresolved=count)

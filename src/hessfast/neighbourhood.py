@@ -146,7 +146,8 @@ class Neighbourhood:
         if ratio.size == 0:
             return math.inf
         least = float(ratio[ratio.size // _FEW])
-        return math.ldexp(1.0, _WIDE + math.frexp(least)[1]) if 0.0 < least < math.inf else math.inf
+        exponent = _WIDE + math.frexp(least)[1]
+        return math.ldexp(1.0, exponent) if least > 0.0 and exponent < sys.float_info.max_exp else math.inf
 
     def _ordinary(self) -> bool:
         """Whether |x_i|, or 1 where it is zero, is the size of each coordinate: their sizes have no gaps then."""

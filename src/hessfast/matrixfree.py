@@ -240,7 +240,8 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
     resolved = error <= TENTH * abs(value)
     if not resolved and math.isfinite(error):
         bend = max(abs(differences.D.get(found.level + offset, 0.0)) for offset in range(order // 2 + 1))
-        known = max(abs(differences.slope()) * unit, bend * unit * unit, SEEN[4] * abs(differences.f0))
+        seen_within = max(abs(d) * differences.step(level) ** 2 for level, d in differences.D.items() if level <= 0)
+        known = max(abs(differences.slope()) * unit, bend * unit**2, SEEN[4] * abs(differences.f0), seen_within)
         resolved = error * unit * unit <= MATTERS * known
     step = differences.step(found.level)
     off = vague = 0.0  # the bar covers both curvatures

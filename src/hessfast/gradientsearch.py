@@ -31,7 +31,9 @@ from hessfast.gradientladder import (
     direction_errors,
     equilibrate,
     failing,
+    falling,
     follow,
+    follows,
     noise_level,
     norm,
     quotient,
@@ -125,6 +127,7 @@ class GradientSearch:
         self._random = np.random.default_rng(20110317)
         self.repeatable, self.random, self.drifted = True, False, False
         self._signs = self._random.choice((-1.0, 1.0), x.size)
+        self._paces = 1.0 + np.random.default_rng(20110318).integers(-127, 128, x.size) / 256.0 + 2.0**-9
         self._counted = gradient.njev
         self._measure_noise(order, noise, x_scale is None)
         m = x.size
@@ -142,6 +145,8 @@ class GradientSearch:
         self.bend = 0.0
         self.along = np.zeros(m), np.zeros(m)
         self.unsettled = np.zeros(m)
+        self.bends = np.zeros(m)
+        self.course = np.zeros(m)
         self.turning = np.zeros(m)
         self.missed = np.zeros(m)
 
@@ -258,7 +263,8 @@ class GradientSearch:
         spread = unit_of(np.maximum(np.abs(x), self.size))
         room = 2.0**-16 * spread
         sign = np.where(self.above < room, -1.0, np.where(self.below < room, 1.0, self._signs))
-        points = np.clip(x + offsets[:, None] * (sign * spread), self.lower, self.upper)
+        # Displacements of many bits, unlike in every coordinate, so that sums are rounded afresh and none cancel.
+        points = np.clip(x + offsets[:, None] * (sign * self._paces * spread), self.lower, self.upper)
         table = self.gradient.dense(points)
         self.g0 = table[0]
         if not np.isfinite(self.g0).all():
@@ -338,7 +344,22 @@ class GradientSearch:
             if shows.any():
                 self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
             self.along, self.turning = (d, np.maximum(j.drift - 2 * j.condition, 0.0)), j.drift + j.condition
+            self.course = self._course(ray, j)
         self._count("axes")
+
+    def _course(self, ray: Ray, j: Judgement) -> Array:
+        """Truncation error of each component along the direction, as the levels above the best one have it.
+
+        It is read from where it is large, and falls like h^p from there; a column may hide its own at one level.
+        """
+        levels, most = len(ray.nodes.nodes), np.zeros(self.gradient.size)
+        if ray.nodes.symmetric:
+            for level in ray.seen:
+                if level > ray.best and all(level + k in ray.seen for k in range(levels)):  # type: ignore[operator]
+                    above = extrapolate([ray.seen[level + k][0] for k in range(levels)], ray.nodes.weights)
+                    missed = np.abs(above - j.value) * 2.0 ** (self.order * (ray.best - level))  # type: ignore[operator]
+                    most = np.fmax(most, np.nan_to_num(missed, posinf=0.0))
+        return most
 
     def _climb_direction(self, ray: Ray, d: Array) -> None:
         going = True
@@ -410,13 +431,22 @@ class GradientSearch:
                 found = differences(self.gradient, which, self.step[which], nodes, self.g0)
                 self._keep(which, found.D, found.bend, nodes, drift)
                 if both:
-                    # c_1 h / h is half the third derivative d2 g_k / dx_i dx_i = dH_ii / dx_k.
-                    with np.errstate(all="ignore"):
-                        turned = 2 * (found.bend @ np.abs(self.gradient.x)) / np.abs(self.step[which])
-                    self.unsettled[which] = np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0))
+                    self.unsettled[which] = self._turned(found.bend, self.step[which])
+                    self.bends[which] = np.abs(found.bend[np.arange(which.size), which])
         self._count("pairs")
         self.scale = equilibrate(self.value)
         self._settle(drift)
+
+    def _turned(self, bend: Array, step: Array) -> Array:
+        """Return the square root of what H_ii changes where x does by its rounding.
+
+        c_1 h / h is half the third derivative d2 g_k / dx_i dx_i = dH_ii / dx_k; steps so short that g does not show
+        its bend show its noise.
+        """
+        with np.errstate(all="ignore"):
+            slopes = np.fmax(bend, self.noise / np.abs(step)[:, None])
+            turned = 2 * (slopes @ np.abs(self.gradient.x)) / np.abs(step)
+            return np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0))
 
     def _keep(self, which: NDArray[np.intp], D: list[Array], bend: Array, nodes: Family, drift: Array) -> None:
         """Keep the columns, their last corrections and their h^2 terms, until the scale of the entries is known."""
@@ -457,10 +487,14 @@ class GradientSearch:
         for i in range(self.gradient.size):
             nodes = family(self.order, bool(self.symmetric[i]))
             with np.errstate(all="ignore"):
-                ratio = float(quotient(norm(drift[i] * self.scale), norm(self.value[i] * self.scale)))
+                whole = norm(self.value[i] * self.scale)
+                ratio = float(quotient(norm(drift[i] * self.scale), whole))
                 size = np.abs(self.value[i])
                 if len(nodes.nodes) > 1:
-                    self.truncation[i] *= follow(nodes, ratio)
+                    above = np.fmax(self.truncation[i] - 2 * self._condition(slice(i, i + 1))[0], 0.0)
+                    last, bend = norm(above * self.scale), self.bends[i] * self.scale[i]
+                    rate = falling(nodes, ratio, quotient(last, whole), quotient(bend, whole))
+                    self.truncation[i] = np.fmax(self.truncation[i] * follow(nodes, rate), follows(nodes, rate) * size)
                     continue
                 at_least = np.maximum(self.bend / self.gradient.size, np.maximum(allotted, allotted[i]))
                 if nodes.symmetric:
@@ -574,8 +608,11 @@ class GradientSearch:
                 step = np.array([ray.unit * 2.0**k for ray, k in chosen])
                 nodes = family(2, True) if both else family(max(self.order, 2), False)
                 found = differences(self.gradient, which, step, nodes, self.g0)
+                turned = self._turned(found.bend, step)
                 for row, (ray, k) in enumerate(chosen):
                     ray.seen[k] = [d[row] for d in found.D]
+                    if both:
+                        ray.bends[k] = abs(float(found.bend[row, ray.axis])), turned[row]
 
     def _unverified(self, rays: list[Ray]) -> list[tuple[Ray, int, NDArray[np.bool_]]]:
         """Return the rays whose verification failed, its level, and at which components."""
@@ -609,6 +646,8 @@ class GradientSearch:
         self.value[i], self.truncation[i] = j.value, j.truncation
         self.level[i], self.errors[i], self.relative[i] = ray.best, ray.error, ray.relative
         self.symmetric[i], self.side[i] = ray.nodes.symmetric, np.sign(ray.unit)
+        if ray.best in ray.bends:
+            self.unsettled[i] = min(self.unsettled[i], *(turned for _, turned in ray.bends.values()))
 
     # ---- what the table of the noise saw
 
@@ -688,6 +727,15 @@ class GradientSearch:
             found[3] += part**2 @ self._condition(rows) ** 2
         return found[0], found[1], found[2], found[3]
 
+    def _follow_course(self) -> None:
+        """Raise truncation errors to what the direction let expect of columns no wider than its best level."""
+        with np.errstate(all="ignore"):
+            sizes = np.sum([np.abs(self.along[0][run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0)
+            course = quotient(self.course, sizes)
+            for i in np.flatnonzero(self.level <= self.start):
+                least = np.fmin(course * 2.0 ** (self.order * int(self.level[i] - self.start)), 1.0)
+                self.truncation[i] = np.fmax(self.truncation[i], least * np.abs(self.value[i]))
+
     def _excess(self) -> float:
         """Asymmetry of the pairs whose truncation errors do not hide it, over what the noise level explains."""
         m = self.gradient.size
@@ -722,6 +770,7 @@ class GradientSearch:
             # An entry's own estimate may vanish by chance: that of its column stands behind it.
             size, _, truncation = self._relative()
             usual = np.nan_to_num(size * truncation / math.sqrt(m), posinf=np.inf)
+            self._follow_course()
             excess = min(max(self._excess(), 1.0), 30.0)
             for rows in self._rows():
                 condition[rows] = self._condition(rows)
@@ -736,8 +785,11 @@ class GradientSearch:
                 better = np.where(useless, other < own, C + T[a, b] > D + T[b, a].T)
                 H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
                 missed = np.maximum(self.missed[a, None], self.missed[b])
+                left_out = np.where(better, T[b, a].T, T[a, b])
+                if a == b:  # no asymmetry tells
+                    np.fill_diagonal(left_out, np.fmax(np.diag(left_out), usual[a] / self.scale[a]))
                 explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)
-                bar = _TRUNCATION_BAR * np.maximum(np.where(better, T[b, a].T, T[a, b]), missed * np.abs(H))
+                bar = _TRUNCATION_BAR * np.maximum(left_out, missed * np.abs(H))
                 bar += np.fmax(asymmetry - explained, 0.0) if useless.any() else asymmetry
                 error = _CONDITION_BAR * np.where(better, D, C) + 4 * EPS * np.abs(H)
                 error += np.multiply.outer(self.unsettled[a], self.unsettled[b])

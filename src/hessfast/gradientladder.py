@@ -36,6 +36,7 @@ _HIDDEN_IN_NOISE = 4.0
 _SQUARED = (1e-140, 1e140)  # between these a sum of squares is right
 _MOST = 1e300
 _RUN = 1 << 14  # entries of a matrix worked on at once
+_LUCKY = 0.1  # share of the rounding of values on a grid below which their scatter is chance
 _BLIND = 1.0  # relative condition error above which a column was not seen at all
 
 
@@ -352,14 +353,17 @@ def noise_level(offsets: Array, table: Array) -> Array:
 
     The offsets are to be uneven. At equal spacing the rounding errors of a short sum of products can be a smooth
     function of the row, and the differences of Moré & Wild (2011) then miss them by a factor of 100. Values on a grid
-    may lie on a straight line by chance: they are rounded to that grid nevertheless.
+    may lie on a straight line by chance: they are rounded to that grid nevertheless, unless g is exact.
     """
     t = offsets / offsets[-1]
     basis, _ = np.linalg.qr(np.stack([np.ones_like(t), t, t * t], axis=1))
     values = table - table[0]
     residual = values - basis @ (basis.T @ values)
     sigma = np.sqrt(np.sum(residual**2, axis=0) / (len(t) - 3))
-    return np.where(np.isfinite(sigma), np.fmax(sigma, _grid(values) / math.sqrt(12.0)), 0.0)
+    rounding = _grid(values) / math.sqrt(12.0)
+    if 2 * np.count_nonzero(sigma >= _LUCKY * rounding) > len(rounding):
+        sigma = np.fmax(sigma, rounding)
+    return np.where(np.isfinite(sigma), sigma, 0.0)
 
 
 def _grid(values: Array) -> Array:

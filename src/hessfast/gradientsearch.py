@@ -147,6 +147,7 @@ class GradientSearch:
         self.unsettled = np.zeros(m)
         self.bends = np.zeros(m)
         self.course = np.zeros(m)
+        self.rate = np.zeros(m)
         self.turning = np.zeros(m)
         self.missed = np.zeros(m)
 
@@ -494,7 +495,8 @@ class GradientSearch:
                     above = np.fmax(self.truncation[i] - 2 * self._condition(slice(i, i + 1))[0], 0.0)
                     last, bend = norm(above * self.scale), self.bends[i] * self.scale[i]
                     rate = falling(nodes, ratio, quotient(last, whole), quotient(bend, whole))
-                    self.truncation[i] = np.fmax(self.truncation[i] * follow(nodes, rate), follows(nodes, rate) * size)
+                    self.truncation[i] *= follow(nodes, ratio)
+                    self.rate[i] = rate
                     continue
                 at_least = np.maximum(self.bend / self.gradient.size, np.maximum(allotted, allotted[i]))
                 if nodes.symmetric:
@@ -643,7 +645,7 @@ class GradientSearch:
         if ray.best is None or not ray.error < self.errors[i]:
             return
         j = ray.judge(ray.best, self.noise, self.scale)
-        self.value[i], self.truncation[i] = j.value, j.truncation
+        self.value[i], self.truncation[i], self.rate[i] = j.value, j.truncation, 0.0
         self.level[i], self.errors[i], self.relative[i] = ray.best, ray.error, ray.relative
         self.symmetric[i], self.side[i] = ray.nodes.symmetric, np.sign(ray.unit)
         if ray.best in ray.bends:
@@ -727,13 +729,19 @@ class GradientSearch:
             found[3] += part**2 @ self._condition(rows) ** 2
         return found[0], found[1], found[2], found[3]
 
-    def _follow_course(self) -> None:
-        """Raise truncation errors to what the direction let expect of columns no wider than its best level."""
+    def _raise_truncation(self) -> None:
+        """Raise truncation errors to what else lets expect: the rate of a column at the common level, the direction.
+
+        The latter of columns no wider than its best level.
+        """
         with np.errstate(all="ignore"):
             sizes = np.sum([np.abs(self.along[0][run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0)
             course = quotient(self.course, sizes)
             for i in np.flatnonzero(self.level <= self.start):
                 least = np.fmin(course * 2.0 ** (self.order * int(self.level[i] - self.start)), 1.0)
+                self.truncation[i] = np.fmax(self.truncation[i], least * np.abs(self.value[i]))
+            for i in np.flatnonzero(self.rate > 0):
+                least = follows(family(self.order, bool(self.symmetric[i])), self.rate[i])
                 self.truncation[i] = np.fmax(self.truncation[i], least * np.abs(self.value[i]))
 
     def _excess(self) -> float:
@@ -770,7 +778,7 @@ class GradientSearch:
             # An entry's own estimate may vanish by chance: that of its column stands behind it.
             size, _, truncation = self._relative()
             usual = np.nan_to_num(size * truncation / math.sqrt(m), posinf=np.inf)
-            self._follow_course()
+            self._raise_truncation()
             excess = min(max(self._excess(), 1.0), 30.0)
             for rows in self._rows():
                 condition[rows] = self._condition(rows)

@@ -42,12 +42,13 @@ _BLIND = 1.0  # relative condition error above which a column was not seen at al
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
-    """A column with its two errors by entry and the size of its h^2 (one-sided: h) term."""
+    """A column with its two errors by entry, the size of its h^2 (one-sided: h) term, and `falling` of the whole."""
 
     value: Array
     truncation: Array
     condition: Array
     drift: Array
+    rate: Array
 
 
 def judge(
@@ -73,23 +74,18 @@ def judge(
     # D(1) - D(2) is 3 c_2 h^2, or c_1 h one-sided.
     drift = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
     if levels == 1:
-        return Judgement(value, drift, condition, drift)
+        return Judgement(value, drift, condition, drift, np.zeros(value.shape[:-1]))
     last = np.abs(value - extrapolate(D[: levels - 1], nodes.shorter.weights))
     size = norm(value * weight)
-    rate = falling(
-        nodes,
-        quotient(norm(drift * weight), size),
-        quotient(norm(np.fmax(last - 2 * condition, 0.0) * weight), size),
-        quotient(bend, size),
-    )
-    least = follows(nodes, rate) * np.abs(value)
-    ratio = rate
+    ratio = quotient(norm(drift * weight), size)
+    beyond = quotient(norm(np.fmax(last - 2 * condition, 0.0) * weight), size)
+    rate = falling(nodes, ratio, beyond, quotient(bend, size))
     if nodes.symmetric and levels > 2:
         # Smooth differences change at most 16 times as much from node to node; a kink that the last one crosses, more.
         near, far = (norm((D[k] - D[k + 1]) * weight) for k in (0, levels - 2))
         if far > 32.0 ** (levels - 2) * near + CLEAR * norm(condition * weight):
             ratio = np.ones_like(ratio)
-    return Judgement(value, np.fmax(last * follow(nodes, ratio), least), condition, drift)
+    return Judgement(value, last * follow(nodes, ratio), condition, drift, rate)
 
 
 def falling(nodes: Family, square: Array | float, last: Array | float, bend: Array | float) -> Array:

@@ -54,6 +54,7 @@ _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g ma
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
+_LUCK = 1e3  # by how much a correction may be less than others let expect, by chance
 _CONDITION_BAR = 5.0
 _TRUNCATION_BAR = 4.0
 
@@ -645,7 +646,7 @@ class GradientSearch:
         if ray.best is None or not ray.error < self.errors[i]:
             return
         j = ray.judge(ray.best, self.noise, self.scale)
-        self.value[i], self.truncation[i], self.rate[i] = j.value, j.truncation, 0.0
+        self.value[i], self.truncation[i], self.rate[i] = j.value, j.truncation, j.rate
         self.level[i], self.errors[i], self.relative[i] = ray.best, ray.error, ray.relative
         self.symmetric[i], self.side[i] = ray.nodes.symmetric, np.sign(ray.unit)
         if ray.best in ray.bends:
@@ -729,10 +730,11 @@ class GradientSearch:
             found[3] += part**2 @ self._condition(rows) ** 2
         return found[0], found[1], found[2], found[3]
 
-    def _raise_truncation(self) -> None:
-        """Raise truncation errors to what else lets expect: the rate of a column at the common level, the direction.
+    def _raise_truncation(self, seen: Array) -> None:
+        """Raise truncation errors to what else lets expect: the rate of a column, and the direction.
 
-        The latter of columns no wider than its best level.
+        The latter of columns no wider than its best level. Corrections that vanish (`seen`, of the columns) by more
+        than chance leaves are those of a polynomial, which has no more terms.
         """
         with np.errstate(all="ignore"):
             sizes = np.sum([np.abs(self.along[0][run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0)
@@ -742,6 +744,7 @@ class GradientSearch:
                 self.truncation[i] = np.fmax(self.truncation[i], least * np.abs(self.value[i]))
             for i in np.flatnonzero(self.rate > 0):
                 least = follows(family(self.order, bool(self.symmetric[i])), self.rate[i])
+                least = np.fmin(least, _LUCK * seen[i])
                 self.truncation[i] = np.fmax(self.truncation[i], least * np.abs(self.value[i]))
 
     def _excess(self) -> float:
@@ -778,7 +781,7 @@ class GradientSearch:
             # An entry's own estimate may vanish by chance: that of its column stands behind it.
             size, _, truncation = self._relative()
             usual = np.nan_to_num(size * truncation / math.sqrt(m), posinf=np.inf)
-            self._raise_truncation()
+            self._raise_truncation(truncation)
             excess = min(max(self._excess(), 1.0), 30.0)
             for rows in self._rows():
                 condition[rows] = self._condition(rows)

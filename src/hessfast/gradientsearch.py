@@ -295,7 +295,8 @@ class GradientSearch:
             same, last[0] = np.array_equal(g, last[0]), g
             with np.errstate(all="ignore"):
                 level = np.maximum(noise, EPS / 2 * np.abs(g))
-                return float(moved @ (g - self.g0)), math.inf if same else float(np.abs(moved) @ level)
+                lost = max(float(np.abs(moved) @ level), EPS * float(norm(self.g0) * norm(moved)))
+                return float(moved @ (g - self.g0)), math.inf if same else lost
 
         toward = None
         if np.minimum(self.below, self.above).min() < _HUGE / 2:

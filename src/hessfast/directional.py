@@ -40,7 +40,7 @@ TURNED = 8.0 * EPS
 ASTRAY = 4.0
 """Times that the estimated error of the directions really taken enters a bar: coordinates they couple are not seen."""
 
-_BLOCK = 1 << 14
+_BLOCK = 1 << 9
 """Coordinates looked at together."""
 
 _SWAMPED = 16.0

@@ -54,8 +54,9 @@ _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g ma
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
+_COURSE = 0.5  # of the truncation error along the direction, for a column
 _LUCK = 1e3  # by how much a correction may be less than others let expect, by chance
-_CONDITION_BAR = 5.0
+_CONDITION_BAR = 4.2
 _TRUNCATION_BAR = 4.0
 
 
@@ -731,22 +732,19 @@ class GradientSearch:
             found[3] += part**2 @ self._condition(rows) ** 2
         return found[0], found[1], found[2], found[3]
 
-    def _raise_truncation(self, seen: Array) -> None:
-        """Raise truncation errors to what else lets expect: the rate of a column, and the direction.
+    def _expected(self, seen: Array) -> tuple[Array, Array, Array]:
+        """Return what else lets expect of truncation errors, in units of the entries.
 
-        The latter of columns no wider than its best level. Corrections that vanish (`seen`, of the columns) by more
-        than chance leaves are those of a polynomial, which has no more terms.
+        By column, from the rate at which its terms fall; by component, from the direction that was scanned, at its best
+        level; and by column what the latter falls to at shorter steps. Corrections that vanish (`seen`, of the columns)
+        by more than chance leaves are those of a polynomial, which has no more terms.
         """
         with np.errstate(all="ignore"):
             sizes = np.sum([np.abs(self.along[0][run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0)
-            course = quotient(self.course, sizes)
-            for i in np.flatnonzero(self.level <= self.start):
-                least = np.fmin(course * 2.0 ** (self.order * int(self.level[i] - self.start)), 1.0)
-                self.truncation[i] = np.fmax(self.truncation[i], least * np.abs(self.value[i]))
-            for i in np.flatnonzero(self.rate > 0):
-                least = follows(family(self.order, bool(self.symmetric[i])), self.rate[i])
-                least = np.fmin(least, _LUCK * seen[i])
-                self.truncation[i] = np.fmax(self.truncation[i], least * np.abs(self.value[i]))
+            both, one = (follows(family(self.order, symmetric), self.rate) for symmetric in (True, False))
+            of_columns = np.fmin(np.where(self.symmetric, both, one), _LUCK * seen)
+            shorter = np.where(self.level <= self.start, np.exp2(self.order * (self.level - float(self.start))), 0.0)
+            return of_columns, quotient(_COURSE * self.course, sizes), shorter
 
     def _excess(self) -> float:
         """Asymmetry of the pairs whose truncation errors do not hide it, over what the noise level explains."""
@@ -782,7 +780,7 @@ class GradientSearch:
             # An entry's own estimate may vanish by chance: that of its column stands behind it.
             size, _, truncation = self._relative()
             usual = np.nan_to_num(size * truncation / math.sqrt(m), posinf=np.inf)
-            self._raise_truncation(truncation)
+            of_columns, of_components, shorter = self._expected(truncation)
             excess = min(max(self._excess(), 1.0), 30.0)
             for rows in self._rows():
                 condition[rows] = self._condition(rows)
@@ -798,6 +796,11 @@ class GradientSearch:
                 H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
                 missed = np.maximum(self.missed[a, None], self.missed[b])
                 left_out = np.where(better, T[b, a].T, T[a, b])
+                rows, columns = (
+                    np.fmax(of_columns[i, None], np.fmin(shorter[i, None] * of_components[j], 1.0))
+                    for i, j in ((a, b), (b, a))
+                )
+                left_out = np.fmax(left_out, np.where(better, columns.T, rows) * np.abs(H))
                 if a == b:  # no asymmetry tells
                     np.fill_diagonal(left_out, np.fmax(np.diag(left_out), usual[a] / self.scale[a]))
                 explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)

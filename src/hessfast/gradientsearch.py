@@ -48,6 +48,7 @@ _RAYS = 256  # coordinates searched at a time at most, as many as leave what the
 _SEEN_BYTES = 1 << 20
 _RUN = 1 << 14  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
+_SMALL = 2.0**-14  # |x_i| that parts small coordinates from 1
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
 _FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
 _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
@@ -131,6 +132,7 @@ class GradientSearch:
         self._signs = self._random.choice((-1.0, 1.0), x.size)
         self._paces = 1.0 + np.random.default_rng(20110318).integers(-127, 128, x.size) / 256.0 + 2.0**-9
         self._counted = gradient.njev
+        self._sized = x_scale is not None
         self._measure_noise(order, noise, x_scale is None)
         m = x.size
         self.value = np.full((m, m), np.nan)
@@ -210,7 +212,7 @@ class GradientSearch:
             stands_still = np.mean(np.diff(table, axis=0) == 0) >= 0.5
             if probing:
                 probing = False
-                before = self.unit
+                self._sized, before = True, self.unit
                 found = self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0)))
                 if found and (stands_still or (self.unit < before).any()):
                     spacings = [-43, -36, -29, -22]
@@ -263,7 +265,10 @@ class GradientSearch:
     def _table(self, offsets: Array) -> Array:
         """Evaluate g along one irregular direction inside the bounds: (7, m), the first at x."""
         x = self.gradient.x
-        spread = unit_of(np.maximum(np.abs(x), self.size))
+        # Where all coordinates are small zeros are not moved by more than the others, before their sizes are known.
+        longest = float(np.abs(x).max()) or 1.0
+        size = self.size if self._sized or longest >= _SMALL else np.fmin(self.size, longest)
+        self._spread = spread = unit_of(np.maximum(np.abs(x), size))
         room = 2.0**-16 * spread
         sign = np.where(self.above < room, -1.0, np.where(self.below < room, 1.0, self._signs))
         # Displacements of many bits, unlike in every coordinate, so that sums are rounded afresh and none cancel.
@@ -284,8 +289,7 @@ class GradientSearch:
 
     def _find_sizes(self, noise: Array) -> bool:
         """Ask g for the sizes of coordinates that are next to zero; return whether they differ from |x_i|."""
-        x, spread = self.gradient.x, unit_of(np.maximum(np.abs(self.gradient.x), self.size))
-
+        x = self.gradient.x
         last = [self.g0]
 
         def change(d: Array) -> tuple[float, float]:
@@ -308,7 +312,7 @@ class GradientSearch:
         self.size = found.of(x)
         self.unit = unit_of(self.size)
         # A look at each coordinate over as much of its size as the table has.
-        points = np.clip(x + np.array([[0.5], [1.0]]) * self.glance[0] / spread * self.unit, self.lower, self.upper)
+        points = np.clip(x + np.array([[0.5], [1.0]]) * self.glance[0] / self._spread * self.unit, self.lower, self.upper)
         self._look(points - x, self.gradient.dense(points) - self.g0)
         return True
 

@@ -275,6 +275,30 @@ class Ray:
             bend = self.bends[level][0] * weight[self.axis] if level in self.bends else 0.0
             return judge(D, self.nodes, self.unit * 2.0**level, noise, weight, bend)
 
+    def course(self, noise: Array) -> Array:
+        """Truncation error at the best level as all others have it: it falls like h^p from where it is larger.
+
+        Shorter steps have less of it and more noise.
+        """
+        assert self.best is not None
+        levels, found = len(self.nodes.nodes), np.zeros(noise.shape)
+        if not self.nodes.symmetric:
+            return found
+        with np.errstate(all="ignore"):
+            value = self._combined(self.best)
+            for level in self.seen:
+                if level != self.best and all(level + k in self.seen for k in range(levels)):
+                    missed = np.abs(self._combined(level) - value)
+                    if level > self.best:
+                        missed *= 2.0 ** (self.nodes.order * (self.best - level))
+                    else:
+                        missed -= CLEAR / 4 * self.nodes.noise * noise / abs(self.unit * 2.0**level)
+                    found = np.fmax(found, np.nan_to_num(missed, posinf=0.0))
+        return found
+
+    def _combined(self, level: int) -> Array:
+        return extrapolate([self.seen[level + k][0] for k in range(len(self.nodes.nodes))], self.nodes.weights)
+
     def advance(self, errors: Errors, reachable: float = np.inf) -> bool:
         """Take the errors of the present level and go to the next one; False where the search ends.
 

@@ -352,22 +352,8 @@ class GradientSearch:
             if shows.any():
                 self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
             self.along, self.turning = (d, np.maximum(j.drift - 2 * j.condition, 0.0)), j.drift + j.condition
-            self.course = self._course(ray, j)
+            self.course = ray.course(self.noise)
         self._count("axes")
-
-    def _course(self, ray: Ray, j: Judgement) -> Array:
-        """Truncation error of each component along the direction, as the levels above the best one have it.
-
-        It is read from where it is large, and falls like h^p from there; a column may hide its own at one level.
-        """
-        levels, most = len(ray.nodes.nodes), np.zeros(self.gradient.size)
-        if ray.nodes.symmetric:
-            for level in ray.seen:
-                if level > ray.best and all(level + k in ray.seen for k in range(levels)):  # type: ignore[operator]
-                    above = extrapolate([ray.seen[level + k][0] for k in range(levels)], ray.nodes.weights)
-                    missed = np.abs(above - j.value) * 2.0 ** (self.order * (ray.best - level))  # type: ignore[operator]
-                    most = np.fmax(most, np.nan_to_num(missed, posinf=0.0))
-        return most
 
     def _climb_direction(self, ray: Ray, d: Array) -> None:
         going = True
@@ -652,7 +638,7 @@ class GradientSearch:
         if ray.best is None or not ray.error < self.errors[i]:
             return
         j = ray.judge(ray.best, self.noise, self.scale)
-        self.value[i], self.truncation[i], self.rate[i] = j.value, j.truncation, j.rate
+        self.value[i], self.truncation[i], self.rate[i] = j.value, np.fmax(j.truncation, ray.course(self.noise)), j.rate
         self.level[i], self.errors[i], self.relative[i] = ray.best, ray.error, ray.relative
         self.symmetric[i], self.side[i] = ray.nodes.symmetric, np.sign(ray.unit)
         if ray.best in ray.bends:

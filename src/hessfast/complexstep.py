@@ -200,7 +200,7 @@ def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale:
         signs = random.choice((-1.0, 1.0), (2, axes.size))
         v = signs[1] * size * random.uniform(0.5, 1.0, axes.size)
         point = evaluator.x.astype(np.complex128)
-        # Uneven, for signs alone may cancel; so far that lengths between points change too, which are rounded themselves.
+        # Uneven, for signs alone may cancel; so far that lengths between points, rounded themselves, change too.
         nearby = _NEARBY * EPS * np.abs(point[axes].real) * random.uniform(1.0, 3.0, axes.size)
         point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * _IMAGINARY * v
         missed = size / _NEARBY * np.abs(evaluator.at(point[None, :])[0].imag[axes] / _IMAGINARY - v @ G)

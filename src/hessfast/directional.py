@@ -474,7 +474,8 @@ class Products(_Slopes[Floats]):
                 if not 0.0 < self.floor < math.inf:
                     self._keep_floor(forward.dtype, vectors.norm(forward, self.around.threads))
                 backward = self.around.at(self.v, -self.step(level))
-                self._evens[level] = sum(vectors.dot(self.around.x, g, self.around.threads) for g in (forward, backward))
+                x, threads = self.around.x, self.around.threads
+                self._evens[level] = vectors.dot(x, forward, threads) + vectors.dot(x, backward, threads)
                 self.D[level] = divided_difference(forward, backward, self.step(level))
                 del forward, backward
 

@@ -51,9 +51,7 @@ class Judgement:
     rate: Array
 
 
-def judge(
-    D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: Array, bend: float = 0.0
-) -> Judgement:
+def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: Array, bend: float = 0.0) -> Judgement:
     """Extrapolate the divided differences D and estimate both errors of each entry.
 
     Parameters
@@ -79,7 +77,7 @@ def judge(
     size = norm(value * weight)
     ratio = quotient(norm(drift * weight), size)
     beyond = quotient(norm(np.fmax(last - 2 * condition, 0.0) * weight), size)
-    rate = falling(nodes, ratio, beyond, quotient(bend, size))
+    rate = falling(nodes, ratio, beyond, quotient(np.asarray(bend), size))
     if nodes.symmetric and levels > 2:
         # Smooth differences change at most 16 times as much from node to node; a kink that the last one crosses, more.
         near, far = (norm((D[k] - D[k + 1]) * weight) for k in (0, levels - 2))
@@ -222,6 +220,8 @@ class Ray:
     nodes : Family
     level, ceiling : int
         Present level, and the highest one allowed.
+    lowest : int
+        Level below which points round back to x.
     axis : int
         The coordinate; -1 for a direction.
     seen : dict
@@ -245,6 +245,7 @@ class Ray:
     level: int
     ceiling: int
     axis: int = -1
+    lowest: int = -2000
     seen: dict[int, list[Array]] = field(default_factory=dict)
     bends: dict[int, tuple[float, float]] = field(default_factory=dict)
     tried: set[int] = field(default_factory=set)
@@ -327,7 +328,7 @@ class Ray:
         wanted = min(self.level + min(int(np.floor(move + 0.4)), self.leap), self.ceiling + above)
         while wanted in self.tried and self.best is None:
             wanted -= 1
-        self.level = wanted
+        self.level = wanted = max(wanted, min(self.lowest, self.ceiling))
         return wanted not in self.tried and len(self.tried) < 16
 
 
@@ -364,8 +365,21 @@ def again(ray: Ray, wrong: NDArray[np.bool_], noise: Array) -> tuple[Ray, Array]
             seen = 1.5 * grown * abs(ray.unit * 2.0 ** (low - DEEPER))
             noise = np.where(noisy, np.maximum(noise, seen), noise)
             level, ceiling = ray.best, ray.ceiling
-    known = {"seen": ray.seen, "bends": ray.bends}
-    return Ray(ray.unit, ray.nodes, level, ceiling, ray.axis, leap=ray.leap, walled=ray.walled, **known), noise
+    return (
+        Ray(
+            ray.unit,
+            ray.nodes,
+            level,
+            ceiling,
+            ray.axis,
+            ray.lowest,
+            seen=ray.seen,
+            bends=ray.bends,
+            leap=ray.leap,
+            walled=ray.walled,
+        ),
+        noise,
+    )
 
 
 def noise_level(offsets: Array, table: Array) -> Array:

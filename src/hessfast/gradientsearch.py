@@ -49,6 +49,7 @@ _SEEN_BYTES = 1 << 20
 _RUN = 1 << 14  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
 _SMALL = 2.0**-14  # |x_i| that parts small coordinates from 1
+_DIGITS = -49  # octaves of a number, but for the last ones
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
 _FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
 _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
@@ -312,7 +313,8 @@ class GradientSearch:
         self.size = found.of(x)
         self.unit = unit_of(self.size)
         # A look at each coordinate over as much of its size as the table has.
-        points = np.clip(x + np.array([[0.5], [1.0]]) * self.glance[0] / self._spread * self.unit, self.lower, self.upper)
+        d = self.glance[0] / self._spread * self.unit
+        points = np.clip(x + np.array([[0.5], [1.0]]) * d, self.lower, self.upper)
         self._look(points - x, self.gradient.dense(points) - self.g0)
         return True
 
@@ -333,7 +335,7 @@ class GradientSearch:
         d = sign * size
         if not d.any():
             return
-        ray = Ray(1.0, family(self.order, both), self.start, self._cap())
+        ray = Ray(1.0, family(self.order, both), self.start, self._cap(), lowest=_DIGITS)
         self._climb_direction(ray, d)
         for _ in range(2 if both else 0):
             if ray.best is None:
@@ -411,7 +413,12 @@ class GradientSearch:
         nodes = family(self.order, bool(self.symmetric[axis]))
         ceiling, beyond = int(self.ceiling[axis]), int(self.beyond[axis])
         unit = float(self.side[axis] * self.unit[axis])
-        return Ray(unit, nodes, min(level, ceiling), ceiling, axis=axis, beyond=beyond)
+        return Ray(unit, nodes, min(level, ceiling), ceiling, axis, self._lowest(axis), beyond=beyond)
+
+    def _lowest(self, axis: int) -> int:
+        """Level of the shortest steps that still move a coordinate by some of its roundings."""
+        roundings = float(np.fmax(np.abs(self.gradient.x[axis]), TINY) / self.unit[axis])
+        return _DIGITS + max(math.frexp(roundings)[1], -int(_LEVELS))
 
     def _sweep(self) -> None:
         """Evaluate all columns at the common level and estimate their truncation errors."""
@@ -440,7 +447,7 @@ class GradientSearch:
         with np.errstate(all="ignore"):
             slopes = np.fmax(bend, self.noise / np.abs(step)[:, None])
             turned = 2 * (slopes @ np.abs(self.gradient.x)) / np.abs(step)
-            return np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0))
+            return np.asarray(np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0)))
 
     def _keep(self, which: NDArray[np.intp], D: list[Array], bend: Array, nodes: Family, drift: Array) -> None:
         """Keep the columns, their last corrections and their h^2 terms, until the scale of the entries is known."""
@@ -786,11 +793,14 @@ class GradientSearch:
                 H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
                 missed = np.maximum(self.missed[a, None], self.missed[b])
                 left_out = np.where(better, T[b, a].T, T[a, b])
-                rows, columns = (
+                expected, mirrored = (
                     np.fmax(of_columns[i, None], np.fmin(shorter[i, None] * of_components[j], 1.0))
                     for i, j in ((a, b), (b, a))
                 )
-                left_out = np.fmax(left_out, np.where(better, columns.T, rows) * np.abs(H))
+                left_out = np.fmax(left_out, np.where(better, mirrored.T, expected) * np.abs(H))
+                if self.order <= 2:  # where symmetry hides terms it hides the asymmetry too
+                    common = np.fmin(usual[a, None] / self.scale[b], usual[b] / self.scale[a, None])
+                    left_out = np.fmax(left_out, common / 2)
                 if a == b:  # no asymmetry tells
                     np.fill_diagonal(left_out, np.fmax(np.diag(left_out), usual[a] / self.scale[a]))
                 explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)

@@ -386,9 +386,7 @@ class HessianOperator:
         self._bars.append((bar, step))
         if random:
             self._lost(HessianStatus.RANDOM, "answers at one point differ by more than their noise")
-        elif math.isfinite(bar) and not (
-            is_known(bar, size, TENTH, turned) or bar * unit <= MATTERS * gradient
-        ):
+        elif math.isfinite(bar) and not (is_known(bar, size, TENTH, turned) or bar * unit <= MATTERS * gradient):
             self._lost(HessianStatus.UNRESOLVED, f"a product of length {size:.3g} has an error bar of {bar:.2g}")
 
     @quiet

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
@@ -39,6 +39,9 @@ TURNED = 8.0 * EPS
 
 ASTRAY = 4.0
 """Times that the estimated error of the directions really taken enters a bar: coordinates they couple are not seen."""
+
+_COUPLED = 1e-6
+"""Share of vᵀHv below which a coordinate's part of a product is not its own: others bring it."""
 
 _BLOCK = 1 << 9
 """Coordinates looked at together."""
@@ -549,14 +552,21 @@ def astray(x: Vector, v: Vector, h: float, product: Floats, sides: Sequence[floa
     Where |x_i| is far from the step in it, u_i is off by eps |x_i| / h, and its own part of the product by as much;
     and what it brings to the others, as the directions differ.
     """
+    least = _COUPLED * math.fsum(float(np.abs(v_i) @ np.abs(p_i)) for v_i, p_i in _blocks(v, product))
     own = away = length = 0.0
-    for first in range(0, v.size, _BLOCK):
-        x_i, v_i, p_i = (part[first : first + _BLOCK].astype(np.float64) for part in (x, v, product))
+    for x_i, v_i, p_i in _blocks(x, v, product):
         taken = sum(side * ((x_i + side * h * v_i) - x_i) for side in sides) / (len(sides) * h)
         off = taken - v_i
         share = np.divide(p_i * off, v_i, out=np.zeros_like(off), where=v_i != 0.0)
+        share *= np.fmin(np.abs(p_i * v_i), least) / least if least > 0.0 else 0.0
         own, away, length = own + float(share @ share), away + float(off @ off), length + float(v_i @ v_i)
     return math.hypot(math.sqrt(own), vectors.norm(product) * math.sqrt(away / length))
+
+
+def _blocks(*arrays: Vector) -> Iterator[list[Floats]]:
+    """Yield blocks of a few coordinates of each."""
+    for first in range(0, arrays[0].size, _BLOCK):
+        yield [part[first : first + _BLOCK].astype(np.float64) for part in arrays]
 
 
 def divided_difference(forward: Vector, backward: Vector, h: float) -> Floats:

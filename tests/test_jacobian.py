@@ -116,6 +116,14 @@ def test_noise_level_is_the_scatter_about_a_smooth_line():
     assert np.sqrt(np.mean(np.square(found))) == pytest.approx(1e-13, rel=0.08)
 
 
+def test_values_on_a_grid_that_lie_on_a_line_by_chance():
+    offsets = np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])
+    grid = 2.0**-40
+    table = np.stack([2013 * grid * offsets, *np.random.default_rng(0).standard_normal((2, 7))], axis=1)
+    assert noise_level(offsets, table)[0] >= 0.25 * grid
+    assert noise_level(offsets, np.outer(offsets, [3.0, 5.0, 2.0])).max() < 1e-12  # an exact g
+
+
 def test_noise_level_of_a_noiseless_table_is_zero():
     assert noise_level(np.arange(7.0), np.zeros((7, 3))).tolist() == [0.0, 0.0, 0.0]
 
@@ -587,3 +595,78 @@ def test_memory_beside_the_matrices_is_a_few_blocks(options, matrices):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= matrices * 8 * n**2 + 3e6
+
+
+# ---- bars of what hides
+
+
+@pytest.mark.parametrize("order", [4, 6])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_leading_term_that_nearly_vanishes(seed, order):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 6))
+    length, x, left = rng.uniform(0.01, 0.1, n), rng.uniform(1, 2, n), 1e-2 * rng.standard_normal(n)
+
+    def jac(z):
+        t = (z - x) / length
+        hidden = t**3 / 6 if order == 4 else t**5 / 120
+        return (np.sinh(t) - (1 - left) * hidden) / length
+
+    result = hessian(None, x, jac=jac, order=order, full_output=True)
+    error = np.abs(result.hess - np.diag(1 / length**2))
+    assert (error <= 3 * result.hess_error).all()
+    assert (np.diag(result.hess_error) <= 1e-7 / length**2).all()
+
+
+def test_a_polynomial_has_no_further_terms():
+    x = np.array([1.0, 2.0, -1.5])
+    result = hessian(None, x, jac=lambda z: (z - x) + (z - x) ** 3 / 6, order=6, full_output=True)
+    np.testing.assert_allclose(result.hess, np.eye(3), atol=1e-13)
+    assert result.hess_error.max() < 1e-10
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(8))
+def test_zeros_beside_coordinates_of_a_molecule_in_metres(seed, order):
+    rng = np.random.default_rng(seed)
+    atoms = 1e-10 * rng.uniform(-1, 1, (3, 3))
+    atoms[:, 2], atoms[0] = 0.0, 0.0
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    rest = [np.linalg.norm(atoms[i] - atoms[j]) for i, j in pairs]
+
+    def jac(x):
+        place, total = x.reshape(3, 3), np.zeros((3, 3))
+        for (i, j), length in zip(pairs, rest, strict=True):
+            d = place[i] - place[j]
+            r = np.sqrt(d @ d)
+            pull = 400 * (r - length) * d / r
+            total[i] += pull
+            total[j] -= pull
+        return total.ravel()
+
+    exact = np.zeros((9, 9))
+    for i, j in pairs:
+        d = (atoms[i] - atoms[j]) / np.linalg.norm(atoms[i] - atoms[j])
+        row = np.zeros((3, 3))
+        row[i], row[j] = d, -d
+        exact += 400 * np.outer(row, row)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AccuracyWarning)
+        result = hessian(None, atoms.ravel(), jac=jac, order=order, full_output=True)
+    error = np.abs(result.hess - exact)
+    assert error.max() <= 1e-4 * 400
+    assert (error <= 3 * result.hess_error + 1e-15 * 400).all()
+
+
+def test_no_step_rounds_back_to_x():
+    x = np.array([1.0, 0.8, 6e-18, -5e-18])
+
+    def jac(z):  # a small network that has not learnt anything yet: its inputs' weights matter to nothing
+        a, b = np.tanh(z[0] + 0.5), np.tanh(z[1] - 0.3)
+        miss = z[2] * a + z[3] * b - 0.7
+        return miss * np.array([z[2] * (1 - a * a), z[3] * (1 - b * b), a, b])
+
+    result = hessian(None, x, jac=jac, order=1, full_output=True)
+    a, b = np.tanh(1.5), np.tanh(0.5)
+    assert np.isfinite(result.hess).all()
+    np.testing.assert_allclose(result.hess[2:, 2:], [[a * a, a * b], [a * b, b * b]], rtol=1e-5)

@@ -1,13 +1,14 @@
 """Products and the operator: accuracy, counts, SciPy's solvers, batches, moves."""
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, eigsh, minres
 
-from hessfast import HessianOperator, hvp
+from hessfast import HessianOperator, curvature, hvp
 
 
 class Problem:
@@ -341,3 +342,71 @@ def test_single_precision_storage():
     product = hvp(None, x, v, jac=lambda x: np.sinh(x).astype(np.float32))
     assert product.dtype == np.float64
     assert relative_error(product, np.cosh(x) * v) <= 1e-4
+
+
+# ---- rounding of points and of x
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(12))
+def test_directions_that_move_some_coordinates_by_few_roundings(seed, order):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 6))
+    length = 10.0 ** rng.uniform(-6, 2, n)
+    x = rng.uniform(0.5, 2, n) * np.fmax(length, 10.0 ** rng.uniform(-2, 1, n))
+    rows = np.eye(n) + 0.1 * rng.standard_normal((n, n))
+    centre = x - 0.3 * length * rng.standard_normal(n)
+
+    def jac(z):
+        return rows.T @ np.tanh(rows @ ((z - centre) / length)) / length
+
+    v = length * rng.standard_normal(n)
+    bend = 1 / np.cosh(rows @ ((x - centre) / length)) ** 2
+    exact = rows.T @ (bend * (rows @ (v / length))) / length
+    result = hvp(None, x, v, jac=jac, order=order, full_output=True)
+    assert np.linalg.norm(result.value - exact) <= 3 * result.error
+
+
+def test_components_left_by_rounding_cost_nothing():
+    x = np.array([1.0, 2.0, 3.0])
+    H = np.array([[2.0, 1.0, 0.5], [1.0, 3.0, 1.0], [0.5, 1.0, 4.0]])
+    clean = hvp(None, x, [1.0, 0.0, 0.0], jac=lambda z: H @ np.sin(z), full_output=True)
+    left = hvp(None, x, [1.0, 1e-17, -1e-19], jac=lambda z: H @ np.sin(z), full_output=True)
+    assert left.success
+    assert left.error <= 10 * clean.error
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_direction_that_nothing_holds(seed, order):
+    rng = np.random.default_rng(seed)
+    place = rng.uniform(1, 2, 2)
+    rest = np.hypot(*place)
+
+    def jac(z):
+        r = np.sqrt(z @ z)
+        return 30 * (1 - np.exp(rest - r)) * z / r
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x, v = np.array([*place, 0.0]), np.array([0.0, 0.0, 1.0])
+        product = hvp(None, x, v, jac=jac, order=order, full_output=True)
+        bent = curvature(None, x, v, jac=jac)
+    assert np.linalg.norm(product.value) <= 3 * product.error + 4e-16 * 30
+    assert abs(bent.value) <= bent.error + 4e-16 * 30
+    assert bent.error < 1e-10
+
+
+def test_a_coordinate_that_rounding_alone_notices():
+    # Weights of the first layer change nothing while those of the second are next to zero.
+    x = np.array([0.7, 1.2, 1e-300, 1e-17])
+
+    def jac(z):
+        a, b = np.tanh(z[0]), np.tanh(z[1])
+        miss = z[2] * a + z[3] * b - 0.4
+        return miss * np.array([z[2] * (1 - a * a), z[3] * (1 - b * b), a, b])
+
+    a, b = np.tanh(x[:2])
+    for order in (1, 2):
+        product = HessianOperator(None, x, jac=jac, order=order) @ np.array([0.0, 0.0, 1.0, -1.0])
+        np.testing.assert_allclose(product[2:], (a - b) * np.array([a, b]), rtol=1e-5)

@@ -89,12 +89,20 @@ class Found(Generic[T]):
         Smallest level in it.
     random : bool
         f or its gradient answers differently each time, by more than its noise.
+    turned : float
+        Part of the bar that the rounding of x itself leaves: nothing more can be known of the value.
     """
 
     value: T
     error: float
     level: int
     random: bool = False
+    turned: float = 0.0
+
+
+def is_known(error: float, size: float, tenth: float, turned: float) -> bool:
+    """Whether an error bar is a tenth of the value, or what the rounding of x leaves of it."""
+    return error - turned <= max(tenth * size, turned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +143,10 @@ def search_from(differences: Differences[T], order: int, look: Look, balance: Ba
         level = look.wide
     elif level == look.wide - q - 1:
         level += 1
-    return _corrected(differences, q, level, look)
+    found = _corrected(differences, q, level, look)
+    turned = differences.turned()
+    error = found.error + turned + differences.astray(found.value, found.level)
+    return replace(found, error=error, turned=turned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +365,7 @@ def without_chance(differences: Differences[T], q: int, look: Look, found: Found
     condition = differences.condition(found.level, q + 1, noise)
     condition *= 2.0 ** (differences.power * max(0, found.level - _LONGEST_RANDOM))
     error = max(found.error, _CONDITION_BAR * condition + _TRUNCATION_BAR * change(differences, found.level, q))
-    return Found(value, error if math.isfinite(error) else math.inf, found.level, random)
+    return Found(value, error if math.isfinite(error) else math.inf, found.level, random, found.turned)
 
 
 def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:

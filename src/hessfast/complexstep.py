@@ -39,6 +39,7 @@ _SHORTEST = 2.0**-30  # share of |x_i| below which the bounds leave no room for 
 _GLANCE = -38  # level at which f is looked at once more: short enough to see where all other steps are too long
 _FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
 _BLOCK_BYTES = 1 << 20
+_NEARBY = 16.0  # roundings of x over which the Hessian is looked at once more
 _CONDITION_BAR = 4.5
 _TRUNCATION_BAR = 4.0
 
@@ -204,9 +205,10 @@ def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale:
         signs = random.choice((-1.0, 1.0), (2, axes.size))
         v = signs[1] * size * random.uniform(0.5, 1.0, axes.size)
         point = evaluator.x.astype(np.complex128)
-        nearby = EPS * np.abs(point[axes].real) * (1 + np.arange(axes.size) % 3)  # uneven: signs alone may cancel
+        # Uneven, for signs alone may cancel; so far that lengths between points, rounded themselves, change too.
+        nearby = _NEARBY * EPS * np.abs(point[axes].real) * random.uniform(1.0, 3.0, axes.size)
         point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * _IMAGINARY * v
-        missed = size * np.abs(evaluator.at(point[None, :])[0].imag[axes] / _IMAGINARY - v @ G)
+        missed = size / _NEARBY * np.abs(evaluator.at(point[None, :])[0].imag[axes] / _IMAGINARY - v @ G)
         change = size * (np.abs(v) @ np.abs(G))
         asymmetry = np.abs(G - G.T)
         s = equilibrate(G)
@@ -216,7 +218,7 @@ def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale:
         condition = relative * condition + 2 * asymmetry + 4 * EPS * np.abs(G)
         # What the rounding of the sums explains is in `relative`.
         beyond = np.fmax(np.nan_to_num(missed, posinf=0.0) - 4 * EPS * change, 0.0)
-        rows = np.sqrt(8 * beyond) / size
+        rows = np.sqrt(16 * beyond) / size
         condition += np.multiply.outer(rows, rows)
         # x itself is only known to its rounding, which moves g by as much.
         jac_error = 4 * EPS * (np.abs(g0) + np.abs(G) @ np.abs(evaluator.x[axes]))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
@@ -33,6 +33,18 @@ TINY = 1e-300
 
 _DISPLACED = 0.5 * EPS
 """Noise of g from the rounding of the points x + h v themselves, in units of its change over one unit of the line."""
+
+TURNED = 8.0 * EPS
+"""Of x, in its own units, within which no difference tells it from its neighbours: the bar of what turns with x."""
+
+ASTRAY = 4.0
+"""Times that the estimated error of the directions really taken enters a bar: coordinates they couple are not seen."""
+
+_COUPLED = 1e-6
+"""Share of vᵀHv below which a coordinate's part of a product is not its own: others bring it."""
+
+_BLOCK = 1 << 9
+"""Coordinates looked at together."""
 
 _SWAMPED = 16.0
 """Times |f(x)| above which the noise at x tells nothing of the noise a step away."""
@@ -182,6 +194,14 @@ class Differences(ABC, Generic[T]):
             return None
         square_term = 4.0 ** (deep - level) * (self.D[level] - value)
         return self.size(self.D[deep] - value - square_term)
+
+    def turned(self) -> float:
+        """Bar of what no difference shows, for x itself is rounded."""
+        return 0.0
+
+    def astray(self, value: Any, level: int) -> float:
+        """Bar of what no difference shows, for points are rounded: of a value whose lowest level is given."""
+        return 0.0
 
     def repeat(self, level: int) -> float:
         """See a level once more, take the mean of both, and return the noise that their difference shows."""
@@ -339,6 +359,15 @@ class Slopes(Differences[T]):
     power = 1
     wide, deep, wide_shift, deep_shift = -9, -22, 8, 5
     convergence, slack = 0.005, 1.5
+    turning = 0.0
+    """|xᵀT(v, v)|, by how much vᵀHv turns where x grows: its third derivatives, as far as they show."""
+
+    def _turn(self, even: float, size: float, noise: float, wide: int, deep: int) -> None:
+        """Learn that from an even part of xᵀg, of terms of that size: at the step at which it shows most."""
+        lost = 8.0 * EPS * size + 2.0 * noise * vectors.norm(self.around.x, self.around.threads)
+        seen = max(abs(even) - lost, 0.0) / (self.step(wide) ** 2 - self.step(deep) ** 2)
+        if math.isfinite(seen):
+            self.turning = max(self.turning, seen)
 
     def condition(self, level: int, q: int, noise: float) -> float:
         displaced = _DISPLACED * self.unit * self._size_at(level)
@@ -383,7 +412,7 @@ class Slopes(Differences[T]):
 class SlopeCurvatures(Slopes[float]):
     """Differences of vᵀg: vᵀHv."""
 
-    _slope = 0.0
+    _slope = _even = _scalar = 0.0
 
     def see(self, levels: Sequence[int]) -> None:
         missing = sorted(level for level in levels if level not in self.D)
@@ -401,10 +430,13 @@ class SlopeCurvatures(Slopes[float]):
         if not 0.0 < self.floor < math.inf and len(levels) > 1:
             self._keep_floor(last.dtype, math.sqrt(vectors.dot_square(v, last, around.threads)))
             self._slope = vectors.dot(v, last, around.threads)
-        rise = []
+        rise, outermost = [], []
         for point in t[1:]:
             g = around.at(v, point)
             rise.append(vectors.dot_difference(v, g, last, around.threads))
+            if len(levels) > 1 and point in (t[1], t[-1]):
+                outermost.append(vectors.dot_difference(around.x, g, last, around.threads))
+                self._scalar = vectors.dot(around.x, g, around.threads)
             last = g
             del g
         middle = len(levels) - 1
@@ -412,6 +444,8 @@ class SlopeCurvatures(Slopes[float]):
         for offset, level in enumerate(levels):
             total += rise[middle] if offset == 0 else rise[middle - offset] + rise[middle + offset]
             self.D[level] = total / (2.0 * self.step(level))
+        if outermost:
+            self._even = outermost[1] - outermost[0]
         return rise
 
     def curvature(self, difference: float) -> float:
@@ -428,6 +462,9 @@ class SlopeCurvatures(Slopes[float]):
     def _apart(self, one: Vector, other: Vector) -> float:
         return abs(vectors.dot_difference(self.v, one, other, self.around.threads))
 
+    def turned(self) -> float:
+        return TURNED * self.turning
+
     def slope(self) -> float:
         """Return vᵀg, as the first point seen has it."""
         return self._slope
@@ -438,7 +475,10 @@ class SlopeCurvatures(Slopes[float]):
         # Even parts vᵀg(h) + vᵀg(-h) against that of the innermost pair, less the h² term that the wide level shows.
         inner, outer = rise[3] - rise[1], rise[4] - rise[0]
         ratio = (4.0**deep - 4.0 ** (deep - 1)) / (4.0**wide - 4.0**deep)
-        return self._odd_noise(deep), 0.5 * abs(inner - outer * ratio)
+        noise = self._odd_noise(deep)
+        along = vectors.norm(self.v, self.around.threads)
+        self._turn(self._even, abs(self._scalar), noise / along if along > 0.0 else 0.0, wide, deep)
+        return noise, 0.5 * abs(inner - outer * ratio)
 
 
 class Products(Slopes[Floats]):
@@ -449,6 +489,7 @@ class Products(Slopes[Floats]):
         self._folds: dict[int, Floats] = {}
         self._sizes: dict[int, float] = {}
         self._along: dict[int, float] = {}
+        self._evens: dict[int, float] = {}
 
     def _size_at(self, level: int) -> float:
         return self.size(self.D[level]) if level in self.D else self._sizes[level]
@@ -459,17 +500,29 @@ class Products(Slopes[Floats]):
                 forward = self.around.at(self.v, self.step(level))
                 if not 0.0 < self.floor < math.inf:
                     self._keep_floor(forward.dtype, vectors.norm(forward, self.around.threads))
-                self.D[level] = divided_difference(self.around, self.v, self.step(level), forward)
+                backward = self.around.at(self.v, -self.step(level))
+                x, threads = self.around.x, self.around.threads
+                self._evens[level] = vectors.dot(x, forward, threads) + vectors.dot(x, backward, threads)
+                self.D[level] = divided_difference(forward, backward, self.step(level))
+                del forward, backward
                 self._along[level] = self.curvature(self.D[level])
 
     def look(self, wide: int, deep: int) -> tuple[float, float]:
-        self.D, self.floor = {}, 0.0
+        self.D, self._evens, self.floor = {}, {}, 0.0
         self.see((deep - 1, deep))
         noise = self._odd_noise(deep)
         del self.D[deep - 1]
         self._folds[deep], self._sizes[deep] = _folded(self.D[deep]), self.size(self.D[deep])
         self.see((wide,))
+        even = self._evens[wide] - self._evens[deep]
+        self._turn(even, abs(self._evens[wide]) + abs(self._evens[deep]), noise, wide, deep)
         return noise, 0.0
+
+    def turned(self) -> float:
+        return TURNED * self.turning / vectors.norm(self.v, self.around.threads)
+
+    def astray(self, value: Any, level: int) -> float:
+        return ASTRAY * astray(self.around.x, self.v, self.step(level), value)
 
     def size(self, value: Any) -> float:
         return vectors.norm(value, self.around.threads)
@@ -532,11 +585,31 @@ def _folded(vector: Floats) -> Floats:
     return total
 
 
-def divided_difference(around: Neighbourhood, v: Vector, h: float, forward: Vector | None = None) -> Floats:
-    """Return (g(x + h v) - g(x - h v)) / (2 h), in the memory of g(x + h v)."""
-    if forward is None:
-        forward = around.at(v, h)
-    backward = around.at(v, -h)
+def astray(x: Vector, v: Vector, h: float, product: Floats, sides: Sequence[float] = (1.0, -1.0)) -> float:
+    """Estimate the error of a product because points are rounded: H u - H v, u the direction really taken.
+
+    Where |x_i| is far from the step in it, u_i is off by eps |x_i| / h, and its own part of the product by as much;
+    and what it brings to the others, as the directions differ.
+    """
+    least = _COUPLED * math.fsum(float(np.abs(v_i) @ np.abs(p_i)) for v_i, p_i in _blocks(v, product))
+    own = away = length = 0.0
+    for x_i, v_i, p_i in _blocks(x, v, product):
+        taken = sum(side * ((x_i + side * h * v_i) - x_i) for side in sides) / (len(sides) * h)
+        off = taken - v_i
+        share = np.divide(p_i * off, v_i, out=np.zeros_like(off), where=v_i != 0.0)
+        share *= np.fmin(np.abs(p_i * v_i), least) / least if least > 0.0 else 0.0
+        own, away, length = own + float(share @ share), away + float(off @ off), length + float(v_i @ v_i)
+    return math.hypot(math.sqrt(own), vectors.norm(product) * math.sqrt(away / length))
+
+
+def _blocks(*arrays: Vector) -> Iterator[list[Floats]]:
+    """Yield blocks of a few coordinates of each."""
+    for first in range(0, arrays[0].size, _BLOCK):
+        yield [part[first : first + _BLOCK].astype(np.float64) for part in arrays]
+
+
+def divided_difference(forward: Vector, backward: Vector, h: float) -> Floats:
+    """Return (g(x + h v) - g(x - h v)) / (2 h), in the memory of the first."""
     out: Any = forward if forward.dtype == np.float64 else np.empty(forward.size)
     np.subtract(forward, backward, out=out, dtype=np.float64)
     out *= 0.5 / h

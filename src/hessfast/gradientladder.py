@@ -8,6 +8,7 @@ the h^2 term that the extrapolation removed. Both relative to the column's norm;
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,8 @@ _FOLLOW = {1: 1.0, 2: 2.2, 3: 6.0, 4: 18.0}
 """Truncation error over (last correction x relative h^2 term), by number of levels: the geometric mean of what the
 exponential and the geometric series give (1.2 and 4, 2.3 and 16, 5.3 and 64)."""
 _FOLLOW_ONE_SIDED = 2.5
+_BENT = 2 / 3
+"""c_2 h^2 / H over the square of c_1 h / H: as for the exponential."""
 _HIDDEN = 0.8
 """An h^2 term below this share of the condition error is noise: its own noise is a quarter of it. In a column that is
 mostly noise (a relative condition error above _NOISY) it must stand out by more to mean anything."""
@@ -33,20 +36,22 @@ _HIDDEN_IN_NOISE = 4.0
 _SQUARED = (1e-140, 1e140)  # between these a sum of squares is right
 _MOST = 1e300
 _RUN = 1 << 14  # entries of a matrix worked on at once
+_LUCKY = 0.1  # share of the rounding of values on a grid below which their scatter is chance
 _BLIND = 1.0  # relative condition error above which a column was not seen at all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
-    """A column with its two errors by entry and the size of its h^2 (one-sided: h) term."""
+    """A column with its two errors by entry, the size of its h^2 (one-sided: h) term, and `falling` of the whole."""
 
     value: Array
     truncation: Array
     condition: Array
     drift: Array
+    rate: Array
 
 
-def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: Array) -> Judgement:
+def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: Array, bend: float = 0.0) -> Judgement:
     """Extrapolate the divided differences D and estimate both errors of each entry.
 
     Parameters
@@ -58,6 +63,8 @@ def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: 
         Noise level of the components of g.
     weight : ndarray, shape (m,)
         Makes the entries of a column comparable.
+    bend : float
+        c_1 h of the entry on the diagonal, weighted: of a symmetric stencil.
     """
     levels = len(nodes.nodes)
     value = extrapolate(D[:levels], nodes.weights)
@@ -65,15 +72,49 @@ def judge(D: Sequence[Array], nodes: Family, step: float, noise: Array, weight: 
     # D(1) - D(2) is 3 c_2 h^2, or c_1 h one-sided.
     drift = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
     if levels == 1:
-        return Judgement(value, drift, condition, drift)
+        return Judgement(value, drift, condition, drift, np.zeros(value.shape[:-1]))
     last = np.abs(value - extrapolate(D[: levels - 1], nodes.shorter.weights))
-    ratio = quotient(norm(drift * weight), norm(value * weight))
+    size = norm(value * weight)
+    ratio = quotient(norm(drift * weight), size)
+    beyond = quotient(norm(np.fmax(last - 2 * condition, 0.0) * weight), size)
+    rate = falling(nodes, ratio, beyond, quotient(np.asarray(bend), size))
     if nodes.symmetric and levels > 2:
         # Smooth differences change at most 16 times as much from node to node; a kink that the last one crosses, more.
         near, far = (norm((D[k] - D[k + 1]) * weight) for k in (0, levels - 2))
         if far > 32.0 ** (levels - 2) * near + CLEAR * norm(condition * weight):
             ratio = np.ones_like(ratio)
-    return Judgement(value, last * follow(nodes, ratio), condition, drift)
+    return Judgement(value, last * follow(nodes, ratio), condition, drift, rate)
+
+
+def falling(nodes: Family, square: Array | float, last: Array | float, bend: Array | float) -> Array:
+    """Ratio at which the terms of a column fall from one power of h^2 to the next, from all that is seen of it.
+
+    Parameters
+    ----------
+    nodes : Family
+    square, last, bend : ndarray or float
+        h^2 term, last correction and h term of the column over its size. The first may vanish by chance, or all even
+        ones by symmetry; none is less than what the others let expect.
+    """
+    found = np.asarray(square, dtype=np.float64)
+    if nodes.symmetric:
+        found = np.fmax(found, np.fmin(_BENT * np.square(np.fmin(bend, 1.0)), 1.0))
+        if (levels := len(nodes.nodes)) > 2:
+            found = np.fmax(found, (last / _chain(levels - 1)) ** (1.0 / (levels - 1)))
+    return found
+
+
+def follows(nodes: Family, rate: Array | float) -> Array:
+    """Truncation error over the size of a column whose terms fall at that rate; 0 where one side shows too little."""
+    levels = len(nodes.nodes)
+    if not nodes.symmetric:
+        return np.zeros_like(np.asarray(rate))
+    return np.asarray(np.fmin(_chain(levels) * np.fmin(rate, 1.0) ** levels, 1.0))
+
+
+def _chain(levels: int) -> float:
+    """Product of what follows at each number of levels up to this one."""
+    return float(np.prod([_FOLLOW[k] for k in range(2, levels + 1)]))
 
 
 def follow(nodes: Family, ratio: Array | float) -> Array:
@@ -179,10 +220,14 @@ class Ray:
     nodes : Family
     level, ceiling : int
         Present level, and the highest one allowed.
+    lowest : int
+        Level below which points round back to x.
     axis : int
         The coordinate; -1 for a direction.
     seen : dict
         Divided differences by level: one for a symmetric stencil (levels share them), all nodes for a one-sided.
+    bends : dict
+        By level: c_1 h of the entry on the diagonal, and how much that turns with x (`GradientSearch.unsettled`).
     best : int or None
         Level of the least error so far.
     error, relative : float
@@ -200,7 +245,9 @@ class Ray:
     level: int
     ceiling: int
     axis: int = -1
+    lowest: int = -2000
     seen: dict[int, list[Array]] = field(default_factory=dict)
+    bends: dict[int, tuple[float, float]] = field(default_factory=dict)
     tried: set[int] = field(default_factory=set)
     best: int | None = None
     error: float = np.inf
@@ -226,7 +273,32 @@ class Ray:
         """Judge a level whose differences were all seen."""
         D = [d for k in self._span(level) for d in self.seen[k]]
         with np.errstate(all="ignore"):
-            return judge(D, self.nodes, self.unit * 2.0**level, noise, weight)
+            bend = self.bends[level][0] * weight[self.axis] if level in self.bends else 0.0
+            return judge(D, self.nodes, self.unit * 2.0**level, noise, weight, bend)
+
+    def course(self, noise: Array) -> Array:
+        """Truncation error at the best level as all others have it: it falls like h^p from where it is larger.
+
+        Shorter steps have less of it and more noise.
+        """
+        assert self.best is not None
+        levels, found = len(self.nodes.nodes), np.zeros(noise.shape)
+        if not self.nodes.symmetric:
+            return found
+        with np.errstate(all="ignore"):
+            value = self._combined(self.best)
+            for level in self.seen:
+                if level != self.best and all(level + k in self.seen for k in range(levels)):
+                    missed = np.abs(self._combined(level) - value)
+                    if level > self.best:
+                        missed *= 2.0 ** (self.nodes.order * (self.best - level))
+                    else:
+                        missed -= CLEAR / 4 * self.nodes.noise * noise / abs(self.unit * 2.0**level)
+                    found = np.fmax(found, np.nan_to_num(missed, posinf=0.0))
+        return found
+
+    def _combined(self, level: int) -> Array:
+        return extrapolate([self.seen[level + k][0] for k in range(len(self.nodes.nodes))], self.nodes.weights)
 
     def advance(self, errors: Errors, reachable: float = np.inf) -> bool:
         """Take the errors of the present level and go to the next one; False where the search ends.
@@ -256,7 +328,7 @@ class Ray:
         wanted = min(self.level + min(int(np.floor(move + 0.4)), self.leap), self.ceiling + above)
         while wanted in self.tried and self.best is None:
             wanted -= 1
-        self.level = wanted
+        self.level = wanted = max(wanted, min(self.lowest, self.ceiling))
         return wanted not in self.tried and len(self.tried) < 16
 
 
@@ -293,21 +365,48 @@ def again(ray: Ray, wrong: NDArray[np.bool_], noise: Array) -> tuple[Ray, Array]
             seen = 1.5 * grown * abs(ray.unit * 2.0 ** (low - DEEPER))
             noise = np.where(noisy, np.maximum(noise, seen), noise)
             level, ceiling = ray.best, ray.ceiling
-    return Ray(ray.unit, ray.nodes, level, ceiling, ray.axis, seen=ray.seen, leap=ray.leap, walled=ray.walled), noise
+    return (
+        Ray(
+            ray.unit,
+            ray.nodes,
+            level,
+            ceiling,
+            ray.axis,
+            ray.lowest,
+            seen=ray.seen,
+            bends=ray.bends,
+            leap=ray.leap,
+            walled=ray.walled,
+        ),
+        noise,
+    )
 
 
 def noise_level(offsets: Array, table: Array) -> Array:
     """Noise level of each column of a table of values along a line: their scatter about a parabola.
 
     The offsets are to be uneven. At equal spacing the rounding errors of a short sum of products can be a smooth
-    function of the row, and the differences of Moré & Wild (2011) then miss them by a factor of 100.
+    function of the row, and the differences of Moré & Wild (2011) then miss them by a factor of 100. Values on a grid
+    may lie on a straight line by chance: they are rounded to that grid nevertheless, unless g is exact.
     """
     t = offsets / offsets[-1]
     basis, _ = np.linalg.qr(np.stack([np.ones_like(t), t, t * t], axis=1))
     values = table - table[0]
     residual = values - basis @ (basis.T @ values)
     sigma = np.sqrt(np.sum(residual**2, axis=0) / (len(t) - 3))
+    rounding = _grid(values) / math.sqrt(12.0)
+    if 2 * np.count_nonzero(sigma >= _LUCKY * rounding) > len(rounding):
+        sigma = np.fmax(sigma, rounding)
     return np.where(np.isfinite(sigma), sigma, 0.0)
+
+
+def _grid(values: Array) -> Array:
+    """Largest power of two of which all values in a column are multiples; 0 where they all are 0."""
+    mantissa, exponent = np.frexp(np.where(np.isfinite(values), values, 0.0))
+    whole = np.ldexp(mantissa, 53).astype(np.int64)
+    last = np.ldexp((whole & -whole).astype(np.float64), exponent - 53)
+    found = np.min(last, axis=0, initial=np.inf, where=whole != 0)
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def equilibrate(G: Array) -> Array:

@@ -31,7 +31,9 @@ from hessfast.gradientladder import (
     direction_errors,
     equilibrate,
     failing,
+    falling,
     follow,
+    follows,
     noise_level,
     norm,
     quotient,
@@ -47,6 +49,8 @@ _RAYS = 256  # coordinates searched at a time at most, as many as leave what the
 _SEEN_BYTES = 1 << 20
 _RUN = 1 << 14  # entries of a matrix worked on at once
 _HUGE = float(np.finfo(np.float64).max)
+_SMALL = 2.0**-14  # |x_i| that parts small coordinates from 1
+_DIGITS = -49  # octaves of a number, but for the last ones
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
 _FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
 _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
@@ -56,7 +60,9 @@ _SHORT_OF_LENGTH = (
     0.06  # part by which differences at steps of a sixth of the natural length change to those twice as long
 )
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
-_CONDITION_BAR = 5.0
+_COURSE = 0.5  # of the truncation error along the direction, for a column
+_LUCK = 1e3  # by how much a correction may be less than others let expect, by chance
+_CONDITION_BAR = 4.2
 _TRUNCATION_BAR = 4.0
 
 
@@ -130,7 +136,9 @@ class GradientSearch:
         self._random = np.random.default_rng(20110317)
         self.repeatable, self.random, self.drifted = True, False, False
         self._signs = self._random.choice((-1.0, 1.0), x.size)
+        self._paces = 1.0 + np.random.default_rng(20110318).integers(-127, 128, x.size) / 256.0 + 2.0**-9
         self._counted = gradient.njev
+        self._sized = x_scale is not None
         self._measure_noise(order, noise, x_scale is None)
         m = x.size
         self.value = np.full((m, m), np.nan)
@@ -147,6 +155,9 @@ class GradientSearch:
         self.bend = 0.0
         self.along = np.zeros(m), np.zeros(m)
         self.unsettled = np.zeros(m)
+        self.bends = np.zeros(m)
+        self.course = np.zeros(m)
+        self.rate = np.zeros(m)
         self.turning = np.zeros(m)
         self.missed = np.zeros(m)
         self.doubted: bool | None = None
@@ -238,7 +249,7 @@ class GradientSearch:
             stands_still = np.mean(np.diff(table, axis=0) == 0) >= 0.5
             if probing:
                 probing = False
-                before = self.unit
+                self._sized, before = True, self.unit
                 found = self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0)))
                 if found and (stands_still or (self.unit < before).any()):
                     spacings = [-43, -36, -29, -22]
@@ -291,10 +302,14 @@ class GradientSearch:
     def _table(self, offsets: Array) -> Array:
         """Evaluate g along one irregular direction inside the bounds: (7, m), the first at x."""
         x = self.gradient.x
-        spread = unit_of(np.maximum(np.abs(x), self.size))
+        # Where all coordinates are small zeros are not moved by more than the others, before their sizes are known.
+        longest = float(np.abs(x).max()) or 1.0
+        size = self.size if self._sized or longest >= _SMALL else np.fmin(self.size, longest)
+        self._spread = spread = unit_of(np.maximum(np.abs(x), size))
         room = 2.0**-16 * spread
         sign = np.where(self.above < room, -1.0, np.where(self.below < room, 1.0, self._signs))
-        points = np.clip(x + offsets[:, None] * (sign * spread), self.lower, self.upper)
+        # Displacements of many bits, unlike in every coordinate, so that sums are rounded afresh and none cancel.
+        points = np.clip(x + offsets[:, None] * (sign * self._paces * spread), self.lower, self.upper)
         table = self.gradient.dense(points)
         self.g0 = table[0]
         if not np.isfinite(self.g0).all():
@@ -311,8 +326,7 @@ class GradientSearch:
 
     def _find_sizes(self, noise: Array) -> bool:
         """Ask g for the sizes of coordinates that are next to zero; return whether they differ from |x_i|."""
-        x, spread = self.gradient.x, unit_of(np.maximum(np.abs(self.gradient.x), self.size))
-
+        x = self.gradient.x
         last = [self.g0]
 
         def change(d: Array) -> tuple[float, float]:
@@ -323,7 +337,8 @@ class GradientSearch:
             same, last[0] = np.array_equal(g, last[0]), g
             with np.errstate(all="ignore"):
                 level = np.maximum(noise, EPS / 2 * np.abs(g))
-                return float(moved @ (g - self.g0)), math.inf if same else float(np.abs(moved) @ level)
+                lost = max(float(np.abs(moved) @ level), EPS * float(norm(self.g0) * norm(moved)))
+                return float(moved @ (g - self.g0)), math.inf if same else lost
 
         toward = None
         if np.minimum(self.below, self.above).min() < _HUGE / 2:
@@ -334,7 +349,8 @@ class GradientSearch:
         self.size = found.of(x)
         self.unit = unit_of(self.size)
         # A look at each coordinate over as much of its size as the table has.
-        points = np.clip(x + np.array([[0.5], [1.0]]) * self.glance[0] / spread * self.unit, self.lower, self.upper)
+        d = self.glance[0] / self._spread * self.unit
+        points = np.clip(x + np.array([[0.5], [1.0]]) * d, self.lower, self.upper)
         self._look(points - x, self.gradient.dense(points) - self.g0)
         return True
 
@@ -355,7 +371,7 @@ class GradientSearch:
         d = sign * size
         if not d.any():
             return
-        ray = Ray(1.0, family(self.order, both), self.start, self._cap())
+        ray = Ray(1.0, family(self.order, both), self.start, self._cap(), lowest=_DIGITS)
         self._climb_direction(ray, d)
         for _ in range(2 if both else 0):
             if self._follows(ray, d) or ray.best is None:
@@ -374,6 +390,7 @@ class GradientSearch:
             if shows.any():
                 self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
             self.along, self.turning = (d, np.maximum(j.drift - 2 * j.condition, 0.0)), j.drift + j.condition
+            self.course = ray.course(self.noise)
         self._count("axes")
 
     def _follows(self, ray: Ray, d: Array) -> bool:
@@ -466,7 +483,12 @@ class GradientSearch:
         nodes = family(self.order, bool(self.symmetric[axis]))
         ceiling, beyond = int(self.ceiling[axis]), int(self.beyond[axis])
         unit = float(self.side[axis] * self.unit[axis])
-        return Ray(unit, nodes, min(level, ceiling), ceiling, axis=axis, beyond=beyond)
+        return Ray(unit, nodes, min(level, ceiling), ceiling, axis, self._lowest(axis), beyond=beyond)
+
+    def _lowest(self, axis: int) -> int:
+        """Level of the shortest steps that still move a coordinate by some of its roundings."""
+        roundings = float(np.fmax(np.abs(self.gradient.x[axis]), TINY) / self.unit[axis])
+        return _DIGITS + max(math.frexp(roundings)[1], -int(_LEVELS))
 
     def _sweep(self) -> None:
         """Evaluate all columns at the common level and estimate their truncation errors."""
@@ -480,13 +502,22 @@ class GradientSearch:
                 found = differences(self.gradient, which, self.step[which], nodes, self.g0)
                 self._keep(which, found.D, found.bend, nodes, drift)
                 if both:
-                    # c_1 h / h is half the third derivative d2 g_k / dx_i dx_i = dH_ii / dx_k.
-                    with np.errstate(all="ignore"):
-                        turned = 2 * (found.bend @ np.abs(self.gradient.x)) / np.abs(self.step[which])
-                    self.unsettled[which] = np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0))
+                    self.unsettled[which] = self._turned(found.bend, self.step[which])
+                    self.bends[which] = np.abs(found.bend[np.arange(which.size), which])
         self._count("pairs")
         self.scale = equilibrate(self.value)
         self._settle(drift)
+
+    def _turned(self, bend: Array, step: Array) -> Array:
+        """Return the square root of what H_ii changes where x does by its rounding.
+
+        c_1 h / h is half the third derivative d2 g_k / dx_i dx_i = dH_ii / dx_k; steps so short that g does not show
+        its bend show its noise.
+        """
+        with np.errstate(all="ignore"):
+            slopes = np.fmax(bend, self.noise / np.abs(step)[:, None])
+            turned = 2 * (slopes @ np.abs(self.gradient.x)) / np.abs(step)
+            return np.asarray(np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0)))
 
     def _keep(self, which: NDArray[np.intp], D: list[Array], bend: Array, nodes: Family, drift: Array) -> None:
         """Keep the columns, their last corrections and their h^2 terms, until the scale of the entries is known."""
@@ -527,10 +558,15 @@ class GradientSearch:
         for i in range(self.gradient.size):
             nodes = family(self.order, bool(self.symmetric[i]))
             with np.errstate(all="ignore"):
-                ratio = float(quotient(norm(drift[i] * self.scale), norm(self.value[i] * self.scale)))
+                whole = norm(self.value[i] * self.scale)
+                ratio = float(quotient(norm(drift[i] * self.scale), whole))
                 size = np.abs(self.value[i])
                 if len(nodes.nodes) > 1:
+                    above = np.fmax(self.truncation[i] - 2 * self._condition(slice(i, i + 1))[0], 0.0)
+                    last, bend = norm(above * self.scale), self.bends[i] * self.scale[i]
+                    rate = falling(nodes, ratio, quotient(last, whole), quotient(bend, whole))
                     self.truncation[i] *= follow(nodes, ratio)
+                    self.rate[i] = rate
                     continue
                 at_least = np.maximum(self.bend / self.gradient.size, np.maximum(allotted, allotted[i]))
                 if nodes.symmetric:
@@ -644,8 +680,11 @@ class GradientSearch:
                 step = np.array([ray.unit * 2.0**k for ray, k in chosen])
                 nodes = family(2, True) if both else family(max(self.order, 2), False)
                 found = differences(self.gradient, which, step, nodes, self.g0)
+                turned = self._turned(found.bend, step)
                 for row, (ray, k) in enumerate(chosen):
                     ray.seen[k] = [d[row] for d in found.D]
+                    if both:
+                        ray.bends[k] = abs(float(found.bend[row, ray.axis])), turned[row]
 
     def _unverified(self, rays: list[Ray]) -> list[tuple[Ray, int, NDArray[np.bool_]]]:
         """Return the rays whose verification failed, its level, and at which components."""
@@ -676,9 +715,11 @@ class GradientSearch:
         if ray.best is None or not ray.error < self.errors[i]:
             return
         j = ray.judge(ray.best, self.noise, self.scale)
-        self.value[i], self.truncation[i] = j.value, j.truncation
+        self.value[i], self.truncation[i], self.rate[i] = j.value, np.fmax(j.truncation, ray.course(self.noise)), j.rate
         self.level[i], self.errors[i], self.relative[i] = ray.best, ray.error, ray.relative
         self.symmetric[i], self.side[i] = ray.nodes.symmetric, np.sign(ray.unit)
+        if ray.best in ray.bends:
+            self.unsettled[i] = min(self.unsettled[i], *(turned for _, turned in ray.bends.values()))
 
     # ---- what the table of the noise saw
 
@@ -758,6 +799,20 @@ class GradientSearch:
             found[3] += part**2 @ self._condition(rows) ** 2
         return found[0], found[1], found[2], found[3]
 
+    def _expected(self, seen: Array) -> tuple[Array, Array, Array]:
+        """Return what else lets expect of truncation errors, in units of the entries.
+
+        By column, from the rate at which its terms fall; by component, from the direction that was scanned, at its best
+        level; and by column what the latter falls to at shorter steps. Corrections that vanish (`seen`, of the columns)
+        by more than chance leaves are those of a polynomial, which has no more terms.
+        """
+        with np.errstate(all="ignore"):
+            sizes = np.sum([np.abs(self.along[0][run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0)
+            both, one = (follows(family(self.order, symmetric), self.rate) for symmetric in (True, False))
+            of_columns = np.fmin(np.where(self.symmetric, both, one), _LUCK * seen)
+            shorter = np.where(self.level <= self.start, np.exp2(self.order * (self.level - float(self.start))), 0.0)
+            return of_columns, quotient(_COURSE * self.course, sizes), shorter
+
     def _excess(self) -> float:
         """Asymmetry of the pairs whose truncation errors do not hide it, over what the noise level explains."""
         m = self.gradient.size
@@ -792,6 +847,7 @@ class GradientSearch:
             # An entry's own estimate may vanish by chance: that of its column stands behind it.
             size, _, truncation = self._relative()
             usual = np.nan_to_num(size * truncation / math.sqrt(m), posinf=np.inf)
+            of_columns, of_components, shorter = self._expected(truncation)
             excess = min(max(self._excess(), 1.0), 30.0)
             for rows in self._rows():
                 condition[rows] = self._condition(rows)
@@ -806,8 +862,19 @@ class GradientSearch:
                 better = np.where(useless, other < own, C + T[a, b] > D + T[b, a].T)
                 H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
                 missed = np.maximum(self.missed[a, None], self.missed[b])
+                left_out = np.where(better, T[b, a].T, T[a, b])
+                expected, mirrored = (
+                    np.fmax(of_columns[i, None], np.fmin(shorter[i, None] * of_components[j], 1.0))
+                    for i, j in ((a, b), (b, a))
+                )
+                left_out = np.fmax(left_out, np.where(better, mirrored.T, expected) * np.abs(H))
+                if self.order <= 2:  # where symmetry hides terms it hides the asymmetry too
+                    common = np.fmin(usual[a, None] / self.scale[b], usual[b] / self.scale[a, None])
+                    left_out = np.fmax(left_out, common / 2)
+                if a == b:  # no asymmetry tells
+                    np.fill_diagonal(left_out, np.fmax(np.diag(left_out), usual[a] / self.scale[a]))
                 explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)
-                bar = _TRUNCATION_BAR * np.maximum(np.where(better, T[b, a].T, T[a, b]), missed * np.abs(H))
+                bar = _TRUNCATION_BAR * np.maximum(left_out, missed * np.abs(H))
                 bar += np.fmax(asymmetry - explained, 0.0) if useless.any() else asymmetry
                 error = _CONDITION_BAR * np.where(better, D, C) + 4 * EPS * np.abs(H)
                 error += np.multiply.outer(self.unsettled[a], self.unsettled[b])

@@ -14,7 +14,7 @@ from hessfast import plateaus, vectors
 from hessfast.alarms import alarm
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.balance import first_look, is_suspect, roughness, search_from, without_chance
+from hessfast.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.directional import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
 from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
 from hessfast.problem import checked_order, noise_given
@@ -237,7 +237,7 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
         if spread > SAME * differences.floor:
             found = without_chance(differences, order // 2, look, found, spread)
     value, error, unit = found.value, found.error, differences.unit
-    resolved = error <= TENTH * abs(value)
+    resolved = is_known(error, abs(value), TENTH, found.turned)
     if not resolved and math.isfinite(error):
         bend = max(abs(differences.D.get(found.level + offset, 0.0)) for offset in range(order // 2 + 1))
         seen_within = max(abs(d) * differences.step(level) ** 2 for level, d in differences.D.items() if level <= 0)

@@ -205,6 +205,8 @@ class Neighbourhood:
         """Return the change of f over a displacement d, or of dᵀg, with its rounding."""
         one = np.zeros(self.x.size)
         here = self.at(one, 0.0)
+        # What changes by less than the rounding of the whole gradient is not noticed at all.
+        whole = vectors.norm(here) if self.evaluator.gradient else 0.0
 
         def of_values(d: Floats) -> Seen:
             there = self.probe(d, 1.0)
@@ -213,6 +215,7 @@ class Neighbourhood:
         def of_gradients(d: Floats) -> Seen:
             there = self.probe(d, 1.0)
             rounding = EPS * math.sqrt(vectors.dot_square(d, there) + vectors.dot_square(d, here))
+            rounding = max(rounding, EPS * whole * vectors.norm(d))
             return vectors.dot_difference(d, there, here), rounding
 
         return of_gradients if self.evaluator.gradient else of_values

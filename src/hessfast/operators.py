@@ -13,9 +13,9 @@ from hessfast import vectors
 from hessfast.alarms import alarm
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.balance import change, first_look, is_suspect, roughness, search_from, without_chance
+from hessfast.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.crosses import CrossProducts
-from hessfast.directional import EPS, HEADROOM, SAME, Products, richardson
+from hessfast.directional import ASTRAY, EPS, HEADROOM, SAME, TURNED, Products, astray, richardson
 from hessfast.execution import Team
 from hessfast.lanes import make_evaluator
 from hessfast.neighbourhood import Fun, Jac, given_step, real_vector, surround
@@ -382,6 +382,7 @@ class HessianOperator:
         random: bool,
         step: float,
         rough: bool = False,
+        turned: float = 0.0,
     ) -> None:
         """Take note of the bar of a product, and say where it is not known."""
         self._bars.append((bar, step))
@@ -391,7 +392,7 @@ class HessianOperator:
             self._lost(
                 HessianStatus.ROUGH, f"long steps see another product than short ones, by up to {bar:.2g} of {size:.3g}"
             )
-        elif math.isfinite(bar) and not (bar <= TENTH * size or bar * unit <= MATTERS * gradient):
+        elif math.isfinite(bar) and not (is_known(bar, size, TENTH, turned) or bar * unit <= MATTERS * gradient):
             self._lost(HessianStatus.UNRESOLVED, f"a product of length {size:.3g} has an error bar of {bar:.2g}")
 
     @quiet
@@ -559,7 +560,7 @@ class HessianOperator:
         off, vague = roughness(differences, look, found)
         rough = off + vague > TENTH * size
         bar = found.error + off + vague  # it covers both curvatures
-        self._judge(differences.v, size, bar, differences.unit, gradient, found.random, step, rough)
+        self._judge(differences.v, size, bar, differences.unit, gradient, found.random, step, rough, found.turned)
         return found.value
 
     def _amiss(self, differences: Products, level: int, product: Floats, size: float) -> bool:
@@ -574,7 +575,8 @@ class HessianOperator:
         differences.see((below,))
         apart = differences.distance(differences.D.pop(below), product)
         bound = _CHECKED * (differences.condition(level, self._q, self._noise) + unseen * 2.0 ** (level - below))
-        self._bars.append((apart + bound, differences.step(level)))
+        rounded = differences.turned() + differences.astray(product, level)
+        self._bars.append((apart + bound + rounded, differences.step(level)))
         if apart <= max(_AMISS * size, bound):
             return False
         self._bars.pop()
@@ -609,14 +611,19 @@ class HessianOperator:
         if self._always or not self._looked_at:
             self._looked_at = True
             size = vectors.norm(product)
+            if size * t <= ROUNDING * vectors.norm(self._g0):  # where nothing moved, nothing was measured
+                return self._searched(Products(self._around, v, unit))
             bent = self._quotient(v, -0.5 * t)  # at -t an odd gradient would say the same again
             apart = vectors.norm(np.subtract(bent, product, out=bent))
+            # What is left is T(v, v) over 3 t / 4.
+            rounded = TURNED * abs(vectors.dot(self._around.x, bent)) / (0.75 * t * vectors.norm(v))
+            rounded += ASTRAY * astray(self._around.x, v, t, product, sides=(1.0,))
             rounding = max(ROUNDING * vectors.norm(self._g0), 0.5 * EPS * unit * size)
             if not apart <= _AMISS * size and not apart * unit <= MATTERS * vectors.norm(self._g0):
                 self._central = True
                 return self._searched(Products(self._around, v, unit))
             few = 1.0 + _CHECKED / v.size  # one difference of few components says little of their noise
-            self._bars.append((_CHECKED * few * (apart + rounding / t), t))
+            self._bars.append((_CHECKED * few * (apart + rounding / t) + rounded, t))
         return product
 
     def _quotient(self, v: Vector, t: float) -> Floats:

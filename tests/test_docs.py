@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$(?:\n*^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"(?:/\*|#) (\S+\.(?:c|pyx))\b")
-MODULES = sorted(path.stem for path in Path(hessfast.__file__).parent.glob("[!_]*.py"))
+SOURCE = Path(hessfast.__file__).parent
+MODULES = sorted(".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SOURCE.rglob("[!_]*.py"))
 ROUGH = re.compile(r"\b\d+e[+-]\d+\b|(?<=≈ )\d+(?:\.\d+)?")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

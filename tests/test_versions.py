@@ -61,12 +61,12 @@ def sums(tree):
             yield node
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.stem)
 def test_the_builtin_sum_adds_counts_only(path):
     assert [ast.unparse(call) for call in sums(ast.parse(path.read_text())) if not counts(call)] == []
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.glob("*.pyx")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.pyx")), ids=lambda path: path.stem)
 def test_no_binding_sums_in_python(path):
     assert re.findall(r"(?<![\w.])sum\(.*", path.read_text()) == []
 

@@ -18,7 +18,8 @@ import numpy as np
 from scipy.linalg.blas import dsymv
 from threadpoolctl import threadpool_limits
 
-from hessfast import _quadform, quadratic_form, show_config
+from hessfast import quadratic_form, show_config
+from hessfast.algebra import _quadform
 
 SLICE = 4e-4  # seconds of one measurement, at least: a hundred times what reading the clock costs
 LONG = 0.1  # seconds of a run that is repeated five times only

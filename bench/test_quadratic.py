@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.linalg.blas import dsymv
 
-from hessfast import _quadform, quadratic_form
+from hessfast import quadratic_form
+from hessfast.algebra import _quadform
 
 SIZES = [1, 8, 64, 256, 1024, 4096, 8192]
 FORMS = {

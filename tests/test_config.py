@@ -3,7 +3,8 @@ import threading
 import numpy as np
 import pytest
 
-from hessfast import _quadform, show_config
+from hessfast import show_config
+from hessfast.algebra import _quadform
 from hessfast.config import read_bandwidth
 
 

@@ -12,8 +12,8 @@ from scipy.optimize import Bounds
 import hessfast
 from hessfast import CurvatureStatus, HessianOperator, HessianStatus, TaylorModel, curvature, hvp
 from hessfast.alarms import AccuracyWarning
+from hessfast.algebra.vectors import octaves
 from hessfast.scale import gaps
-from hessfast.vectors import octaves
 
 
 def sum_cosh(x):

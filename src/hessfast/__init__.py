@@ -1,5 +1,6 @@
 """Curvature of black-box functions: Hessians, quadratic forms, second-order Taylor models."""
 
+from hessfast.algebra.quadratic import quadratic_form
 from hessfast.check import HessianCheck, WrongEntry, check_hessian, estimate_noise
 from hessfast.config import show_config
 from hessfast.derivatives import gradient, hessian_diag
@@ -8,7 +9,6 @@ from hessfast.functions import native
 from hessfast.hessian import hessian
 from hessfast.matrixfree import curvature
 from hessfast.operators import HessianOperator, hvp
-from hessfast.quadratic import quadratic_form
 from hessfast.results import (
     AccuracyWarning,
     AxisDerivatives,

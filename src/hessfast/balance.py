@@ -18,7 +18,7 @@ from typing import Generic
 
 import numpy as np
 
-from hessfast import vectors
+from hessfast.algebra import vectors
 from hessfast.directional import EPS, TINY, Differences, Floats, Slopes, T, extension, richardson
 from hessfast.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
 

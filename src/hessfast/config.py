@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from hessfast import _quadform
+from hessfast.algebra import _quadform
 from hessfast.workers import cores
 
 __all__ = ["read_bandwidth", "show_config"]

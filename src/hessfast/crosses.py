@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast import vectors
+from hessfast.algebra import vectors
+from hessfast.algebra.vectors import Vector
 from hessfast.balance import first_look, search_from
 from hessfast.differences import chosen_steps, value_at
 from hessfast.directional import EPS, TINY, ValueCurvatures
@@ -24,7 +25,6 @@ from hessfast.neighbourhood import Neighbourhood
 from hessfast.problem import Box
 from hessfast.stencils import stencil
 from hessfast.steps import start_search
-from hessfast.vectors import Vector
 
 Floats = NDArray[np.float64]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.algebra.vectors import dot, dot_difference, line_unit, norm
 from hessfast.arithmetic import callers_state, quiet
 from hessfast.arrays import plain
 from hessfast.functions import real_number
@@ -22,7 +23,6 @@ from hessfast.problem import point
 from hessfast.resolution import SPECK
 from hessfast.results import StepResult, StepStatus
 from hessfast.step_length import ScaledGradient, certify, checked_length, checked_real
-from hessfast.vectors import dot, dot_difference, line_unit, norm
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult

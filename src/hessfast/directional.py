@@ -20,10 +20,10 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast import vectors
+from hessfast.algebra import vectors
+from hessfast.algebra.vectors import Vector
 from hessfast.neighbourhood import Neighbourhood
 from hessfast.noise import ROUNDING, NoiseModel, along
-from hessfast.vectors import Vector
 
 Floats = NDArray[np.float64]
 T = TypeVar("T", float, Floats)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessfast import _quadform
+from hessfast.algebra import _quadform
 from hessfast.arithmetic import quiet
 from hessfast.differences import Found, given_one_sided, one_sided_steps, smoothed, value_at, with_search, with_steps
 from hessfast.plan import Plan

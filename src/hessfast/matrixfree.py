@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast import plateaus, vectors
+from hessfast import plateaus
 from hessfast.alarms import alarm
+from hessfast.algebra import vectors
+from hessfast.algebra.vectors import Vector
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
@@ -20,7 +22,6 @@ from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vec
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus
-from hessfast.vectors import Vector
 
 __all__ = ["curvature"]
 

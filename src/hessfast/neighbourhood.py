@@ -10,14 +10,14 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from hessfast import vectors
+from hessfast.algebra import vectors
+from hessfast.algebra.vectors import Vector
 from hessfast.arithmetic import aside
 from hessfast.arrays import plain
 from hessfast.functions import Function, NativeFunction, make_function
 from hessfast.lanes import Evaluator, make_evaluator
 from hessfast.problem import box, exceptions, flag, further, typical_sizes
 from hessfast.scale import EPS, ORDINARY, VANISHING, Seen, Sizes, find_sizes, gaps
-from hessfast.vectors import Vector
 from hessfast.workers import thread_count
 
 Floats = npt.NDArray[np.float64]

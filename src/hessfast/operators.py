@@ -9,8 +9,9 @@ from typing import Any, Literal, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from hessfast import vectors
 from hessfast.alarms import alarm
+from hessfast.algebra import vectors
+from hessfast.algebra.vectors import Vector
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance
@@ -24,7 +25,6 @@ from hessfast.problem import Box, box, checked_order, flag
 from hessfast.resolution import MATTERS, TENTH
 from hessfast.results import HessianStatus, HvpResult
 from hessfast.scale import ORDINARY
-from hessfast.vectors import Vector
 
 __all__ = ["HessianOperator", "hvp"]
 

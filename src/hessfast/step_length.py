@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.alarms import alarm
+from hessfast.algebra.symmetric import SymmetricMatrix, as_symmetric
+from hessfast.algebra.vectors import Vector, as_vector, dot
 from hessfast.arrays import plain, require_finite
 from hessfast.results import CurvatureResult, StepResult, StepStatus
-from hessfast.symmetric import SymmetricMatrix, as_symmetric
-from hessfast.vectors import Vector, as_vector, dot
 
 __all__ = ["ScaledGradient", "certify", "checked_bar", "checked_length", "checked_real", "norm_bar", "optimal_step"]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.algebra.symmetric import as_symmetric
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
 from hessfast.differences import value_at
@@ -19,7 +20,6 @@ from hessfast.operators import HessianOperator
 from hessfast.problem import Fun, Jac, bind
 from hessfast.results import HessianResult, StepResult, StepStatus, TaylorTerms
 from hessfast.step_length import ScaledGradient, certify, checked_bar, checked_length, checked_real, norm_bar
-from hessfast.symmetric import as_symmetric
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessfast import _quadform
+from hessfast.algebra import _quadform
 from hessfast.arrays import plain, require_finite
 from hessfast.workers import thread_count
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hessfast import quadratic, quadratic_form
-from hessfast.quadratic import form_and_bound
+from hessfast import quadratic_form
+from hessfast.algebra import quadratic
+from hessfast.algebra.quadratic import form_and_bound
 
 EPS = np.finfo(float).eps
 EVERY_REMAINDER = [*range(42), 63, 64, 65, 127, 128, 129, 136, 140, 257]
@@ -407,8 +408,9 @@ def test_check_symmetric_tells_huge_from_infinite(H, said):
 
 LEVEL_SCRIPT = """
 import numpy as np
-from hessfast import quadratic, quadratic_form
-from hessfast.quadratic import form_and_bound
+from hessfast import quadratic_form
+from hessfast.algebra import quadratic
+from hessfast.algebra.quadratic import form_and_bound
 for n in (*range(1, 40), 129, 600):
     rng = np.random.default_rng(n)
     H, g = rng.standard_normal((n, n)), rng.standard_normal(n)

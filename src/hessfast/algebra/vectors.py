@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast import _vectors
+from hessfast.algebra import _vectors
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hessfast.algebra.quadratic import form_and_bound, require_symmetric, storage_eps
 from hessfast.arithmetic import callers_state
 from hessfast.arrays import plain, require_finite
-from hessfast.quadratic import form_and_bound, require_symmetric, storage_eps
 
 __all__ = ["SymmetricMatrix", "as_symmetric"]
 

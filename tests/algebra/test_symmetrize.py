@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hessfast import _quadform
+from hessfast.algebra import _quadform
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 8, 63, 64, 65, 100, 128, 256, 1024])

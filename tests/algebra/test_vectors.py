@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import reference_vectors as reference
 
-from hessfast import _vectors, vectors
+from hessfast.algebra import _vectors, vectors
 
 LENGTHS = [1, 2, 15, 16, 17, 1023, 1024, 1025, 5 * 1024 + 77]
 STORAGE = [np.float64, np.float32]
@@ -107,7 +107,7 @@ def test_other_storage_is_refused_by_the_kernel_and_converted_before():
 FORKED = """
 import os, signal
 import numpy as np
-from hessfast.vectors import dot
+from hessfast.algebra.vectors import dot
 x = np.ones(200_000)
 assert dot(x, x, 2) == x.size
 child = os.fork()

@@ -4,10 +4,12 @@ from hessfast.algebra.quadratic import quadratic_form
 from hessfast.check import HessianCheck, WrongEntry, check_hessian, estimate_noise
 from hessfast.config import show_config
 from hessfast.derivatives import gradient, hessian_diag
-from hessfast.descent import minimize_taylor
 from hessfast.functions import native
 from hessfast.hessian import hessian
 from hessfast.matrixfree import curvature
+from hessfast.models.descent import minimize_taylor
+from hessfast.models.step_length import optimal_step
+from hessfast.models.taylor import TaylorModel
 from hessfast.operators import HessianOperator, hvp
 from hessfast.results import (
     AccuracyWarning,
@@ -23,8 +25,6 @@ from hessfast.results import (
     StepStatus,
     TaylorTerms,
 )
-from hessfast.step_length import optimal_step
-from hessfast.taylor import TaylorModel
 
 __all__ = [
     "AccuracyWarning",

@@ -19,10 +19,10 @@ from hessfast.algebra.vectors import dot, dot_difference, line_unit, norm
 from hessfast.arithmetic import callers_state, quiet
 from hessfast.arrays import plain
 from hessfast.functions import real_number
+from hessfast.models.step_length import ScaledGradient, certify, checked_length, checked_real
 from hessfast.problem import point
 from hessfast.resolution import SPECK
 from hessfast.results import StepResult, StepStatus
-from hessfast.step_length import ScaledGradient, certify, checked_length, checked_real
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult

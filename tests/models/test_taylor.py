@@ -286,7 +286,7 @@ def test_fit_at_a_given_step_leaves_the_curvature_without_a_bar():
 
 
 def test_fit_of_many_variables_says_that_it_forms_no_matrix(monkeypatch):
-    monkeypatch.setattr("hessfast.taylor.DENSE_BYTES", 8 * 29**2)
+    monkeypatch.setattr("hessfast.models.taylor.DENSE_BYTES", 8 * 29**2)
     x = np.random.default_rng(5).standard_normal(30)
     with pytest.warns(UserWarning, match="kept as an operator"):
         model = TaylorModel.fit(chain, x, jac=True)

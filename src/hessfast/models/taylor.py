@@ -15,11 +15,11 @@ from hessfast.arrays import plain
 from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.matrixfree import curvature
+from hessfast.models.step_length import ScaledGradient, certify, checked_bar, checked_length, checked_real, norm_bar
 from hessfast.neighbourhood import checked_vector
 from hessfast.operators import HessianOperator
 from hessfast.problem import Fun, Jac, bind
 from hessfast.results import HessianResult, StepResult, StepStatus, TaylorTerms
-from hessfast.step_length import ScaledGradient, certify, checked_bar, checked_length, checked_real, norm_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -372,6 +372,6 @@ class TaylorModel:
         -------
         matplotlib.axes.Axes
         """
-        from hessfast.picture import draw
+        from hessfast.models.picture import draw
 
         return draw(self, fun, ax)

@@ -16,7 +16,7 @@ from hessfast.results import StepStatus
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hessfast.taylor import TaylorModel
+    from hessfast.models.taylor import TaylorModel
 
 __all__ = ["draw"]
 

@@ -173,7 +173,7 @@ def hessian(
     coordinate, from gradients about 20 in all for most functions; the result says how they were spent. The pair
     formula is in the module `hessfast.stencils`, the searches in `hessfast.ladder` and `hessfast.gradientsearch`.
     Complex steps cost n² + 3n evaluations of `fun` and about 8 a coordinate for the search, or n + 6 of `jac`; the
-    formulas are in `hessfast.complexstep`. Five of them, at least, see whether the function is analytic.
+    formulas are in `hessfast.complexsteps.search`. Five of them, at least, see whether the function is analytic.
     A noisy `fun` is asked once more at x0; sizes of coordinates with a gap cost 4 evaluations, 7 and up where the small
     ones are not meant; steps that came out short against the sizes, or that see no curvature, 6 to 14, for roughness.
     Gradients that short steps do not foretell at a long one cost 2 to 16 more, and the search once more where they are
@@ -328,7 +328,7 @@ def _of_columns(columns: GradientHessian) -> Found:
 def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianResult:
     """Take imaginary steps from the gradient where there is one, else from the values of f."""
     from hessfast.complexlanes import complex_twin
-    from hessfast.complexstep import ComplexSearch, from_gradient, room_inside
+    from hessfast.complexsteps.search import ComplexSearch, from_gradient, room_inside
 
     axes = problem.axes
     room = room_inside(problem.x[axes], within.lower[axes], within.upper[axes])

@@ -1,0 +1,1 @@
+"""Hessians of analytic functions, by complex steps."""

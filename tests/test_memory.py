@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from hessfast import curvature, differences, hessian, hvp, jacobian, lanes, resolution
+from hessfast import curvature, differences, hessian, hvp, lanes, resolution
+from hessfast.gradients import columns as jacobian
 from hessfast.steps import StepSearch
 
 

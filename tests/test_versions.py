@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import hessfast
-from hessfast import TaylorModel, directional, quadratic_form
-from hessfast.directional import ValueCurvatures, extension, richardson
+from hessfast import TaylorModel, quadratic_form
+from hessfast.gradients import line as directional
+from hessfast.gradients.line import ValueCurvatures, extension, richardson
 from hessfast.stencils import stencil
 
 SOURCE = Path(hessfast.__file__).parent

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.balance import first_look, search_from
 from hessfast.differences import chosen_steps, value_at
-from hessfast.directional import EPS, TINY, ValueCurvatures
 from hessfast.execution import Team
+from hessfast.gradients.balance import first_look, search_from
+from hessfast.gradients.line import EPS, TINY, ValueCurvatures
 from hessfast.neighbourhood import Neighbourhood
 from hessfast.problem import Box
 from hessfast.stencils import stencil

@@ -30,7 +30,7 @@ from hessfast.stencils import ORDERS, stencil
 from hessfast.steps import start_search
 
 if TYPE_CHECKING:  # imported where gradients are at hand
-    from hessfast.gradientsearch import GradientHessian
+    from hessfast.gradients.search import GradientHessian
 
 Array = NDArray[np.float64]
 Method = Literal["fd", "cs"]
@@ -171,7 +171,7 @@ def hessian(
     With m the order and steps given, costs 1 + 2n max(1, m/2) + m n(n-1)/2 evaluations of `fun`, or
     1 + 2n max(1/2, m/2) of `jac`. The search for steps adds 6 evaluations for the noise of `fun` and some 8 a
     coordinate, from gradients about 20 in all for most functions; the result says how they were spent. The pair
-    formula is in the module `hessfast.stencils`, the searches in `hessfast.ladder` and `hessfast.gradientsearch`.
+    formula is in the module `hessfast.stencils`, the searches in `hessfast.ladder` and `hessfast.gradients.search`.
     Complex steps cost n² + 3n evaluations of `fun` and about 8 a coordinate for the search, or n + 6 of `jac`; the
     formulas are in `hessfast.complexsteps.search`. Five of them, at least, see whether the function is analytic.
     A noisy `fun` is asked once more at x0; sizes of coordinates with a gap cost 4 evaluations, 7 and up where the small
@@ -276,8 +276,8 @@ def _from_gradients(
 ) -> HessianResult:
     """Difference gradients along each coordinate, with the steps given or those that a search finds."""
     # Imported where gradients are at hand: the import of the library itself is to stay short.
-    from hessfast.gradientsearch import GradientSearch
-    from hessfast.jacobian import Gradient, jacobian
+    from hessfast.gradients.columns import Gradient, jacobian
+    from hessfast.gradients.search import GradientSearch
 
     team, axes = problem.jac, problem.axes
     assert team is not None

@@ -14,10 +14,10 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.crosses import CrossProducts
-from hessfast.directional import ASTRAY, EPS, HEADROOM, SAME, TURNED, Products, astray, richardson
 from hessfast.execution import Team
+from hessfast.gradients.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance
+from hessfast.gradients.line import ASTRAY, EPS, HEADROOM, SAME, TURNED, Products, astray, richardson
 from hessfast.lanes import make_evaluator
 from hessfast.neighbourhood import Fun, Jac, given_step, real_vector, surround
 from hessfast.noise import ROUNDING

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.complexlanes import Complex, ComplexEvaluator, not_analytic, strictly
-from hessfast.gradientladder import Errors, equilibrate
+from hessfast.gradients.levels import Errors, equilibrate
 from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 Array = NDArray[np.float64]

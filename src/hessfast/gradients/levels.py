@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.jacobian import EPS, Array, Family, extrapolate
+from hessfast.gradients.columns import EPS, Array, Family, extrapolate
 
 TINY = float(np.finfo(np.float64).tiny)
 CLEAR = 20.0  # a residual this many times its noise is no noise

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.gradientladder import (
+from hessfast.gradients.columns import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
+from hessfast.gradients.levels import (
     CLEAR,
     DEEPER,
     TINY,
@@ -38,8 +39,7 @@ from hessfast.gradientladder import (
     norm,
     quotient,
 )
-from hessfast.jacobian import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
-from hessfast.ripples import FAR, FARTHEST, NEAR, Sight, is_broken_near, look_far, plateau
+from hessfast.gradients.ripples import FAR, FARTHEST, NEAR, Sight, is_broken_near, look_far, plateau
 from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,

@@ -9,9 +9,9 @@ import pytest
 from problems import problems
 
 from hessfast import AccuracyWarning, hessian
-from hessfast.gradientladder import equilibrate, noise_level
-from hessfast.gradientsearch import GradientSearch
-from hessfast.jacobian import Gradient, differences, extrapolate, family
+from hessfast.gradients.columns import Gradient, differences, extrapolate, family
+from hessfast.gradients.levels import equilibrate, noise_level
+from hessfast.gradients.search import GradientSearch
 from hessfast.results import HessianStatus
 
 BADLY_SCALED = ("scales", "origin", "huge_x", "frequency")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hessfast import AccuracyWarning, CurvatureStatus, HessianOperator, HessianStatus, curvature, hessian, hvp
-from hessfast.ripples import Sight, look_far
+from hessfast.gradients.ripples import Sight, look_far
 
 
 def carrier(z):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numba import njit
 
-from hessfast import curvature, differences, hessian, hvp, lanes, resolution
+from hessfast import curvature, hessian, hvp, lanes, resolution
 from hessfast.gradients import columns as jacobian
-from hessfast.steps import StepSearch
+from hessfast.values import sweep as differences
+from hessfast.values.search import StepSearch
 
 
 def peak(run, n, known=lambda: 0):

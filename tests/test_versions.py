@@ -12,7 +12,7 @@ import hessfast
 from hessfast import TaylorModel, quadratic_form
 from hessfast.gradients import line as directional
 from hessfast.gradients.line import ValueCurvatures, extension, richardson
-from hessfast.stencils import stencil
+from hessfast.values.stencils import stencil
 
 SOURCE = Path(hessfast.__file__).parent
 COUNTS = {"calls", "nfev", "njev"}

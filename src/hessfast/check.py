@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessfast import noise as noise_level
 from hessfast.arithmetic import callers_state, quiet
-from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.listing import Listed
 from hessfast.problem import Fun, Jac, bind, box, further, point, real_array
 from hessfast.resolution import hessian_scale, natural_sizes, places
 from hessfast.results import HessianResult
-from hessfast.steps import make_axes
+from hessfast.values import noise as noise_level
+from hessfast.values.search import make_axes
+from hessfast.values.sweep import value_at
 
 Array = NDArray[np.float64]
 

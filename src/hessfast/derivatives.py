@@ -10,21 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arithmetic import quiet
-from hessfast.bars import AXIS_FACTORS, axis_bars, bar_parts
-from hessfast.differences import (
-    SCATTER,
-    VAGUE,
-    Differences,
-    Layout,
-    along_given,
-    asked_again,
-    chosen_steps,
-    given_one_sided,
-    repeated,
-    value_at,
-)
-from hessfast.ladder import Axis
-from hessfast.plateaus import along_axes, direction_inside, slope_roughness
 from hessfast.problem import (
     Box,
     Fun,
@@ -38,8 +23,23 @@ from hessfast.problem import (
 )
 from hessfast.resolution import natural_sizes
 from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
-from hessfast.stencils import ORDERS
-from hessfast.steps import StepSearch, first_rung, start_search
+from hessfast.values.bars import AXIS_FACTORS, axis_bars, bar_parts
+from hessfast.values.ladder import Axis
+from hessfast.values.plateaus import along_axes, direction_inside, slope_roughness
+from hessfast.values.search import StepSearch, first_rung, start_search
+from hessfast.values.stencils import ORDERS
+from hessfast.values.sweep import (
+    SCATTER,
+    VAGUE,
+    Differences,
+    Layout,
+    along_given,
+    asked_again,
+    chosen_steps,
+    given_one_sided,
+    repeated,
+    value_at,
+)
 
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]

@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast.algebra import _quadform
 from hessfast.arithmetic import quiet
-from hessfast.differences import Found, given_one_sided, one_sided_steps, smoothed, value_at, with_search, with_steps
-from hessfast.plan import Plan
 from hessfast.problem import (
     Box,
     Fun,
@@ -26,8 +24,10 @@ from hessfast.problem import (
     noise_given,
 )
 from hessfast.results import EvaluationCounts, HessianResult, HessianStatus, judge_aloud
-from hessfast.stencils import ORDERS, stencil
-from hessfast.steps import start_search
+from hessfast.values.plan import Plan
+from hessfast.values.search import start_search
+from hessfast.values.stencils import ORDERS, stencil
+from hessfast.values.sweep import Found, given_one_sided, one_sided_steps, smoothed, value_at, with_search, with_steps
 
 if TYPE_CHECKING:  # imported where gradients are at hand
     from hessfast.gradients.search import GradientHessian
@@ -171,7 +171,7 @@ def hessian(
     With m the order and steps given, costs 1 + 2n max(1, m/2) + m n(n-1)/2 evaluations of `fun`, or
     1 + 2n max(1/2, m/2) of `jac`. The search for steps adds 6 evaluations for the noise of `fun` and some 8 a
     coordinate, from gradients about 20 in all for most functions; the result says how they were spent. The pair
-    formula is in the module `hessfast.stencils`, the searches in `hessfast.ladder` and `hessfast.gradients.search`.
+    formula is in the module `hessfast.values.stencils`, the searches in `hessfast.values.ladder` and `hessfast.gradients.search`.
     Complex steps cost n² + 3n evaluations of `fun` and about 8 a coordinate for the search, or n + 6 of `jac`; the
     formulas are in `hessfast.complexsteps.search`. Five of them, at least, see whether the function is analytic.
     A noisy `fun` is asked once more at x0; sizes of coordinates with a gap cost 4 evaluations, 7 and up where the small

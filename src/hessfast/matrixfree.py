@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast import plateaus
 from hessfast.alarms import alarm
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
@@ -22,6 +21,7 @@ from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vec
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus
+from hessfast.values import plateaus
 
 __all__ = ["curvature"]
 

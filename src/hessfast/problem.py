@@ -13,7 +13,7 @@ from hessfast.arrays import plain
 from hessfast.execution import Team
 from hessfast.functions import NativeFunction, make_function
 from hessfast.lanes import make_evaluator
-from hessfast.stencils import ORDERS
+from hessfast.values.stencils import ORDERS
 from hessfast.workers import thread_count
 
 Fun = Callable[..., Any] | NativeFunction

@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.stencils import stencil
+from hessfast.values.stencils import stencil
 
 Array = NDArray[np.float64]
 Axes = NDArray[np.int32]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.neighbourhood import Neighbourhood
-from hessfast.noise import ROUNDING, NoiseModel, along
+from hessfast.values.noise import ROUNDING, NoiseModel, along
 
 Floats = NDArray[np.float64]
 T = TypeVar("T", float, Floats)

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.noise import NoiseModel
-from hessfast.plateaus import roughness
+from hessfast.values.noise import NoiseModel
+from hessfast.values.plateaus import roughness
 
 Array = NDArray[np.float64]
 

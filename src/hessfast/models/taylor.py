@@ -12,7 +12,6 @@ import numpy.typing as npt
 from hessfast.algebra.symmetric import as_symmetric
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.differences import value_at
 from hessfast.hessian import hessian
 from hessfast.matrixfree import curvature
 from hessfast.models.step_length import ScaledGradient, certify, checked_bar, checked_length, checked_real, norm_bar
@@ -20,6 +19,7 @@ from hessfast.neighbourhood import checked_vector
 from hessfast.operators import HessianOperator
 from hessfast.problem import Fun, Jac, bind
 from hessfast.results import HessianResult, StepResult, StepStatus, TaylorTerms
+from hessfast.values.sweep import value_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,10 +6,10 @@ from callbacks import X0, log_sum_exp
 from problems import draw
 
 from hessfast import AccuracyWarning, HessianStatus, hessian
-from hessfast.ladder import Axis, formula
-from hessfast.noise import NoiseModel
 from hessfast.scale import ORDINARY, unit_of
-from hessfast.steps import advance
+from hessfast.values.ladder import Axis, formula
+from hessfast.values.noise import NoiseModel
+from hessfast.values.search import advance
 
 
 class Recorder:

@@ -7,7 +7,7 @@ import pytest
 import reference_stencils as reference
 
 from hessfast import _core
-from hessfast.stencils import ORDERS, stencil
+from hessfast.values.stencils import ORDERS, stencil
 
 FAMILIES = [(order, False) for order in ORDERS] + [(order, True) for order in (2, 4, 6, 8)]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.bars import ROUNDING_FACTOR, pair_formula
 from hessfast.execution import Team
-from hessfast.ladder import Axis, values_along
-from hessfast.noise import NoiseModel
 from hessfast.scale import EPS
-from hessfast.stencils import Stencil
+from hessfast.values.bars import ROUNDING_FACTOR, pair_formula
+from hessfast.values.ladder import Axis, values_along
+from hessfast.values.noise import NoiseModel
+from hessfast.values.stencils import Stencil
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]

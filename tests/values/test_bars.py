@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from reference_bars import pair_parts
 
 from hessfast import _core
-from hessfast.bars import pair_formula
-from hessfast.stencils import stencil
+from hessfast.values.bars import pair_formula
+from hessfast.values.stencils import stencil
 
 FORMULAS = [(1, True), (2, False), (4, False), (6, False), (8, False), (2, True), (4, True), (8, True)]
 

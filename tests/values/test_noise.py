@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hessfast import estimate_noise, hessian
-from hessfast.noise import ROUNDING, NoiseModel, difference_table
 from hessfast.scale import EPS
+from hessfast.values.noise import ROUNDING, NoiseModel, difference_table
 
 X = np.array([1.3, -0.7, 2.1, 0.4])
 

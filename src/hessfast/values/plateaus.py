@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.execution import Team
-from hessfast.ladder import Axis
-from hessfast.noise import NoiseModel
+from hessfast.values.ladder import Axis
+from hessfast.values.noise import NoiseModel
 
 Array = NDArray[np.float64]
 Ask = Callable[[Array], tuple[Array, Array]]

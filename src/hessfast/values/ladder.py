@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.scale import EPS
-from hessfast.stencils import stencil
+from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
+from hessfast.values.stencils import stencil
 
 if TYPE_CHECKING:
     from hessfast.execution import Team

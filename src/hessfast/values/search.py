@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast import noise as noise_level
-from hessfast.ladder import (
+from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
+from hessfast.values import noise as noise_level
+from hessfast.values.ladder import (
     BEYOND_DOUBT,
     INVISIBLE,
     LOWEST,
@@ -28,9 +29,8 @@ from hessfast.ladder import (
     Rung,
     advance,
 )
-from hessfast.noise import ROUNDING, SWAMPED, NoiseModel
-from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
-from hessfast.sides import leave, search
+from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
+from hessfast.values.one_axis import leave, search
 
 if TYPE_CHECKING:
     from hessfast.execution import Team

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.differences import chosen_steps, value_at
 from hessfast.execution import Team
 from hessfast.gradients.balance import first_look, search_from
 from hessfast.gradients.line import EPS, TINY, ValueCurvatures
 from hessfast.neighbourhood import Neighbourhood
 from hessfast.problem import Box
-from hessfast.stencils import stencil
-from hessfast.steps import start_search
+from hessfast.values.search import start_search
+from hessfast.values.stencils import stencil
+from hessfast.values.sweep import chosen_steps, value_at
 
 Floats = NDArray[np.float64]
 

@@ -11,14 +11,17 @@ import pytest
 from problems import KINDS, problems
 
 import hessfast
-from hessfast import differences, ladder, refinement, sides, steps
+from hessfast.values import ladder, refinement
+from hessfast.values import one_axis as sides
+from hessfast.values import search as steps
+from hessfast.values import sweep as differences
 
 CALLS = [hessfast.hessian, hessfast.gradient, hessfast.hessian_diag]
 
 
 @pytest.fixture
 def interpreted(monkeypatch):
-    path = Path(hessfast.__file__).with_name("ladder.py")
+    path = Path(search.__file__).with_name("ladder.py")
     spec = importlib.util.spec_from_file_location("interpreted_ladder", path)
     twin = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, twin)

@@ -24,7 +24,7 @@ from hessfast.scale import EPS
 
 if TYPE_CHECKING:
     from hessfast.execution import Team
-    from hessfast.ladder import Axis
+    from hessfast.values.ladder import Axis
 
 Array = NDArray[np.float64]
 At = Callable[[float, Sequence[float]], list[float]]

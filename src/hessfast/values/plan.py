@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hessfast import _core
 from hessfast.execution import Team
 from hessfast.lanes import Evaluator
-from hessfast.stencils import Stencil
+from hessfast.values.stencils import Stencil
 
 Array = NDArray[np.float64]
 

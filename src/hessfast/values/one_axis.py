@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hessfast.ladder import BEYOND_DOUBT, LOWEST, Axis, Ladder, Request, formula
+from hessfast.values.ladder import BEYOND_DOUBT, LOWEST, Axis, Ladder, Request, formula
 
 NARROW = 3
 """Rungs that a symmetric formula may be pushed below its default by bounds before the one-sided one is better."""

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import hessfast
-from hessfast.bars import unseen
+from hessfast.values.bars import unseen
 
 Array = NDArray[np.float64]
 

@@ -9,11 +9,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast._bars import PairFormula
-from hessfast.ladder import VISIBLE, Ladder
-from hessfast.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.scale import EPS
-from hessfast.stencils import Stencil
+from hessfast.values._bars import PairFormula
+from hessfast.values.ladder import VISIBLE, Ladder
+from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
+from hessfast.values.stencils import Stencil
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast import _core
-from hessfast.bars import (
+from hessfast.execution import Team
+from hessfast.lanes import make_evaluator
+from hessfast.problem import Box, Problem
+from hessfast.resolution import row_blocks
+from hessfast.results import EvaluationCounts
+from hessfast.values.bars import (
     AXIS_FACTORS,
     FACTORS,
     FAINT,
@@ -25,18 +30,13 @@ from hessfast.bars import (
     pair_noise,
     unseen,
 )
-from hessfast.execution import Team
-from hessfast.ladder import Axis, values_along
-from hessfast.lanes import make_evaluator
-from hessfast.noise import ROUNDING, NoiseModel
-from hessfast.plan import Plan
-from hessfast.plateaus import along_axes, direction_inside, roughness
-from hessfast.problem import Box, Problem
-from hessfast.refinement import Pairs, refine, shows
-from hessfast.resolution import row_blocks
-from hessfast.results import EvaluationCounts
-from hessfast.stencils import stencil
-from hessfast.steps import StepSearch, first_rung, make_axes
+from hessfast.values.ladder import Axis, values_along
+from hessfast.values.noise import ROUNDING, NoiseModel
+from hessfast.values.plan import Plan
+from hessfast.values.plateaus import along_axes, direction_inside, roughness
+from hessfast.values.refinement import Pairs, refine, shows
+from hessfast.values.search import StepSearch, first_rung, make_axes
+from hessfast.values.stencils import stencil
 
 Array = NDArray[np.float64]
 Coordinates = NDArray[np.int32]

@@ -19,8 +19,8 @@ from numba import carray, cfunc, njit, types
 from test_hessian import numba_loop, rosenbrock
 
 import hessfast
-from hessfast.functions import PythonFunction
-from hessfast.lanes import make_evaluator
+from hessfast.calls.evaluator import make_evaluator
+from hessfast.calls.functions import PythonFunction
 
 
 @njit(fastmath=True)
@@ -51,8 +51,8 @@ def bare_callback(callback, n, x, data, evaluations):
 
 def as_callback(f, x):
     """Return callback, n, x, data: what the sweep calls for a numba function."""
-    compiled = hessfast.njit.callback(f, (), gradient=False)
-    block = hessfast.njit.block(compiled, ())
+    compiled = hessfast.calls.njit.callback(f, (), gradient=False)
+    block = hessfast.calls.njit.block(compiled, ())
     form = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     return (form(compiled.address), x.size, x.ctypes.data, block.address), (compiled, block)
 

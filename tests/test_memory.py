@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from hessfast import curvature, hessian, hvp, lanes, resolution
+from hessfast import curvature, hessian, hvp, resolution
+from hessfast.calls import evaluator as lanes
 from hessfast.gradients import columns as jacobian
 from hessfast.values import sweep as differences
 from hessfast.values.search import StepSearch

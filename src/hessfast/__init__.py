@@ -1,10 +1,10 @@
 """Curvature of black-box functions: Hessians, quadratic forms, second-order Taylor models."""
 
 from hessfast.algebra.quadratic import quadratic_form
+from hessfast.calls.functions import native
 from hessfast.check import HessianCheck, WrongEntry, check_hessian, estimate_noise
 from hessfast.config import show_config
 from hessfast.derivatives import gradient, hessian_diag
-from hessfast.functions import native
 from hessfast.hessian import hessian
 from hessfast.matrixfree import curvature
 from hessfast.models.descent import minimize_taylor

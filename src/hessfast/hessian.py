@@ -327,7 +327,7 @@ def _of_columns(columns: GradientHessian) -> Found:
 
 def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianResult:
     """Take imaginary steps from the gradient where there is one, else from the values of f."""
-    from hessfast.complexlanes import complex_twin
+    from hessfast.calls.complex_lane import complex_twin
     from hessfast.complexsteps.search import ComplexSearch, from_gradient, room_inside
 
     axes = problem.axes

@@ -15,9 +15,9 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
+from hessfast.calls.line import Fun, Jac, Neighbourhood, given_step, real_vector, surround
 from hessfast.gradients.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.gradients.line import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
-from hessfast.neighbourhood import Fun, Jac, Neighbourhood, given_step, real_vector, surround
 from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus

@@ -14,11 +14,11 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
-from hessfast.execution import Team
+from hessfast.calls.evaluator import make_evaluator
+from hessfast.calls.line import Fun, Jac, given_step, real_vector, surround
+from hessfast.calls.team import Team
 from hessfast.gradients.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.gradients.line import ASTRAY, EPS, HEADROOM, SAME, TURNED, Products, astray, richardson
-from hessfast.lanes import make_evaluator
-from hessfast.neighbourhood import Fun, Jac, given_step, real_vector, surround
 from hessfast.problem import Box, box, checked_order, flag
 from hessfast.resolution import MATTERS, TENTH
 from hessfast.results import HessianStatus, HvpResult

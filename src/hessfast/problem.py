@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arrays import plain
-from hessfast.execution import Team
-from hessfast.functions import NativeFunction, make_function
-from hessfast.lanes import make_evaluator
+from hessfast.calls.evaluator import make_evaluator
+from hessfast.calls.functions import NativeFunction, make_function
+from hessfast.calls.team import Team
 from hessfast.values.stencils import ORDERS
 from hessfast.workers import thread_count
 

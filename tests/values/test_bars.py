@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference_bars import pair_parts
 
-from hessfast import _core
+from hessfast.calls import _core
 from hessfast.values.bars import pair_formula
 from hessfast.values.stencils import stencil
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference_stencils as reference
 
-from hessfast import _core
+from hessfast.calls import _core
 from hessfast.values.stencils import ORDERS, stencil
 
 FAMILIES = [(order, False) for order in ORDERS] + [(order, True) for order in (2, 4, 6, 8)]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.complexlanes import Complex, ComplexEvaluator, not_analytic, strictly
+from hessfast.calls.complex_lane import Complex, ComplexEvaluator, not_analytic, strictly
 from hessfast.gradients.levels import Errors, equilibrate
 from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.neighbourhood import Neighbourhood
+from hessfast.calls.line import Neighbourhood
 from hessfast.values.noise import ROUNDING, NoiseModel, along
 
 Floats = NDArray[np.float64]

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from hessfast.algebra.symmetric import as_symmetric
 from hessfast.arithmetic import quiet
 from hessfast.arrays import plain
+from hessfast.calls.line import checked_vector
 from hessfast.hessian import hessian
 from hessfast.matrixfree import curvature
 from hessfast.models.step_length import ScaledGradient, certify, checked_bar, checked_length, checked_real, norm_bar
-from hessfast.neighbourhood import checked_vector
 from hessfast.operators import HessianOperator
 from hessfast.problem import Fun, Jac, bind
 from hessfast.results import HessianResult, StepResult, StepStatus, TaylorTerms

@@ -24,7 +24,7 @@ from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.values.stencils import stencil
 
 if TYPE_CHECKING:
-    from hessfast.execution import Team
+    from hessfast.calls.team import Team
 
 Array = NDArray[np.float64]
 Request = Generator[list[float], None, None]

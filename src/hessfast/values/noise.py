@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from hessfast.scale import EPS
 
 if TYPE_CHECKING:
-    from hessfast.execution import Team
+    from hessfast.calls.team import Team
     from hessfast.values.ladder import Axis
 
 Array = NDArray[np.float64]

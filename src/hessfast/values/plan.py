@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast import _core
-from hessfast.execution import Team
-from hessfast.lanes import Evaluator
+from hessfast.calls import _core
+from hessfast.calls.evaluator import Evaluator
+from hessfast.calls.team import Team
 from hessfast.values.stencils import Stencil
 
 Array = NDArray[np.float64]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.execution import Team
+from hessfast.calls.team import Team
 from hessfast.values.ladder import Axis
 from hessfast.values.noise import NoiseModel
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.execution import Team
+from hessfast.calls.line import Neighbourhood
+from hessfast.calls.team import Team
 from hessfast.gradients.balance import first_look, search_from
 from hessfast.gradients.line import EPS, TINY, ValueCurvatures
-from hessfast.neighbourhood import Neighbourhood
 from hessfast.problem import Box
 from hessfast.values.search import start_search
 from hessfast.values.stencils import stencil

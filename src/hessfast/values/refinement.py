@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.execution import Team
+from hessfast.calls.team import Team
 from hessfast.scale import EPS
 from hessfast.values.bars import ROUNDING_FACTOR, pair_formula
 from hessfast.values.ladder import Axis, values_along

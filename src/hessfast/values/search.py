@@ -33,7 +33,7 @@ from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.values.one_axis import leave, search
 
 if TYPE_CHECKING:
-    from hessfast.execution import Team
+    from hessfast.calls.team import Team
 
 Array = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast import _core
-from hessfast.execution import Team
-from hessfast.lanes import make_evaluator
+from hessfast.calls import _core
+from hessfast.calls.evaluator import make_evaluator
+from hessfast.calls.team import Team
 from hessfast.problem import Box, Problem
 from hessfast.resolution import row_blocks
 from hessfast.results import EvaluationCounts

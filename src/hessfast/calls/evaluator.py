@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast import _core, njit
 from hessfast.arithmetic import callers_state
 from hessfast.arrays import unmasked
-from hessfast.functions import (
+from hessfast.calls import _core, njit
+from hessfast.calls.functions import (
     BatchedFunction,
     Function,
     NativeFunction,

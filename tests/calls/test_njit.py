@@ -10,7 +10,7 @@ from numba import njit
 from numba.core import event
 
 from hessfast import hessian
-from hessfast.njit import _CALLBACKS
+from hessfast.calls.njit import _CALLBACKS
 
 
 def quadratic():

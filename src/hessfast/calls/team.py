@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast import _core
 from hessfast.arithmetic import aside
-from hessfast.lanes import Evaluator, NativeEvaluator
+from hessfast.calls import _core
+from hessfast.calls.evaluator import Evaluator, NativeEvaluator
 from hessfast.workers import thread_count
 
 if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the library's own import time

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from hessfast.arithmetic import aside, callers_state
 from hessfast.arrays import unmasked
-from hessfast.functions import BatchedFunction, PythonFunction
-from hessfast.lanes import BatchedEvaluator, Confines, Evaluator, PythonEvaluator, note
+from hessfast.calls.evaluator import BatchedEvaluator, Confines, Evaluator, PythonEvaluator, note
+from hessfast.calls.functions import BatchedFunction, PythonFunction
 
 _BLOCK_BYTES = 262_144  # as for the real batched lane
 

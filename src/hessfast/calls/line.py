@@ -14,8 +14,8 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arithmetic import aside
 from hessfast.arrays import plain
-from hessfast.functions import Function, NativeFunction, make_function
-from hessfast.lanes import Evaluator, make_evaluator
+from hessfast.calls.evaluator import Evaluator, make_evaluator
+from hessfast.calls.functions import Function, NativeFunction, make_function
 from hessfast.problem import box, exceptions, flag, further, typical_sizes
 from hessfast.scale import EPS, ORDINARY, VANISHING, Seen, Sizes, find_sizes, gaps
 from hessfast.workers import thread_count

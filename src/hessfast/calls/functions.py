@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hessfast import njit
 from hessfast.arrays import plain, unmasked
+from hessfast.calls import njit
 
 Form = Literal["with_data", "plain", "gradient"]
 

@@ -11,10 +11,7 @@ import pytest
 from problems import KINDS, problems
 
 import hessfast
-from hessfast.values import ladder, refinement
-from hessfast.values import one_axis as sides
-from hessfast.values import search as steps
-from hessfast.values import sweep as differences
+from hessfast.values import ladder, one_axis, refinement, search, sweep
 
 CALLS = [hessfast.hessian, hessfast.gradient, hessfast.hessian_diag]
 
@@ -28,7 +25,7 @@ def interpreted(monkeypatch):
     spec.loader.exec_module(twin)
 
     def use():
-        for user in (differences, refinement, sides, steps):
+        for user in (one_axis, refinement, search, sweep):
             for name in {"Axis", "Ladder", "advance", "values_along"} & vars(user).keys():
                 monkeypatch.setattr(user, name, getattr(twin, name))
 

@@ -7,7 +7,8 @@ gradients. From a complex f (Lai & Crassidis 2008), with r = 1 + i along a real 
 
 so that the imaginary part gives a'Ha with an error of order 4 and the rounding of f' alone; the real part tells T_4.
 The diagonal takes a = h_i e_i and 2 h_i e_i, extrapolated. A pair takes a = h_i e_i + h_j e_j less the values on its
-axes, as in `hessfast.values.stencils`: then neither f' nor the pure derivatives are left in it. n^2 + 3n evaluations in all.
+axes, as in `hessfast.values.stencils`: then neither f' nor the pure derivatives are left in it. n^2 + 3n evaluations
+in all.
 """
 
 from __future__ import annotations

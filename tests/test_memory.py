@@ -11,9 +11,9 @@ import pytest
 from numba import njit
 
 from hessfast import curvature, hessian, hvp, resolution
-from hessfast.calls import evaluator as lanes
-from hessfast.gradients import columns as jacobian
-from hessfast.values import sweep as differences
+from hessfast.calls import evaluator
+from hessfast.gradients import columns
+from hessfast.values import sweep
 from hessfast.values.search import StepSearch
 
 
@@ -44,11 +44,11 @@ def at_half_the_bounds(x):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of a fixed size, which the docs call tiles, small beside matrices that are quickly made."""
-    monkeypatch.setattr(differences, "BLOCK", 1 << 11)
-    monkeypatch.setattr(differences, "PAIRS", 1 << 7)
+    monkeypatch.setattr(sweep, "BLOCK", 1 << 11)
+    monkeypatch.setattr(sweep, "PAIRS", 1 << 7)
     monkeypatch.setattr(resolution, "_BLOCK", 1 << 11)
-    monkeypatch.setattr(jacobian, "_BLOCK_BYTES", 1 << 14)
-    monkeypatch.setattr(lanes, "_BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(columns, "_BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr(evaluator, "_BLOCK_BYTES", 1 << 16)
 
 
 def value(x):

@@ -10,7 +10,7 @@ from labelled import Labelled
 
 import hessfast.resolution
 from hessfast import AccuracyWarning, HessianStatus, check_hessian, gradient, hessian, hessian_diag
-from hessfast.hessian import HessianResult
+from hessfast.dense import HessianResult
 
 ORDERS = [1, 2, 4, 6, 8]
 

@@ -10,7 +10,7 @@ import pytest
 
 import hessfast
 from hessfast import TaylorModel, quadratic_form
-from hessfast.gradients import line as directional
+from hessfast.gradients import line
 from hessfast.gradients.line import ValueCurvatures, extension, richardson
 from hessfast.values.stencils import stencil
 
@@ -88,8 +88,8 @@ def model_values():
 RESULTS = {
     "richardson": lambda: [*richardson(2), *richardson(3), *richardson(4)],
     "extension": lambda: [*extension(1), *extension(2), *extension(3)],
-    "noise of extrapolated values": lambda: [directional._value_noise(q) for q in (1, 2, 3, 4)],
-    "noise of extrapolated slopes": lambda: [directional._slope_noise(q) for q in (1, 2, 3, 4)],
+    "noise of extrapolated values": lambda: [line._value_noise(q) for q in (1, 2, 3, 4)],
+    "noise of extrapolated slopes": lambda: [line._slope_noise(q) for q in (1, 2, 3, 4)],
     "weights of order 4": lambda: [*stencil(4).pair_weights, *stencil(4).diagonal_weights],
     "weights of order 6": lambda: [*stencil(6).pair_weights, *stencil(6).diagonal_weights],
     "weights of one side": lambda: [

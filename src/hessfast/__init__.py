@@ -1,12 +1,12 @@
 """Curvature of black-box functions: Hessians, quadratic forms, second-order Taylor models."""
 
 from hessfast.algebra.quadratic import quadratic_form
+from hessfast.along_axes import gradient, hessian_diag
 from hessfast.calls.functions import native
 from hessfast.check import HessianCheck, WrongEntry, check_hessian, estimate_noise
 from hessfast.config import show_config
-from hessfast.derivatives import gradient, hessian_diag
-from hessfast.hessian import hessian
-from hessfast.matrixfree import curvature
+from hessfast.dense import hessian
+from hessfast.directions import curvature
 from hessfast.models.descent import minimize_taylor
 from hessfast.models.step_length import optimal_step
 from hessfast.models.taylor import TaylorModel

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arithmetic import callers_state, quiet
-from hessfast.hessian import hessian
+from hessfast.dense import hessian
 from hessfast.listing import Listed
 from hessfast.problem import Fun, Jac, bind, box, further, point, real_array
 from hessfast.resolution import hessian_scale, natural_sizes, places

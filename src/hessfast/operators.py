@@ -12,8 +12,8 @@ import numpy.typing as npt
 from hessfast.alarms import alarm
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
+from hessfast.arguments import plain
 from hessfast.arithmetic import quiet
-from hessfast.arrays import plain
 from hessfast.calls.evaluator import make_evaluator
 from hessfast.calls.line import Fun, Jac, given_step, real_vector, surround
 from hessfast.calls.team import Team

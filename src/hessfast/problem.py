@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessfast.arrays import plain
+from hessfast.arguments import plain
 from hessfast.calls.evaluator import make_evaluator
 from hessfast.calls.functions import NativeFunction, make_function
 from hessfast.calls.team import Team

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast.algebra import _quadform
-from hessfast.arrays import plain, require_finite
+from hessfast.arguments import plain, require_finite
 from hessfast.workers import thread_count
 
 __all__ = ["form_and_bound", "quadratic_form", "require_symmetric"]

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.algebra.quadratic import form_and_bound, require_symmetric, storage_eps
+from hessfast.arguments import plain, require_finite
 from hessfast.arithmetic import callers_state
-from hessfast.arrays import plain, require_finite
 
 __all__ = ["SymmetricMatrix", "as_symmetric"]
 

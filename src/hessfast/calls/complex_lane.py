@@ -12,8 +12,8 @@ import numpy as np
 from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
+from hessfast.arguments import unmasked
 from hessfast.arithmetic import aside, callers_state
-from hessfast.arrays import unmasked
 from hessfast.calls.evaluator import BatchedEvaluator, Confines, Evaluator, PythonEvaluator, note
 from hessfast.calls.functions import BatchedFunction, PythonFunction
 

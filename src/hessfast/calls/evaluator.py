@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.arguments import unmasked
 from hessfast.arithmetic import callers_state
-from hessfast.arrays import unmasked
 from hessfast.calls import _core, njit
 from hessfast.calls.functions import (
     BatchedFunction,

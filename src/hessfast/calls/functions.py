@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hessfast.arrays import plain, unmasked
+from hessfast.arguments import plain, unmasked
 from hessfast.calls import njit
 
 Form = Literal["with_data", "plain", "gradient"]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
+from hessfast.arguments import plain
 from hessfast.arithmetic import aside
-from hessfast.arrays import plain
 from hessfast.calls.evaluator import Evaluator, make_evaluator
 from hessfast.calls.functions import Function, NativeFunction, make_function
 from hessfast.problem import box, exceptions, flag, further, typical_sizes

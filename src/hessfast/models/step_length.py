@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hessfast.alarms import alarm
 from hessfast.algebra.symmetric import SymmetricMatrix, as_symmetric
 from hessfast.algebra.vectors import Vector, as_vector, dot
-from hessfast.arrays import plain, require_finite
+from hessfast.arguments import plain, require_finite
 from hessfast.results import CurvatureResult, StepResult, StepStatus
 
 __all__ = ["ScaledGradient", "certify", "checked_bar", "checked_length", "checked_real", "norm_bar", "optimal_step"]

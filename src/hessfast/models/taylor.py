@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.algebra.symmetric import as_symmetric
+from hessfast.arguments import plain
 from hessfast.arithmetic import quiet
-from hessfast.arrays import plain
 from hessfast.calls.line import checked_vector
-from hessfast.hessian import hessian
-from hessfast.matrixfree import curvature
+from hessfast.dense import hessian
+from hessfast.directions import curvature
 from hessfast.models.step_length import ScaledGradient, certify, checked_bar, checked_length, checked_real, norm_bar
 from hessfast.operators import HessianOperator
 from hessfast.problem import Fun, Jac, bind

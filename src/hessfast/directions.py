@@ -13,8 +13,8 @@ import numpy.typing as npt
 from hessfast.alarms import alarm
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
+from hessfast.arguments import plain
 from hessfast.arithmetic import quiet
-from hessfast.arrays import plain
 from hessfast.calls.line import Fun, Jac, Neighbourhood, given_step, real_vector, surround
 from hessfast.gradients.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.gradients.line import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson

@@ -173,8 +173,8 @@ def hessian(
     coordinate, from gradients about 20 in all for most functions; the result says how they were spent. The pair
     formula is in the module `hessfast.values.stencils`, the searches in `hessfast.values.ladder` and
     `hessfast.gradients.search`. Complex steps cost n² + 3n evaluations of `fun` and about 8 a coordinate for the
-    search, or n + 6 of `jac`; the formulas are in `hessfast.complexsteps.search`. Five of them, at least, see whether the
-    function is analytic.
+    search, or n + 6 of `jac`; the formulas are in `hessfast.complexsteps.search`. Five of them, at least, see whether
+    the function is analytic.
     A noisy `fun` is asked once more at x0; sizes of coordinates with a gap cost 4 evaluations, 7 and up where the small
     ones are not meant; steps that came out short against the sizes, or that see no curvature, 6 to 14, for roughness.
     Gradients that short steps do not foretell at a long one cost 2 to 16 more, and the search once more where they are

@@ -32,9 +32,11 @@ def test_f_runs_under_the_state_of_the_caller(route, state):
         ROUTES[route](f, g)
         assert set(np.geterr().values()) == {state}
     states = {(divide, over, invalid) for divide, over, _, invalid in f.states | g.states}
-    assert states == {(state,) * 3}
-    # Complex steps are so short that they vanish in f: that is our choice.
-    assert {state for _, _, state, _ in f.states | g.states} <= {state} | ({"ignore"} if "complex" in route else set())
+    # Far from x, where it is asked out of curiosity, what overflows is no matter of the caller's.
+    assert {(state,) * 3} <= states <= {(state,) * 3, ("ignore",) * 3}
+    # Complex steps are so short that they vanish in f: that is our choice, as it is to look far from x.
+    ours = {"ignore"} if "complex" in route or "gradients" in route else set()
+    assert {state for _, _, state, _ in f.states | g.states} <= {state} | ours
 
 
 def test_state_within_f_is_that_of_f():

@@ -372,7 +372,7 @@ def _smoothed(short: _Found, long: _Found, derivative: int) -> tuple[_Found, boo
     """
     with np.errstate(all="ignore"):
         between = [np.abs(one - other) for one, other in zip(short.values, long.values, strict=True)]
-        bars = [sum(found.parts[derivative - 1]) for found in (short, long)]
+        bars = [np.add(*found.parts[derivative - 1]) for found in (short, long)]
         contradicts = not (between[derivative - 1] <= bars[0] + bars[1]).all()
         nothing = bool(np.abs(short.values[1]).max() <= VAGUE * np.abs(long.values[1]).max())
     slopes, curvatures = (

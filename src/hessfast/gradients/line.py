@@ -592,13 +592,17 @@ def astray(x: Vector, v: Vector, h: float, product: Floats, sides: Sequence[floa
     and what it brings to the others, as the directions differ.
     """
     least = _COUPLED * math.fsum(float(np.abs(v_i) @ np.abs(p_i)) for v_i, p_i in _blocks(v, product))
+    largest = max(float(v.max()), -float(v.min()))  # squares of v may leave the range of float64
     own = away = length = 0.0
     for x_i, v_i, p_i in _blocks(x, v, product):
-        taken = sum(side * ((x_i + side * h * v_i) - x_i) for side in sides) / (len(sides) * h)
-        off = taken - v_i
+        taken = np.zeros_like(x_i)
+        for side in sides:
+            taken += side * ((x_i + side * h * v_i) - x_i)
+        off = taken / (len(sides) * h) - v_i
         share = np.divide(p_i * off, v_i, out=np.zeros_like(off), where=v_i != 0.0)
         share *= np.fmin(np.abs(p_i * v_i), least) / least if least > 0.0 else 0.0
-        own, away, length = own + float(share @ share), away + float(off @ off), length + float(v_i @ v_i)
+        off, part = off / largest, v_i / largest
+        own, away, length = own + float(share @ share), away + float(off @ off), length + float(part @ part)
     return math.hypot(math.sqrt(own), vectors.norm(product) * math.sqrt(away / length))
 
 

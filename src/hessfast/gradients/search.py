@@ -41,6 +41,7 @@ from hessfast.gradients.levels import (
 )
 from hessfast.gradients.ripples import FAR, FARTHEST, NEAR, Sight, is_broken_near, look_far, plateau
 from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
+from hessfast.values.noise import ROUNDING
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,
 _SHORT = 50.0  # or where its condition error exceeds what a balanced step could reach this many times
@@ -53,6 +54,8 @@ _SMALL = 2.0**-14  # |x_i| that parts small coordinates from 1
 _DIGITS = -49  # octaves of a number, but for the last ones
 _LEVELS = 2000.0  # no step in float64 is farther from its unit
 _FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
+_NEXT_TO_ZERO = 2.0**-4  # component of g over its change across the steps, below which its noise may be that of nothing
+_OF_NOTHING = 2.0**-5  # noise over the rounding of arguments up to which it is
 _ROUNDING = 1e-14  # relative noise above which it is no mere rounding, and g may be random
 _RANDOM = 6.0  # noise levels by which answers at one point must differ to be called random, or a drift
 _SMALL_LEAP = 4  # levels that a search from short steps goes up at once
@@ -62,8 +65,8 @@ _SHORT_OF_LENGTH = (
 _USELESS = 32.0  # times the error of a column that its mirror image may have to be averaged with it
 _COURSE = 0.5  # of the truncation error along the direction, for a column
 _LUCK = 1e3  # by how much a correction may be less than others let expect, by chance
-_CONDITION_BAR = 4.2
-_TRUNCATION_BAR = 4.0
+_CONDITION_BAR = 4.1
+_TRUNCATION_BAR = 3.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,6 +187,7 @@ class GradientSearch:
         if not self._certified():
             self._search({i: 0.0 for i in range(self.gradient.size) if i not in self.searched})
             refuted = self._refuted()
+        self._blur()
         self._charge(refuted)
         if not (self.repeatable or self.random):
             last = self.gradient.dense(self.gradient.x[None, :])[0]
@@ -507,6 +511,24 @@ class GradientSearch:
         self._count("pairs")
         self.scale = equilibrate(self.value)
         self._settle(drift)
+
+    def _blur(self) -> None:
+        """Raise the noise of components next to zero to what the rounding of their arguments leaves in them.
+
+        Where they change by far more than themselves over the steps, as at a minimum, the table of their noise has
+        seen that of nothing.
+        """
+        if self._noise_given:
+            return
+        x, h = np.abs(self.gradient.x)[:, None], np.abs(self.step)[:, None]
+        moved, rounding = np.zeros((2, self.gradient.size))
+        with np.errstate(all="ignore"):
+            for rows in self._rows():
+                size = np.abs(self.value[rows])
+                moved = np.fmax(moved, np.max(size * h[rows], axis=0))
+                rounding = np.fmax(rounding, ROUNDING * np.max(size * x[rows], axis=0))
+            nothing = (np.abs(self.g0) < _NEXT_TO_ZERO * moved) & (self.noise < _OF_NOTHING * rounding)
+            self.noise = np.where(nothing, rounding, self.noise)
 
     def _turned(self, bend: Array, step: Array) -> Array:
         """Return the square root of what H_ii changes where x does by its rounding.

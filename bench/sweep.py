@@ -19,8 +19,8 @@ from numba import carray, cfunc, njit, types
 from test_hessian import numba_loop, rosenbrock
 
 import hessfast
-from hessfast.calls.evaluator import make_evaluator
 from hessfast.calls.functions import PythonFunction
+from hessfast.calls.lanes import make_evaluator
 
 
 @njit(fastmath=True)

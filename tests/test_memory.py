@@ -11,7 +11,7 @@ import pytest
 from numba import njit
 
 from hessfast import curvature, hessian, hvp, resolution
-from hessfast.calls import evaluator
+from hessfast.calls import batched_lane
 from hessfast.gradients import columns
 from hessfast.values import sweep
 from hessfast.values.search import StepSearch
@@ -48,7 +48,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(sweep, "PAIRS", 1 << 7)
     monkeypatch.setattr(resolution, "_BLOCK", 1 << 11)
     monkeypatch.setattr(columns, "_BLOCK_BYTES", 1 << 14)
-    monkeypatch.setattr(evaluator, "_BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(batched_lane, "_BLOCK_BYTES", 1 << 16)
 
 
 def value(x):

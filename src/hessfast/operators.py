@@ -14,7 +14,7 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arguments import plain
 from hessfast.arithmetic import quiet
-from hessfast.calls.evaluator import make_evaluator
+from hessfast.calls.lanes import make_evaluator
 from hessfast.calls.line import Fun, Jac, given_step, real_vector, surround
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hessfast import check_hessian, curvature, gradient, hessian, hessian_diag, hvp
-from hessfast.calls.evaluator import make_evaluator
 from hessfast.calls.functions import make_function
+from hessfast.calls.lanes import make_evaluator
 
 
 class Watched:

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from hessfast.arguments import unmasked
 from hessfast.arithmetic import aside, callers_state
-from hessfast.calls.evaluator import BatchedEvaluator, Confines, Evaluator, PythonEvaluator, note
+from hessfast.calls.batched_lane import BatchedEvaluator
+from hessfast.calls.evaluator import Confines, Evaluator, note
 from hessfast.calls.functions import BatchedFunction, PythonFunction
+from hessfast.calls.python_lane import PythonEvaluator
 
 _BLOCK_BYTES = 262_144  # as for the real batched lane
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from hessfast.arithmetic import aside
 from hessfast.calls import _core
-from hessfast.calls.evaluator import Evaluator, NativeEvaluator
+from hessfast.calls.evaluator import Evaluator
+from hessfast.calls.native_lane import NativeEvaluator
 from hessfast.workers import thread_count
 
 if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the library's own import time

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.calls import _core
-from hessfast.calls.evaluator import make_evaluator
+from hessfast.calls.lanes import make_evaluator
 from hessfast.calls.team import Team
 from hessfast.problem import Box, Problem
 from hessfast.resolution import row_blocks

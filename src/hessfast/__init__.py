@@ -2,7 +2,7 @@
 
 from hessfast.algebra.quadratic import quadratic_form
 from hessfast.along_axes import gradient, hessian_diag
-from hessfast.calls.functions import native
+from hessfast.calls.foreign import native
 from hessfast.check import HessianCheck, WrongEntry, check_hessian, estimate_noise
 from hessfast.config import show_config
 from hessfast.dense import hessian

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arguments import plain
-from hessfast.calls.functions import NativeFunction, make_function
+from hessfast.calls.foreign import NativeFunction
+from hessfast.calls.functions import make_function
 from hessfast.calls.lanes import make_evaluator
 from hessfast.calls.team import Team
 from hessfast.values.stencils import ORDERS

@@ -8,7 +8,8 @@ from callbacks import X0, address, capsule, library
 from numba import cfunc, types
 
 from hessfast import hessian, native
-from hessfast.calls.functions import _normal, data_address, real_number
+from hessfast.calls.foreign import _normal, data_address
+from hessfast.calls.functions import real_number
 
 COORDINATES = ctypes.POINTER(ctypes.c_double)
 

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from hessfast.calls.batched_lane import BatchedEvaluator
 from hessfast.calls.evaluator import Evaluator
-from hessfast.calls.functions import BatchedFunction, Function, NativeFunction
+from hessfast.calls.foreign import NativeFunction
+from hessfast.calls.functions import BatchedFunction, Function
 from hessfast.calls.native_lane import NativeEvaluator
 from hessfast.calls.python_lane import PythonEvaluator
 

@@ -15,7 +15,8 @@ from hessfast.algebra.vectors import Vector
 from hessfast.arguments import plain
 from hessfast.arithmetic import aside
 from hessfast.calls.evaluator import Evaluator
-from hessfast.calls.functions import Function, NativeFunction, make_function
+from hessfast.calls.foreign import NativeFunction
+from hessfast.calls.functions import Function, make_function
 from hessfast.calls.lanes import make_evaluator
 from hessfast.problem import box, exceptions, flag, further, typical_sizes
 from hessfast.scale import EPS, ORDINARY, VANISHING, Seen, Sizes, find_sizes, gaps

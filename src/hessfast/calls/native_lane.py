@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from hessfast.calls import _core, njit
 from hessfast.calls.evaluator import TILE_POINTS, Evaluator, note, real_gradient
-from hessfast.calls.functions import NativeFunction, data_address, real_number
+from hessfast.calls.foreign import NativeFunction, data_address
+from hessfast.calls.functions import real_number
 
 _SLICE_SECONDS = 5e-3  # between two looks at the signals in a native sweep
 

@@ -9,8 +9,9 @@ from typing import Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessfast.arguments import Box, check_room, checked_order, given_steps, noise_given
 from hessfast.arithmetic import quiet
-from hessfast.problem import Box, Fun, Order, Problem, bind, check_room, checked_order, given_steps, noise_given
+from hessfast.problem import Fun, Order, Problem, bind
 from hessfast.resolution import natural_sizes
 from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
 from hessfast.values.bars import AXIS_FACTORS, axis_bars, bar_parts

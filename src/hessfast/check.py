@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hessfast.arguments import box, further, point, real_array
 from hessfast.arithmetic import callers_state, quiet
 from hessfast.dense import hessian
 from hessfast.listing import Listed
-from hessfast.problem import Fun, Jac, bind, box, further, point, real_array
+from hessfast.problem import Fun, Jac, bind
 from hessfast.resolution import hessian_scale, natural_sizes, places
 from hessfast.results import HessianResult
 from hessfast.values import noise as noise_level

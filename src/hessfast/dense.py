@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast.algebra import _quadform
+from hessfast.arguments import Box, check_room, checked_order, given_steps, noise_given
 from hessfast.arithmetic import quiet
-from hessfast.problem import Box, Fun, Jac, Order, Problem, bind, check_room, checked_order, given_steps, noise_given
+from hessfast.problem import Fun, Jac, Order, Problem, bind
 from hessfast.results import EvaluationCounts, HessianResult, HessianStatus, judge_aloud
 from hessfast.values.plan import Plan
 from hessfast.values.search import start_search

@@ -13,12 +13,11 @@ import numpy.typing as npt
 from hessfast.alarms import alarm
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.arguments import plain
+from hessfast.arguments import checked_order, given_step, noise_given, plain, real_vector
 from hessfast.arithmetic import quiet
-from hessfast.calls.line import Fun, Jac, Neighbourhood, given_step, real_vector, surround
+from hessfast.calls.line import Fun, Jac, Neighbourhood, surround
 from hessfast.gradients.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.gradients.line import EPS, HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
-from hessfast.problem import checked_order, noise_given
 from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus
 from hessfast.values import plateaus

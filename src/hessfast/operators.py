@@ -12,14 +12,13 @@ import numpy.typing as npt
 from hessfast.alarms import alarm
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.arguments import plain
+from hessfast.arguments import Box, box, checked_order, flag, given_step, plain, real_vector
 from hessfast.arithmetic import quiet
 from hessfast.calls.lanes import make_evaluator
-from hessfast.calls.line import Fun, Jac, given_step, real_vector, surround
+from hessfast.calls.line import Fun, Jac, surround
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.gradients.line import ASTRAY, EPS, HEADROOM, SAME, TURNED, Products, astray, richardson
-from hessfast.problem import Box, box, checked_order, flag
 from hessfast.resolution import MATTERS, TENTH
 from hessfast.results import HessianStatus, HvpResult
 from hessfast.scale import ORDINARY

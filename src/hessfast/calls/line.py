@@ -12,13 +12,12 @@ import numpy.typing as npt
 
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.arguments import plain
+from hessfast.arguments import box, exceptions, flag, further, real_vector, refuse_infinite, typical_sizes
 from hessfast.arithmetic import aside
 from hessfast.calls.evaluator import Evaluator
 from hessfast.calls.foreign import NativeFunction
 from hessfast.calls.functions import Function, make_function
 from hessfast.calls.lanes import make_evaluator
-from hessfast.problem import box, exceptions, flag, further, typical_sizes
 from hessfast.scale import EPS, ORDINARY, VANISHING, Seen, Sizes, find_sizes, gaps
 from hessfast.workers import thread_count
 
@@ -290,44 +289,3 @@ def surround(
     around = Neighbourhood(evaluator, x, threads, typical_sizes(x_scale, x.size))
     around.function, around.wall = function, wall
     return around
-
-
-def real_vector(x: npt.ArrayLike, name: str, n: int | None = None) -> Vector:
-    """Return a real, non-empty 1-D array in float64 or float32, itself where it is one; it may hold nan and inf."""
-    array = plain(name, x)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: must be real numbers, got dtype {array.dtype}")
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name}: must be one-dimensional and not empty, got shape {array.shape}")
-    if n is not None and array.size != n:
-        raise ValueError(f"{name}: shape {(n,)} expected, got {array.shape}")
-    return vectors.as_vector(array)
-
-
-def checked_vector(x: npt.ArrayLike, name: str, n: int | None = None) -> Vector:
-    """Return such an array, refused where it is not finite."""
-    vector = real_vector(x, name, n)
-    refuse_infinite(vector, name)
-    return vector
-
-
-def refuse_infinite(x: Vector, name: str) -> None:
-    """Raise where a coordinate is not finite."""
-    finite = np.isfinite(x)
-    if not finite.all():
-        raise ValueError(f"{name}: must be finite, {name}[{int(np.argmin(finite))}] is not")
-
-
-def given_step(rel_step: float | None, abs_step: float | None) -> tuple[float | None, bool]:
-    """Return the step that the caller gave, or None, and whether it is relative to the unit of the line."""
-    if rel_step is None and abs_step is None:
-        return None, False
-    if rel_step is not None and abs_step is not None:
-        raise ValueError("rel_step, abs_step: give one of them")
-    name, step = ("abs_step", abs_step) if rel_step is None else ("rel_step", rel_step)
-    number = np.asarray(step)
-    if number.dtype.kind not in "fiu" or number.ndim != 0:
-        raise TypeError(f"{name}: must be a real number, got {step!r}")
-    if not np.isfinite(number) or number <= 0.0:
-        raise ValueError(f"{name}: must be finite and positive, got {step!r}")
-    return float(number), abs_step is None

@@ -16,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.algebra.vectors import dot, dot_difference, line_unit, norm
-from hessfast.arguments import plain
+from hessfast.arguments import checked_length, checked_real, plain, point
 from hessfast.arithmetic import callers_state, quiet
 from hessfast.calls.functions import real_number
-from hessfast.models.step_length import ScaledGradient, certify, checked_length, checked_real
-from hessfast.problem import point
+from hessfast.models.step_length import ScaledGradient, certify
 from hessfast.resolution import SPECK
 from hessfast.results import StepResult, StepStatus
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from hessfast.alarms import alarm
 from hessfast.algebra.symmetric import SymmetricMatrix, as_symmetric
 from hessfast.algebra.vectors import Vector, as_vector, dot
-from hessfast.arguments import plain, require_finite
+from hessfast.arguments import checked_bar, checked_length, checked_real, norm_bar, require_finite
 from hessfast.results import CurvatureResult, StepResult, StepStatus
 
-__all__ = ["ScaledGradient", "certify", "checked_bar", "checked_length", "checked_real", "norm_bar", "optimal_step"]
+__all__ = ["ScaledGradient", "certify", "optimal_step"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -257,52 +257,6 @@ def _warn_unresolved(count: int, k: int) -> None:
         f"gᵀHg is below its own error bar in {count} of {k} directions: no step length there; give max_step, "
         "or a smaller error",
     )
-
-
-def checked_real(value: Any, name: str, *, finite: bool = True) -> Vector:
-    """Return value as an array of float64, or float32 where it is one."""
-    array = plain(name, value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must be real, but its dtype is {array.dtype}")
-    if array.dtype not in (np.float64, np.float32):
-        array = array.astype(np.float64)
-    if finite:
-        require_finite(name, array)
-    return array
-
-
-def checked_bar(value: Any, name: str, shape: tuple[int, ...]) -> Any:
-    """Return an error bar: a number, or an array of `shape`."""
-    bar = checked_real(value, name, finite=False).astype(np.float64)
-    if bar.shape not in ((), shape):
-        raise ValueError(f"{name} must be a number or have shape {shape}, but it has {bar.shape}")
-    if not (bar >= 0.0).all():
-        raise ValueError(f"{name} must be an error bar >= 0")
-    return bar if bar.ndim else float(bar)
-
-
-def checked_length(value: float | None, name: str) -> float | None:
-    """Return a length that is positive, or None."""
-    if value is None:
-        return None
-    number = checked_real(value, name, finite=False)
-    if number.ndim:
-        raise TypeError(f"{name} must be a number, but it is {value!r}")
-    length = float(number)
-    if not length > 0.0:
-        raise ValueError(f"{name} must be positive, but it is {value}")
-    return length
-
-
-def norm_bar(g_error: Any, shape: tuple[int, ...]) -> Any:
-    """Return the bar of |g|: a number is that bar, an array holds one for each component."""
-    if np.ndim(plain("g_error", g_error)) == 1 and len(shape) == 2:
-        shape = shape[1:]
-    bar = checked_bar(g_error, "g_error", shape)
-    if not np.ndim(bar):
-        return bar
-    with np.errstate(all="ignore"):
-        return np.linalg.norm(bar, axis=-1)
 
 
 def _ldexp(value: float, exponent: int) -> float:

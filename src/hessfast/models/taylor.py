@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.algebra.symmetric import as_symmetric
-from hessfast.arguments import plain
+from hessfast.arguments import checked_bar, checked_length, checked_real, checked_vector, norm_bar, plain
 from hessfast.arithmetic import quiet
-from hessfast.calls.line import checked_vector
 from hessfast.dense import hessian
 from hessfast.directions import curvature
-from hessfast.models.step_length import ScaledGradient, certify, checked_bar, checked_length, checked_real, norm_bar
+from hessfast.models.step_length import ScaledGradient, certify
 from hessfast.operators import HessianOperator
 from hessfast.problem import Fun, Jac, bind
 from hessfast.results import HessianResult, StepResult, StepStatus, TaylorTerms

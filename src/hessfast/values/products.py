@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
+from hessfast.arguments import Box
 from hessfast.calls.line import Neighbourhood
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import first_look, search_from
 from hessfast.gradients.line import EPS, TINY, ValueCurvatures
-from hessfast.problem import Box
 from hessfast.values.search import start_search
 from hessfast.values.stencils import stencil
 from hessfast.values.sweep import chosen_steps, value_at

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.arguments import Box
 from hessfast.calls import _core
 from hessfast.calls.lanes import make_evaluator
 from hessfast.calls.team import Team
-from hessfast.problem import Box, Problem
+from hessfast.problem import Problem
 from hessfast.resolution import row_blocks
 from hessfast.results import EvaluationCounts
 from hessfast.values.bars import (

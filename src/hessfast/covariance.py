@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.alarms import alarm
+from hessfast.scale import EPS
 
 __all__ = ["Fit", "Objective", "StandardErrors", "covariance_factor", "standard_errors"]
 
 Array = NDArray[np.float64]
 Objective = Literal["nll", "chi2", "rss"]
 
-EPS = float(np.finfo(np.float64).eps)
 
 FAR = 0.1
 """Standard errors between x and the minimum of the model that are worth a warning."""

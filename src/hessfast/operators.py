@@ -18,10 +18,10 @@ from hessfast.calls.lanes import make_evaluator
 from hessfast.calls.line import Fun, Jac, surround
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance
-from hessfast.gradients.line import ASTRAY, EPS, HEADROOM, SAME, TURNED, Products, astray, richardson
+from hessfast.gradients.line import ASTRAY, HEADROOM, SAME, TURNED, Products, astray, richardson
 from hessfast.resolution import MATTERS, TENTH
 from hessfast.results import HessianStatus, HvpResult
-from hessfast.scale import ORDINARY
+from hessfast.scale import EPS, ORDINARY
 from hessfast.values.noise import ROUNDING
 from hessfast.values.products import CrossProducts
 

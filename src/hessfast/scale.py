@@ -17,13 +17,27 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPS", "ORDINARY", "VANISHING", "Change", "Sizes", "clusters", "farthest", "find_sizes", "gaps", "unit_of"]
+__all__ = [
+    "EPS",
+    "ORDINARY",
+    "TINY",
+    "VANISHING",
+    "Change",
+    "Sizes",
+    "clusters",
+    "farthest",
+    "find_sizes",
+    "gaps",
+    "unit_of",
+]
 
 Array = NDArray[np.float64]
 Seen = tuple[float, float]
 Change = Callable[[Array], Seen]
 
 EPS = float(np.finfo(np.float64).eps)
+
+TINY = float(np.finfo(np.float64).tiny)
 
 VANISHING = 2.0**-400
 """|x_i| below which it counts as zero: h² would leave the range of float64."""

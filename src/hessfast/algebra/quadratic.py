@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast.algebra import _quadform
 from hessfast.arguments import plain, require_finite
+from hessfast.scale import EPS
 from hessfast.workers import thread_count
 
 __all__ = ["form_and_bound", "quadratic_form", "require_symmetric"]
@@ -22,7 +23,6 @@ Floats = NDArray[np.float64]
 Matrix = NDArray[Any]  # float64 or float32
 Tile = Callable[[int, int], None]
 
-EPS = float(np.finfo(np.float64).eps)
 
 # Below this many multiplications, starting threads costs more than they save.
 THREADED_FROM = 1 << 24

@@ -12,13 +12,12 @@ import numpy.typing as npt
 from hessfast.algebra.quadratic import form_and_bound, require_symmetric, storage_eps
 from hessfast.arguments import plain, require_finite
 from hessfast.arithmetic import callers_state
+from hessfast.scale import EPS
 
 __all__ = ["SymmetricMatrix", "as_symmetric"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
-
-EPS = float(np.finfo(np.float64).eps)
 
 
 class SymmetricMatrix(Protocol):

@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 
 from hessfast.calls.complex_lane import Complex, ComplexEvaluator, not_analytic, strictly
 from hessfast.gradients.levels import Errors, equilibrate
-from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
+from hessfast.scale import EPS, ORDINARY, TINY, Sizes, farthest, find_sizes, unit_of
 
 Array = NDArray[np.float64]
 Axes = NDArray[np.int32]
 
-EPS = float(np.finfo(np.float64).eps)
-TINY = float(np.finfo(np.float64).tiny)
 _IMAGINARY = 2.0**-664  # ~ 1e-200: its square vanishes against anything, and dividing by it is exact
 _ORDER = 4
 _MIXED = 16.0  # truncation error of a pair over that of a diagonal entry: up to (2^6 - 2) / 2 where all couple

@@ -19,8 +19,9 @@ from typing import Generic
 import numpy as np
 
 from hessfast.algebra import vectors
-from hessfast.gradients.line import EPS, TINY, Differences, Floats, Slopes, T, extension, richardson
+from hessfast.gradients.line import TINY, Differences, Floats, Slopes, T, extension, richardson
 from hessfast.gradients.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
+from hessfast.scale import EPS
 
 _CLEAR = 8.0
 """Noise levels by which the values at the wide and the deep level must differ to disprove the wide one."""

@@ -24,7 +24,6 @@ from hessfast.values.stencils import stencil
 Array = NDArray[np.float64]
 Axes = NDArray[np.int32]
 
-EPS = float(np.finfo(np.float64).eps)
 _BLOCK_BYTES = 1 << 18  # gradients kept at a time while columns are differenced,
 _BLOCK_COLUMNS = 16  # or those of so many columns: enough for all workers
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.gradients.columns import EPS, Array, Family, extrapolate
+from hessfast.gradients.columns import Array, Family, extrapolate
+from hessfast.scale import EPS, TINY
 
-TINY = float(np.finfo(np.float64).tiny)
 CLEAR = 20.0  # a residual this many times its noise is no noise
 VERIFY = 6  # levels below the chosen one at which it is verified
 DEEPER = 3  # levels below that at which a failed verification is looked into

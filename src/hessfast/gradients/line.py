@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.calls.line import Neighbourhood
+from hessfast.scale import EPS
 from hessfast.values.noise import ROUNDING, NoiseModel, along
 
 Floats = NDArray[np.float64]
 T = TypeVar("T", float, Floats)
 
-EPS = float(np.finfo(np.float64).eps)
 TINY = 1e-300
 
 _DISPLACED = 0.5 * EPS

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.scale import TINY
 from hessfast.values.noise import NoiseModel
 from hessfast.values.plateaus import roughness
 
@@ -68,7 +69,6 @@ _ALIKE = 3.0
 _MANY = 5
 """Steps in a range from which the t⁴ term is taken out as well."""
 
-_TINY = float(np.finfo(np.float64).tiny)
 
 _OFF, _HEIGHT = 2.0, 3.0
 """How far a plateau may be off, times its longest step, and the noise of g, in units of the largest deviation of the
@@ -278,4 +278,4 @@ def _contradicting(fits: list[_Fit], curvature: float, bar: float) -> _Fit | Non
         return one is not other and abs(one.curvature - other.curvature) <= one.vague + other.vague
 
     agreed = [fit for fit in telling if any(agree(fit, other) for other in telling)]
-    return max(agreed, key=lambda fit: abs(fit.curvature - curvature) / max(fit.vague, _TINY), default=None)
+    return max(agreed, key=lambda fit: abs(fit.curvature - curvature) / max(fit.vague, TINY), default=None)

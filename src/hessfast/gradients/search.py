@@ -18,11 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.gradients.columns import EPS, Array, Family, Gradient, blocks, differences, extrapolate, family
+from hessfast.gradients.columns import Array, Family, Gradient, blocks, differences, extrapolate, family
 from hessfast.gradients.levels import (
     CLEAR,
     DEEPER,
-    TINY,
     VERIFY,
     Errors,
     Judgement,
@@ -40,7 +39,7 @@ from hessfast.gradients.levels import (
     quotient,
 )
 from hessfast.gradients.ripples import FAR, FARTHEST, NEAR, Sight, is_broken_near, look_far, plateau
-from hessfast.scale import ORDINARY, Sizes, farthest, find_sizes, unit_of
+from hessfast.scale import EPS, ORDINARY, TINY, Sizes, farthest, find_sizes, unit_of
 from hessfast.values.noise import ROUNDING
 
 _WORTH = 20.0  # a column is searched on its own where that promises to divide its error by this,

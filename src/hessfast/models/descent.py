@@ -22,6 +22,7 @@ from hessfast.calls.functions import real_number
 from hessfast.models.step_length import ScaledGradient, certify
 from hessfast.resolution import SPECK
 from hessfast.results import StepResult, StepStatus
+from hessfast.scale import EPS
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -30,7 +31,6 @@ __all__ = ["minimize_taylor"]
 
 Floats = npt.NDArray[np.float64]
 
-EPS = float(np.finfo(np.float64).eps)
 VARIANTS = ("abb", "cauchy", "cauchy-bb", "relaxed")
 # Slope fraction that a step must realise, as in SciPy's own line searches.
 ARMIJO = 1e-4

@@ -21,7 +21,8 @@ from hessfast.arguments import Box
 from hessfast.calls.line import Neighbourhood
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import first_look, search_from
-from hessfast.gradients.line import EPS, TINY, ValueCurvatures
+from hessfast.gradients.line import TINY, ValueCurvatures
+from hessfast.scale import EPS
 from hessfast.values.search import start_search
 from hessfast.values.stencils import stencil
 from hessfast.values.sweep import chosen_steps, value_at

@@ -13,7 +13,7 @@ from numba import njit
 from hessfast import curvature, hessian, hvp, resolution
 from hessfast.calls import batched_lane
 from hessfast.gradients import columns
-from hessfast.values import sweep
+from hessfast.values import layout, sweep
 from hessfast.values.search import StepSearch
 
 
@@ -44,7 +44,8 @@ def at_half_the_bounds(x):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of a fixed size, which the docs call tiles, small beside matrices that are quickly made."""
-    monkeypatch.setattr(sweep, "BLOCK", 1 << 11)
+    for module in (layout, sweep):
+        monkeypatch.setattr(module, "BLOCK", 1 << 11)
     monkeypatch.setattr(sweep, "PAIRS", 1 << 7)
     monkeypatch.setattr(resolution, "_BLOCK", 1 << 11)
     monkeypatch.setattr(columns, "_BLOCK_BYTES", 1 << 14)

@@ -11,26 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arguments import Box, check_room, checked_order, given_steps, noise_given
 from hessfast.arithmetic import quiet
+from hessfast.calls.run import value_at
 from hessfast.problem import Fun, Order, Problem, bind
 from hessfast.resolution import natural_sizes
 from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
 from hessfast.values.bars import AXIS_FACTORS, axis_bars, bar_parts
 from hessfast.values.ladder import Axis
+from hessfast.values.layout import Layout, chosen_steps, given_one_sided
 from hessfast.values.plateaus import along_axes, direction_inside, slope_roughness
 from hessfast.values.search import StepSearch, first_rung, start_search
 from hessfast.values.stencils import ORDERS
-from hessfast.values.sweep import (
-    SCATTER,
-    VAGUE,
-    Differences,
-    Layout,
-    along_given,
-    asked_again,
-    chosen_steps,
-    given_one_sided,
-    repeated,
-    value_at,
-)
+from hessfast.values.sweep import SCATTER, VAGUE, Differences, along_given, asked_again, repeated
 
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]

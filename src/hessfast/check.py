@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arguments import box, further, point, real_array
 from hessfast.arithmetic import callers_state, quiet
+from hessfast.calls.run import value_at
 from hessfast.dense import hessian
 from hessfast.listing import Listed
 from hessfast.problem import Fun, Jac, bind
@@ -19,7 +20,6 @@ from hessfast.resolution import hessian_scale, natural_sizes, places
 from hessfast.results import HessianResult
 from hessfast.values import noise as noise_level
 from hessfast.values.search import make_axes
-from hessfast.values.sweep import value_at
 
 Array = NDArray[np.float64]
 

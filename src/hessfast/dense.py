@@ -12,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from hessfast.algebra import _quadform
 from hessfast.arguments import Box, check_room, checked_order, given_steps, noise_given
 from hessfast.arithmetic import quiet
+from hessfast.calls.run import value_at
+from hessfast.estimate import Found
 from hessfast.problem import Fun, Jac, Order, Problem, bind
 from hessfast.results import EvaluationCounts, HessianResult, HessianStatus, judge_aloud
+from hessfast.values.layout import given_one_sided, one_sided_steps
 from hessfast.values.plan import Plan
 from hessfast.values.search import start_search
 from hessfast.values.stencils import ORDERS, stencil
-from hessfast.values.sweep import Found, given_one_sided, one_sided_steps, smoothed, value_at, with_search, with_steps
+from hessfast.values.sweep import smoothed, with_search, with_steps
 
 if TYPE_CHECKING:  # imported where gradients are at hand
     from hessfast.gradients.search import GradientHessian

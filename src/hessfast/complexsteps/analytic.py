@@ -56,6 +56,7 @@ def check_analytic(
 
 
 def direction(n: int, axes: Axes, room: Array, signs: Array, size: Array) -> Array:
+    """Return a direction with the unit of each coordinate that has room for it, and the signs given."""
     unit = unit_of(size)
     v = np.zeros(n)
     v[axes] = np.where(room > 2.0**-9 * unit, signs * unit, 0.0)

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from hessfast.algebra.symmetric import as_symmetric
 from hessfast.arguments import checked_bar, checked_length, checked_real, checked_vector, norm_bar, plain
 from hessfast.arithmetic import quiet
+from hessfast.calls.run import value_at
 from hessfast.dense import hessian
 from hessfast.directions import curvature
 from hessfast.models.step_length import ScaledGradient, certify
 from hessfast.operators import HessianOperator
 from hessfast.problem import Fun, Jac, bind
 from hessfast.results import HessianResult, StepResult, StepStatus, TaylorTerms
-from hessfast.values.sweep import value_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,13 +19,14 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arguments import Box
 from hessfast.calls.line import Neighbourhood
+from hessfast.calls.run import value_at
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import first_look, search_from
 from hessfast.gradients.line import TINY, ValueCurvatures
 from hessfast.scale import EPS
+from hessfast.values.layout import chosen_steps
 from hessfast.values.search import start_search
 from hessfast.values.stencils import stencil
-from hessfast.values.sweep import chosen_steps, value_at
 
 Floats = NDArray[np.float64]
 

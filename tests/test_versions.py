@@ -10,8 +10,8 @@ import pytest
 
 import hessfast
 from hessfast import TaylorModel, quadratic_form
-from hessfast.gradients import line
-from hessfast.gradients.line import ValueCurvatures, extension, richardson
+from hessfast.gradients.line import _slope_noise, extension, richardson
+from hessfast.values.line import ValueCurvatures, _value_noise
 from hessfast.values.stencils import stencil
 
 SOURCE = Path(hessfast.__file__).parent
@@ -88,8 +88,8 @@ def model_values():
 RESULTS = {
     "richardson": lambda: [*richardson(2), *richardson(3), *richardson(4)],
     "extension": lambda: [*extension(1), *extension(2), *extension(3)],
-    "noise of extrapolated values": lambda: [line._value_noise(q) for q in (1, 2, 3, 4)],
-    "noise of extrapolated slopes": lambda: [line._slope_noise(q) for q in (1, 2, 3, 4)],
+    "noise of extrapolated values": lambda: [_value_noise(q) for q in (1, 2, 3, 4)],
+    "noise of extrapolated slopes": lambda: [_slope_noise(q) for q in (1, 2, 3, 4)],
     "weights of order 4": lambda: [*stencil(4).pair_weights, *stencil(4).diagonal_weights],
     "weights of order 6": lambda: [*stencil(6).pair_weights, *stencil(6).diagonal_weights],
     "weights of one side": lambda: [

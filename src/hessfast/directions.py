@@ -17,11 +17,12 @@ from hessfast.arguments import checked_order, given_step, noise_given, plain, re
 from hessfast.arithmetic import quiet
 from hessfast.calls.line import Fun, Jac, Neighbourhood, surround
 from hessfast.gradients.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
-from hessfast.gradients.line import HEADROOM, SAME, Differences, SlopeCurvatures, ValueCurvatures, richardson
+from hessfast.gradients.line import HEADROOM, SAME, Differences, SlopeCurvatures, richardson
 from hessfast.resolution import MATTERS, SEEN, TENTH
 from hessfast.results import CurvatureResult, CurvatureStatus
 from hessfast.scale import EPS
 from hessfast.values import plateaus
+from hessfast.values.line import ValueCurvatures
 
 __all__ = ["curvature"]
 

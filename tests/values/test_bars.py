@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference_bars import pair_parts
 
-from hessfast.calls import _core
+from hessfast.values import _pairs
 from hessfast.values.bars import pair_formula
 from hessfast.values.stencils import stencil
 
@@ -35,7 +35,7 @@ def test_assembly_with_parts_keeps_the_bits_of_plain_assembly(n, kind, seed, til
     values, axis_values = rng.standard_normal(pairs * m), rng.standard_normal((n, m))
     inverse = 1.0 / (rng.random((n, m)) + 0.1)
     plain, H, T, C = np.zeros((4, n, n))
-    _core.assemble_pairs(of.pair_weights, 0.5, axis_values, inverse, 0, pairs, values, plain)
+    _pairs.assemble_pairs(of.pair_weights, 0.5, axis_values, inverse, 0, pairs, values, plain)
     for first in range(0, pairs, tile):
         last = min(pairs, first + tile)
         pair_formula(of).assemble(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference_stencils as reference
 
-from hessfast.calls import _core
+from hessfast.values import _pairs
 from hessfast.values.stencils import ORDERS, stencil
 
 FAMILIES = [(order, False) for order in ORDERS] + [(order, True) for order in (2, 4, 6, 8)]
@@ -14,7 +14,7 @@ FAMILIES = [(order, False) for order in ORDERS] + [(order, True) for order in (2
 
 def derivatives(formula, f0, values, steps):
     slope, curvature = np.empty((2, len(values)))
-    _core.assemble_axes(
+    _pairs.assemble_axes(
         formula.one_sided, formula.gradient_weights, formula.diagonal_weights, f0, values, steps, slope, curvature
     )
     return slope, curvature
@@ -88,7 +88,7 @@ def test_axes_as_their_slow_twins_have_them_bit_for_bit(order, one_sided, n):
     x, step = rng.standard_normal(2 * n), rng.standard_normal(n)
     axis = rng.permutation(2 * n)[:n].astype(np.int32)
     nodes, steps = np.empty((2, n, formula.t.size))
-    assert _core.axis_nodes(x, axis, step, formula.t, nodes, steps) == n
+    assert _pairs.axis_nodes(x, axis, step, formula.t, nodes, steps) == n
     for found, twin in zip((nodes, steps), reference.axis_nodes(x, axis, step, formula.t)[:2], strict=True):
         assert found.tobytes() == twin.tobytes()
     values = rng.standard_normal(nodes.shape)
@@ -110,5 +110,5 @@ def test_the_first_axis_with_a_step_of_no_use_is_named(step):
     nodes, steps = np.empty((2, 4, 4))
     given = np.array([0.1, step, 0.1, step])
     axis = np.arange(4, dtype=np.int32)
-    assert _core.axis_nodes(x, axis, given, t, nodes, steps) == 1
+    assert _pairs.axis_nodes(x, axis, given, t, nodes, steps) == 1
     assert reference.axis_nodes(x, axis, given, t)[2].tolist() == [True, False, True, False]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls import _core
+from hessfast.calls import _calls
 from hessfast.calls.evaluator import Evaluator, element, note, real_answer, real_gradient
 from hessfast.calls.functions import BatchedFunction
 
@@ -38,7 +38,7 @@ class BatchedEvaluator(Evaluator):
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         def fill(block: NDArray[np.float64], first: int, last: int) -> None:
-            _core.fill_block(self.x, index[first:last], value[first:last], block)
+            _calls.fill_block(self.x, index[first:last], value[first:last], block)
 
         return self._blocks(len(index), fill)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hessfast.arguments import unmasked
 from hessfast.arithmetic import callers_state
-from hessfast.calls import _core
+from hessfast.calls import _calls
 
 TILE_POINTS = 8_192  # where f is very cheap: 32 bytes a point stay in the L2 cache
 
@@ -214,7 +214,7 @@ class Evaluator(ABC):
         self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         index, value = self.buffers((last - first) * nodes.shape[1])
-        _core.pair_points(axes, nodes, first, last, index, value)
+        _calls.pair_points(axes, nodes, first, last, index, value)
         return index, value
 
     def fork(self) -> Evaluator:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls import _core, njit
+from hessfast.calls import _calls, njit
 from hessfast.calls.evaluator import TILE_POINTS, Evaluator, note, real_gradient
 from hessfast.calls.foreign import NativeFunction, data_address
 from hessfast.calls.functions import real_number
@@ -51,7 +51,7 @@ class NativeEvaluator(Evaluator):
             data = self._flag = block.memory
         else:
             data, kept = data_address(function.data)
-        self._call = _core.NativeCall(function.address, function.form, data, refill, (function.keepalive, kept))
+        self._call = _calls.NativeCall(function.address, function.form, data, refill, (function.keepalive, kept))
         self._refill = refill
 
     def fork(self) -> Evaluator:

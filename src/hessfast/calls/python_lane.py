@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls import _core
+from hessfast.calls import _calls
 from hessfast.calls.evaluator import Evaluator, element, note, real_gradient
 from hessfast.calls.functions import PythonFunction, real_number
 
@@ -28,7 +28,7 @@ class PythonEvaluator(Evaluator):
         self.function = function
         part = function.part
         convert = real_number if part is None else lambda result: real_number(element(result, part))
-        self._call = _core.PythonCall(function.call, function.args, function.kwargs, convert, wall)
+        self._call = _calls.PythonCall(function.call, function.args, function.kwargs, convert, wall)
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         values = self._empty(len(index))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.arithmetic import aside
-from hessfast.calls import _core
+from hessfast.calls import _calls
 from hessfast.calls.evaluator import Evaluator
 from hessfast.calls.native_lane import NativeEvaluator
 from hessfast.workers import thread_count
@@ -91,7 +91,7 @@ class Team:
     def at_nodes(self, axes: NDArray[np.int32], nodes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate x with one coordinate displaced: each of axes (m,) in turn at its nodes (m, k)."""
         index, value = self.evaluator.buffers(nodes.size)
-        _core.axis_points(axes, nodes, index, value)
+        _calls.axis_points(axes, nodes, index, value)
         return self.displaced(index, value).reshape(nodes.shape)
 
     def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.scale import EPS
-from hessfast.values._bars import PairFormula
+from hessfast.values._pairs import PairFormula
 from hessfast.values.ladder import VISIBLE, Ladder
 from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.values.stencils import Stencil

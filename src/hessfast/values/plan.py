@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls import _core
 from hessfast.calls.evaluator import Evaluator
 from hessfast.calls.team import Team
+from hessfast.values import _pairs
 from hessfast.values.stencils import Stencil
 
 Array = NDArray[np.float64]
@@ -53,7 +53,7 @@ class Plan:
             A step so small that x_i + t h_i rounds to x_i, or so large that it overflows.
         """
         nodes, steps_taken = np.empty((2, step.size, stencil.t.size))
-        i = _core.axis_nodes(x, axes, step, stencil.t, nodes, steps_taken)
+        i = _pairs.axis_nodes(x, axes, step, stencil.t, nodes, steps_taken)
         if i < step.size:
             what = "overflows" if not np.isfinite(nodes[i]).all() else "vanishes against"
             raise ValueError(f"step: {step[i]} {what} x[{axes[i]}] = {x[axes[i]]}")

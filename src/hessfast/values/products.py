@@ -22,9 +22,10 @@ from hessfast.calls.line import Neighbourhood
 from hessfast.calls.run import value_at
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import first_look, search_from
-from hessfast.gradients.line import TINY, ValueCurvatures
+from hessfast.gradients.line import TINY
 from hessfast.scale import EPS
 from hessfast.values.layout import chosen_steps
+from hessfast.values.line import ValueCurvatures
 from hessfast.values.search import start_search
 from hessfast.values.stencils import stencil
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.calls.team import Team
 from hessfast.scale import EPS
-from hessfast.values.bars import ROUNDING_FACTOR, pair_formula
-from hessfast.values.ladder import Axis, values_along
+from hessfast.values.bars import ROUNDING_FACTOR
+from hessfast.values.ladder import Axis
 from hessfast.values.noise import NoiseModel
+from hessfast.values.pairs import Array, Pairs
 from hessfast.values.stencils import Stencil
-
-Array = NDArray[np.float64]
-Numbers = NDArray[np.intp]
 
 SHOWS = 20.0
 """A pair is refined where its truncation error exceeds this many condition errors."""
@@ -28,74 +24,6 @@ TURNS = 4
 
 LONGEST_LEAP = 6
 """Halvings of the step in one round at most."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """Pairs of axes, each with steps of its own.
-
-    Attributes
-    ----------
-    i, j : ndarray of int, shape (p,)
-        Numbers of the axes.
-    step_i, step_j : ndarray, shape (p,)
-    rate : ndarray, shape (p,)
-        Sum of the axes' rates at those steps.
-    blur : ndarray, shape (p,)
-        Noise of f, over both steps, that its rounded coordinates leave at those steps.
-    """
-
-    i: Numbers
-    j: Numbers
-    step_i: Array
-    step_j: Array
-    rate: Array
-    blur: Array
-
-    def chosen(self, which: NDArray[np.bool_]) -> Pairs:
-        """Return some of the pairs."""
-        steps = self.step_i[which], self.step_j[which]
-        return Pairs(self.i[which], self.j[which], *steps, self.rate[which], self.blur[which])
-
-    def halved(self, times: Array) -> Pairs:
-        """Return the same pairs with both steps halved so many times."""
-        factor = np.exp2(-times)
-        steps = self.step_i * factor, self.step_j * factor
-        return Pairs(self.i, self.j, *steps, self.rate * factor, self.blur / factor)
-
-    def parts(self, team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil) -> tuple[Array, Array, Array]:
-        """Evaluate the pairs at the nodes of the stencil.
-
-        Returns
-        -------
-        value, truncation, condition : ndarray, shape (p,)
-            Nan where a node lies outside the box or f is not finite there.
-        """
-        # Complex numbers sort by their real part first: the rows go by axis, then by step.
-        places = np.concatenate([self.i + 1j * self.step_i, self.j + 1j * self.step_j])
-        rows, inverse = np.unique(places, return_inverse=True)
-        row_i, row_j = inverse[: self.i.size], inverse[self.i.size :]
-        movers = [axes[number] for number in rows.real.astype(np.intp).tolist()]
-        displacements = np.multiply.outer(rows.imag, np.array(of.pair_nodes, dtype=np.float64))
-        values = values_along(team, movers, displacements)
-        coordinates = np.array([axis.index for axis in movers], dtype=np.int32)
-        x = team.x[coordinates, None]
-        nodes = x + displacements
-        taken = nodes - x
-        usable = np.asarray(np.isfinite(values).all(axis=1))
-        wanted = np.flatnonzero(usable[row_i] & usable[row_j])
-        found = np.full((self.i.size, nodes.shape[1]), np.nan)
-        if wanted.size:
-            index = np.empty((wanted.size, nodes.shape[1], 2), dtype=np.int32)
-            value = np.empty(index.shape)
-            for end, row in enumerate((row_i[wanted], row_j[wanted])):
-                index[:, :, end] = coordinates[row, None]
-                value[:, :, end] = nodes[row]
-            found[wanted] = team.displaced(index.reshape(-1, 2), value.reshape(-1, 2)).reshape(wanted.size, -1)
-        with np.errstate(all="ignore"):
-            s = ((found - values[row_i]) - (values[row_j] - noise.f0)) / taken[row_i] / taken[row_j]
-            each = noise.at_all(found) / np.abs(taken[row_i, 0] * taken[row_j, 0])
-        return pair_formula(of).parts(s, self.rate, np.fmax(each, self.blur))
 
 
 def shows(value: Array, truncation: Array, condition: Array) -> NDArray[np.bool_]:

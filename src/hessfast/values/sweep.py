@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.arguments import Box
-from hessfast.calls import _core
 from hessfast.calls.team import Team
 from hessfast.estimate import Found
 from hessfast.resolution import row_blocks
 from hessfast.results import EvaluationCounts
+from hessfast.values import _pairs
 from hessfast.values.bars import (
     AXIS_FACTORS,
     FACTORS,
@@ -31,9 +31,10 @@ from hessfast.values.bars import (
 from hessfast.values.ladder import Axis, values_along
 from hessfast.values.layout import BLOCK, Array, Coordinates, Layout, chosen_steps
 from hessfast.values.noise import ROUNDING, NoiseModel
+from hessfast.values.pairs import Pairs
 from hessfast.values.plan import Plan
 from hessfast.values.plateaus import along_axes, direction_inside, roughness
-from hessfast.values.refinement import Pairs, refine, shows
+from hessfast.values.refinement import refine, shows
 from hessfast.values.search import StepSearch, first_rung, make_axes
 from hessfast.values.stencils import stencil
 
@@ -110,7 +111,7 @@ class Differences:
             if plan is not None and last > first:
                 values = self.swept[plan]
                 rows = slice(len(values) - (last - first), None)  # an edge plan may hold the symmetric axes too
-                _core.assemble_axes(
+                _pairs.assemble_axes(
                     plan.stencil.one_sided,
                     plan.stencil.gradient_weights,
                     plan.stencil.diagonal_weights,
@@ -145,7 +146,7 @@ class Differences:
         for name in ("hess", "truncation", "condition"):
             matrix = getattr(self, name)
             if matrix.size:
-                _core.mirror_lower(matrix)
+                _pairs.mirror_lower(matrix)
                 layout.unrank(matrix)
 
     def _sweep_plan(self, plan: Plan, rate: Array | None, first: int, last: int) -> None:
@@ -157,7 +158,7 @@ class Differences:
 
         def write(start: int, stop: int, found: Array) -> None:
             if rate is None:
-                _core.assemble_pairs(weights, f0, values, inverse, start, stop, found, self.hess)
+                _pairs.assemble_pairs(weights, f0, values, inverse, start, stop, found, self.hess)
             else:
                 formula.assemble(
                     noise, values, inverse, rate, start, stop, found, self.hess, self.truncation, self.condition

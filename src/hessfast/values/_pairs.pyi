@@ -2,6 +2,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int32]
+
+def axis_nodes(x: Array, axis: Index, step: Array, t: Array, nodes: Array, steps: Array) -> int: ...
+def assemble_pairs(
+    weights: Array,
+    f0: float,
+    axis_values: Array,
+    inverse_steps: Array,
+    first: int,
+    last: int,
+    values: Array,
+    H: Array,
+) -> None: ...
+def assemble_axes(
+    one_sided: bool,
+    slope_weights: Array,
+    curvature_weights: Array,
+    f0: float,
+    axis_values: Array,
+    steps: Array,
+    slope: Array,
+    curvature: Array,
+) -> None: ...
+def mirror_lower(H: Array) -> None: ...
 
 class PairFormula:
     def __init__(self, weights: Array, coefficients: Array, product: float, noise: float) -> None: ...

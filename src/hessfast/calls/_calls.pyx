@@ -22,8 +22,6 @@ cdef extern from "hessfast.h":
         void *data
         const int64_t *flag
         int refill
-    size_t hf_axis_nodes(size_t n, const double *x, const int32_t *axis, const double *step, size_t m,
-                         const double *t, double *nodes, double *steps) noexcept nogil
     void hf_axis_points(size_t n, size_t m, const int32_t *axis, const double *nodes, int32_t *index,
                         double *value) noexcept nogil
     void hf_pair_points(size_t m, const int32_t *axis, const double *nodes, size_t first, size_t last,
@@ -38,13 +36,6 @@ cdef extern from "hessfast.h":
     size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work,
                          double *out, int *wrote) noexcept nogil
     int hf_evaluate(const hf_function *f, size_t n, double *x, double *out) noexcept nogil
-    void hf_assemble_pairs(size_t m, const double *weights, double f0, const double *axis_values,
-                           const double *inverse_steps, size_t first, size_t last, const double *values, double *H,
-                           size_t ldh) noexcept nogil
-    void hf_assemble_axes(int one_sided, size_t m, const double *slope_weights, const double *curvature_weights,
-                          double f0, size_t n, const double *axis_values, const double *steps, double *slope,
-                          double *curvature) noexcept nogil
-    void hf_mirror_lower(size_t n, double *H, size_t ldh) noexcept nogil
 
 cdef extern from *:
     """
@@ -76,17 +67,6 @@ cdef extern from *:
     void PyErr_Clear()
 
 
-def axis_nodes(const double[::1] x, const int32_t[::1] axis, const double[::1] step, const double[::1] t,
-               double[:, ::1] nodes, double[:, ::1] steps):
-    """Write nodes and steps really taken, (n, m); return the first axis with a bad one, n where there is none."""
-    cdef size_t n = <size_t>axis.shape[0], first_bad = 0
-    if n > 0:
-        with nogil:
-            first_bad = hf_axis_nodes(n, &x[0], &axis[0], &step[0], <size_t>t.shape[0], &t[0], &nodes[0, 0],
-                                      &steps[0, 0])
-    return first_bad
-
-
 def axis_points(const int32_t[::1] axis, const double[:, ::1] nodes, int32_t[:, ::1] index, double[:, ::1] value):
     """Write the points at the nodes (n, m) into index and value, each (n * m, 2)."""
     if axis.shape[0] > 0:
@@ -110,33 +90,6 @@ def fill_block(const double[::1] x, const int32_t[:, ::1] index, const double[:,
         with nogil:
             hf_fill_block(<size_t>x.shape[0], &x[0], <size_t>index.shape[0], &index[0, 0], &value[0, 0],
                           &block[0, 0])
-
-
-def assemble_pairs(const double[::1] weights, double f0, const double[:, ::1] axis_values,
-                   const double[:, ::1] inverse_steps, size_t first, size_t last, const double[::1] values,
-                   double[:, ::1] H):
-    """Write pairs first .. last-1 into the strict lower triangle of H (n, n)."""
-    if last > first:
-        with nogil:
-            hf_assemble_pairs(<size_t>weights.shape[0], &weights[0], f0, &axis_values[0, 0], &inverse_steps[0, 0],
-                              first, last, &values[0], &H[0, 0], <size_t>H.shape[1])
-
-
-def assemble_axes(bint one_sided, const double[::1] slope_weights, const double[::1] curvature_weights, double f0,
-                  const double[:, ::1] axis_values, const double[:, ::1] steps, double[::1] slope,
-                  double[::1] curvature):
-    """Write the derivatives along the axes (n) from f at their nodes (n, m)."""
-    if axis_values.shape[0] > 0:
-        with nogil:
-            hf_assemble_axes(one_sided, <size_t>axis_values.shape[1], &slope_weights[0], &curvature_weights[0], f0,
-                             <size_t>axis_values.shape[0], &axis_values[0, 0], &steps[0, 0], &slope[0], &curvature[0])
-
-
-def mirror_lower(double[:, ::1] H):
-    """Copy the strict lower triangle of H (n, n) into the upper one."""
-    if H.shape[0] > 0:
-        with nogil:
-            hf_mirror_lower(<size_t>H.shape[0], &H[0, 0], <size_t>H.shape[1])
 
 
 cdef class NativeCall:

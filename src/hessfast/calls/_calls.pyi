@@ -7,31 +7,9 @@ from numpy.typing import NDArray
 _Real = NDArray[np.float64]
 _Index = NDArray[np.int32]
 
-def axis_nodes(x: _Real, axis: _Index, step: _Real, t: _Real, nodes: _Real, steps: _Real) -> int: ...
 def axis_points(axis: _Index, nodes: _Real, index: _Index, value: _Real) -> None: ...
 def pair_points(axis: _Index, nodes: _Real, first: int, last: int, index: _Index, value: _Real) -> None: ...
 def fill_block(x: _Real, index: _Index, value: _Real, block: _Real) -> None: ...
-def assemble_pairs(
-    weights: _Real,
-    f0: float,
-    axis_values: _Real,
-    inverse_steps: _Real,
-    first: int,
-    last: int,
-    values: _Real,
-    H: _Real,
-) -> None: ...
-def assemble_axes(
-    one_sided: bool,
-    slope_weights: _Real,
-    curvature_weights: _Real,
-    f0: float,
-    axis_values: _Real,
-    steps: _Real,
-    slope: _Real,
-    curvature: _Real,
-) -> None: ...
-def mirror_lower(H: _Real) -> None: ...
 
 class NativeCall:
     def __init__(

@@ -468,3 +468,40 @@ def test_curvature_on_a_kink_is_not_known(slope, direction):
 
     with pytest.warns(AccuracyWarning, match="is not known"):
         assert not curvature(f, [1.0, 2.0], direction).success
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_directions_through_unlike_units(seed):
+    """A sum of squares about a line of unlike coordinates: an amplitude, a position far from 0 and its narrow width."""
+    rng = np.random.default_rng([2612, seed])
+    position = 10 ** rng.uniform(2, 10)
+    lengths = np.array([1.0, position * 10 ** rng.uniform(-9, -2), 1.0]) * 10 ** rng.uniform(
+        [-2, 0, -3], [3, 0.0001, 3]
+    )
+    x = np.array([lengths[0], position, lengths[2]])
+    mixed = rng.standard_normal((3, 3))
+
+    def slope(z):
+        return mixed.T @ np.tanh(mixed @ ((z - x) / lengths) - 0.1) / lengths
+
+    def f(z):
+        return np.log(np.cosh(mixed @ ((z - x) / lengths) - 0.1)).sum()
+
+    H = mixed.T @ np.diag(1 / np.cosh(0.1) ** 2 * np.ones(3)) @ mixed / np.outer(lengths, lengths)
+    v = rng.standard_normal(3) * lengths
+    exact = H @ v * lengths
+    size = np.linalg.norm(exact)
+    along = curvature(None, x, v, jac=slope)
+    assert abs(along.value - v @ H @ v) <= 3 * along.error
+    assert along.error <= 0.1 * size
+    assert abs(curvature(f, x, v).value - v @ H @ v) <= 1e-3 * size
+    for order in (2, 4):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AccuracyWarning)
+            result = hvp(None, x, v, jac=slope, order=order, full_output=True)
+        assert np.linalg.norm((result.value - H @ v) * lengths) <= 3 * result.error * lengths.max()
+        assert not result.success or np.linalg.norm(result.value * lengths - exact) <= 0.1 * size
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        product = HessianOperator(None, x, jac=slope) @ v
+    assert said or np.linalg.norm(product * lengths - exact) <= 0.1 * size

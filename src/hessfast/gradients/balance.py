@@ -366,7 +366,7 @@ def without_chance(differences: Differences[T], q: int, look: Look, found: Found
     condition = differences.condition(found.level, q + 1, noise)
     condition *= 2.0 ** (differences.power * max(0, found.level - _LONGEST_RANDOM))
     error = max(found.error, _CONDITION_BAR * condition + _TRUNCATION_BAR * change(differences, found.level, q))
-    return Found(value, error if math.isfinite(error) else math.inf, found.level, random, found.turned)
+    return Found(value, error if math.isfinite(error) else math.inf, found.level, random)
 
 
 def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:

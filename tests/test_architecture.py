@@ -16,6 +16,30 @@ PATHS = {
     for path in sorted(SOURCE.rglob("*.py"))
     if path.stem != "__init__"
 }
+FRONT = {
+    "algebra": {"_quadform", "quadratic", "symmetric", "vectors"},
+    "calls": {"complex_lane", "evaluator", "foreign", "functions", "lanes", "line", "run", "team"},
+    "complexsteps": {"search"},
+    "gradients": {"balance", "columns", "levels", "line", "search"},
+    "models": {"descent", "step_length", "taylor"},
+    "values": {
+        "bars", "ladder", "layout", "line", "noise", "plan", "plateaus", "products", "search", "stencils", "sweep"
+    },
+}  # fmt: skip
+"""The rooms of a wing that others may enter."""
+
+DOORS = {
+    "algebra": set(),
+    "complexsteps": {"calls.complex_lane"},
+    "gradients": {"calls.line"},
+    "models": {"calls.functions", "calls.run"},
+    "values": {"calls.evaluator", "calls.line", "calls.run", "calls.team"},
+}
+"""The rooms by which a wing reaches f: none enters a lane of values, and values alone know of a team."""
+
+THREADED = {"algebra.quadratic", "algebra.vectors", "calls.team", "config"}
+"""The rooms that start or stop threads; `config` measures with them."""
+
 ROOMS = {*PATHS, *(".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SOURCE.rglob("*.pyx"))}
 
 
@@ -39,11 +63,52 @@ def imported(path):
     return found
 
 
+def outside(path):
+    """Return the top-level names of what a file imports from elsewhere."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {node.module.split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+
+
 def test_no_import_circle():
     try:
         TopologicalSorter({name: imported(path) for name, path in PATHS.items()}).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def wing(room):
+    return room.rpartition(".")[0]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_wing_is_entered_by_its_front_rooms(name):
+    others = [room for room in imported(PATHS[name]) if wing(room) not in ("", wing(name))]
+    assert [room for room in others if room.rpartition(".")[2] not in FRONT[wing(room)]] == []
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if wing(name) in DOORS])
+def test_a_wing_reaches_f_by_its_doors(name):
+    assert {room for room in imported(PATHS[name]) if wing(room) == "calls"} <= DOORS[wing(name)]
+
+
+def test_no_room_but_these_has_threads():
+    pools = {"_thread", "concurrent", "multiprocessing", "threading"}
+    users = {name for name, path in PATHS.items() if pools & outside(path)}
+    assert users == THREADED
+
+
+def test_every_room_stands_on_the_map():
+    tree = (Path(__file__).resolve().parent.parent / "CONTRIBUTING.md").read_text().split("```")[1]
+    tree = tree[tree.index("src/hessfast/") : tree.index("\ntests/")]
+    drawn, at = set(), ""
+    for line in tree.splitlines():
+        first = line.split()[0] if line.strip() else ""
+        if line.startswith("  ") and not line.startswith("   ") and first.endswith("/"):
+            at = first.replace("/", ".")
+        if first.endswith((".py", ".pyx")):
+            drawn.add((at if line.startswith("   ") else "") + first.rpartition(".")[0])
+    assert drawn == ROOMS
 
 
 @pytest.mark.parametrize("name", PATHS)

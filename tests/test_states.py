@@ -67,6 +67,11 @@ def test_exact_derivatives_fit_the_gradient(group: str) -> None:
         assert np.all(np.abs(s.jac(s.x0) - s.grad) <= 1e-10 * (np.abs(s.grad) + s.scale * s.lengths))
 
 
+@pytest.mark.parametrize("route", ["jac 2", "jac 4"])
+def test_a_cliff_beyond_the_steps_is_no_alarm(route: str) -> None:
+    assert not {s.seed for s in states("cliffs") for v in [judge(route, s)] if v is not None and v.false_alarm}
+
+
 def test_same_seed_same_state() -> None:
     for group in GROUPS:
         one, again, other = draw(group, 3), draw(group, 3), draw(group, 4)

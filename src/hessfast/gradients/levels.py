@@ -279,7 +279,8 @@ class Ray:
     def course(self, noise: Array) -> Array:
         """Truncation error at the best level as all others have it: it falls like h^p from where it is larger.
 
-        Shorter steps have less of it and more noise.
+        Shorter steps have less of it and more noise; those at which the column is another one altogether, as beyond a
+        cliff, say nothing.
         """
         assert self.best is not None
         levels, found = len(self.nodes.nodes), np.zeros(noise.shape)
@@ -291,6 +292,8 @@ class Ray:
                 if level != self.best and all(level + k in self.seen for k in range(levels)):
                     missed = np.abs(self._combined(level) - value)
                     if level > self.best:
+                        if not norm(missed) <= norm(value):
+                            continue
                         missed *= 2.0 ** (self.nodes.order * (self.best - level))
                     else:
                         missed -= CLEAR / 4 * self.nodes.noise * noise / abs(self.unit * 2.0**level)

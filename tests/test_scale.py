@@ -238,3 +238,18 @@ def test_size_of_a_zero_beside_coordinates_whose_change_is_lost_in_noise(seed):
     with np.errstate(all="ignore"):
         sizes = find_sizes(x, lambda d: (float(d @ (jac(x + d) - g0)), noise * float(np.abs(d).sum())), power=2)
     assert 0.1 * unit < sizes.of(x)[1] < 1e3 * unit
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_left_far_away_is_no_growth(seed):
+    """Atoms in metres: over 1 their energy changes by far less than over their own distances, though like a power."""
+    random = np.random.default_rng([2613, seed])
+    unit = 10.0 ** random.uniform(-11, -9)
+    x = np.array([0.0, unit, 0.0, -0.7 * unit])
+    faint = 10.0 ** random.uniform(-60, -50)
+
+    def change(d):
+        t = float(np.linalg.norm(d))
+        return (t * t if t < 100 * unit else faint * t * t), 0.0
+
+    assert find_sizes(x, change, power=2).of(x)[0] <= 1e3 * unit

@@ -270,7 +270,7 @@ class _Line:
         for _ in range(_DESCENTS):
             told = [math.isfinite(noise) for _, noise in seen]  # of a gradient that stands still only the first
             if any(told) == all(told) and abs(seen[0][0]) <= noticed and self.grows(seen, _STRIDE, _UNLIKE):
-                if any(abs(value) > _CLEAR * noise for value, noise in seen):
+                if any(abs(value) > _CLEAR * noise for value, noise in seen) and self.reaches(own, length, seen[2]):
                     return length
                 if length <= largest:
                     return largest
@@ -279,6 +279,16 @@ class _Line:
                 return own
             seen = [self.along(own, length * 2.0 ** (-2 * _STRIDE)), *seen[:2]]
         return min(top, 1.0)
+
+    def reaches(self, own: float, length: float, far: Seen) -> bool:
+        """Whether f changes over a length by no less than over the size of the largest coordinate.
+
+        Atoms a metre apart change nothing any more, and a dying exponential grows like a polynomial.
+        """
+        largest = float(self.size.max())
+        if not 0.0 < largest < length * 2.0**-_STRIDE:
+            return True
+        return not abs(self.along(own, largest)[0]) > abs(far[0]) + _CLEAR * far[1]
 
     def grows(self, seen: list[Seen], stride: int, unlike: float) -> bool:
         """Whether changes at t = 4^-stride, 2^-stride and 1 are as those of a t^p + b t^(p+1), up to noise.

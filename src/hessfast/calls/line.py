@@ -143,10 +143,11 @@ class Neighbourhood:
         size = np.abs(self.x[every]) if sizes is None else sizes[every]
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             ratio = np.where(size > 0.0, size, 1.0) / moved
-        ratio = np.sort(ratio[moved > 0.0])
+        ratio = ratio[moved > 0.0]
         if ratio.size == 0:
             return math.inf
-        least = float(ratio[ratio.size // _FEW])
+        few = ratio.size // _FEW
+        least = float(np.partition(ratio, few)[few])
         exponent = _WIDE + math.frexp(least)[1]
         return math.ldexp(1.0, exponent) if least > 0.0 and exponent < sys.float_info.max_exp else math.inf
 

@@ -69,7 +69,6 @@ _ALIKE = 3.0
 _MANY = 5
 """Steps in a range from which the t⁴ term is taken out as well."""
 
-
 _OFF, _HEIGHT = 2.0, 3.0
 """How far a plateau may be off, times its longest step, and the noise of g, in units of the largest deviation of the
 differences times their steps."""

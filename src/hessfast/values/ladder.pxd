@@ -86,7 +86,7 @@ cdef class Ladder:
     @cython.locals(rung=Rung, jump=double)
     cdef _find_kink(self)
 
-    @cython.locals(above=Rung, nearest=Rung, other=Rung, jump=double, apart=double)
+    @cython.locals(above=Rung, nearest=Rung, other=Rung, jump=double)
     cdef double _over_kink(self, Rung rung, double known)
 
     @cython.locals(rung=Rung, best=Rung, reach=double)

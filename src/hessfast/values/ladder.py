@@ -481,16 +481,17 @@ class Ladder:
             return 0.0
         if above is None or abs(rung.curvature) < INVISIBLE * self.condition_of(rung, 2):
             return known
+        if abs(above.curvature * above.step - jump) > SAME * abs(jump):
+            return 0.0
         nearest: Rung | None = None
         for other in self.rungs.values():
             if other is None or other is rung or other is above:
                 continue
             if nearest is None or abs(other.k - rung.k) < abs(nearest.k - rung.k):
                 nearest = other
-        if nearest is None:
+        if nearest is None or abs(nearest.curvature * nearest.step - jump) > SAME * abs(jump):
             return 0.0
-        apart = max(abs(above.curvature * above.step - jump), abs(nearest.curvature * nearest.step - jump))
-        return abs(jump) if apart <= SAME * abs(jump) else 0.0
+        return abs(jump)
 
     def stair(self) -> float:
         """Return the noise that f has at least, since it stands still on steps over which its curvature moves it."""

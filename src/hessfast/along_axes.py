@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arguments import Box, check_room, checked_order, given_steps, noise_given
 from hessfast.arithmetic import quiet
-from hessfast.calls.run import value_at
+from hessfast.calls.points import Search, spent_on
+from hessfast.calls.run import drive, value_at
 from hessfast.problem import Fun, Order, Problem, bind
 from hessfast.resolution import natural_sizes
 from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
@@ -21,7 +22,7 @@ from hessfast.values.layout import Layout, chosen_steps, given_one_sided
 from hessfast.values.plateaus import along_axes, direction_inside, slope_roughness
 from hessfast.values.search import StepSearch, first_rung, start_search
 from hessfast.values.stencils import ORDERS
-from hessfast.values.sweep import SCATTER, VAGUE, Differences, along_given, asked_again, repeated
+from hessfast.values.sweep import SCATTER, VAGUE, Differences, along_given, asked_again, once_more, repeated
 
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
@@ -273,7 +274,7 @@ def _given(problem: Problem, derivative: int, order: int, step: Array, within: B
     assert team is not None
     one_sided = given_one_sided(problem, step, order, within)
     f0 = value_at(team)
-    values = along_given(team, problem.axes, f0, order, step, one_sided)
+    values = drive(along_given(problem.x, problem.axes, f0, order, step, one_sided), team)
     return _result(problem, f0, values[derivative - 1], None, step, one_sided, order, np.nan, None)
 
 
@@ -281,31 +282,20 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
     team = problem.fun
     assert team is not None
     f0 = value_at(team)
-    search = start_search(team, problem.axes, f0, within.lower, within.upper, given, **problem.sizes_given)
-    chosen = search.automatic_order() if order == "auto" else int(order)
-    found = _differenced(search, chosen, derivative)
-    axes, noise = search.axes, search.noise
-    spent = team.nfev - search.noise_nfev - 1
-    if search.random:
-        found = _repeated(search, chosen, found)
-    is_rough = False
-    if not (search.noise_given or search.random) and (height := _roughness(search, chosen, derivative, found)) > 0.0:
-        found, is_rough = _smoothed(found, _differenced(search.again(height), chosen, derivative), derivative)
-    asked = team.nfev
-    is_random, has_drifted = asked_again(team, noise)
-    counts = {"noise": search.noise_nfev, "axes": spent, "calibration": asked - spent - search.noise_nfev - 1}
-    evaluations = EvaluationCounts(origin=1 + team.nfev - asked, **counts)
-    step, one_sided, values, parts = found
-    result = _result(
-        problem, f0, values[derivative - 1], parts[derivative - 1], step, one_sided, chosen, noise.level, evaluations
-    )
+    begin = start_search(problem.x, problem.axes, f0, within.lower, within.upper, given, **problem.sizes_given)
+    search = drive(spent_on("noise", begin), team)
+    chosen = drive(search.automatic_order(), team) if order == "auto" else int(order)
+    found, states = drive(_found(search, chosen, derivative), team)
+    (step, one_sided, values, parts), evaluations = found, EvaluationCounts.of(team.spent)
+    value, part, level = values[derivative - 1], parts[derivative - 1], search.noise.level
+    result = _result(problem, f0, value, part, step, one_sided, chosen, level, evaluations)
     u = natural_sizes(problem.x, problem.axes, step, search.sizes)
     with np.errstate(all="ignore"):
         slope, curvature = (np.fmax(np.abs(d) - (T + C), 0.0) for d, (T, C) in zip(values, parts, strict=True))
         change = np.fmax(
-            np.fmax(slope * u, curvature * u * u), [_seen(*at) for at in zip(axes, u.tolist(), strict=True)]
+            np.fmax(slope * u, curvature * u * u), [_seen(*at) for at in zip(search.axes, u.tolist(), strict=True)]
         )
-    return result.judged(change, u, derivative, random=is_random, drifted=has_drifted, rough=is_rough)
+    return result.judged(change, u, derivative, **states)
 
 
 class _Found(NamedTuple):
@@ -317,15 +307,28 @@ class _Found(NamedTuple):
     parts: tuple[Pair, Pair]
 
 
-def _differenced(search: StepSearch, order: int, derivative: int) -> _Found:
+def _found(search: StepSearch, order: int, derivative: int) -> Search[tuple[_Found, dict[str, bool]]]:
+    """Difference f along its axes; say what was seen of f itself: whether it is random, drifts or is rough."""
+    found, is_rough = (yield from _differenced(search, order, derivative)), False
+    if search.random:
+        found = yield from spent_on("calibration", _repeated(search, order, found))
+    elif not search.noise_given:
+        height = yield from _roughness(search, order, derivative, found)
+        if height > 0.0:
+            again = _differenced(search.again(height), order, derivative)
+            found, is_rough = _smoothed(found, (yield from spent_on("calibration", again)), derivative)
+    is_random, has_drifted = yield from asked_again(search.x, search.noise)
+    return found, {"random": is_random, "drifted": has_drifted, "rough": is_rough}
+
+
+def _differenced(search: StepSearch, order: int, derivative: int) -> Search[_Found]:
     """Find the steps that suit the derivative, and difference f with them."""
-    search.run(order, derivative, paired=False)
-    team, axes = search.team, search.axes
+    yield from search.run(order, derivative, paired=False)
+    x, axes = search.x, search.axes
     step, one_sided = chosen_steps(axes)
     bars = axis_bars([axis.ladder for axis in axes])
-    work = Differences.along(team, axes, order, search.noise, step, one_sided)
-    with np.errstate(all="ignore"):
-        values = work.along_axes(Layout.of_axes(team.x, search.coordinates, step, one_sided, order))
+    work = Differences.along(x, axes, order, search.noise, step, one_sided)
+    values = yield from work.along_axes(Layout.of_axes(x, search.coordinates, step, one_sided, order))
     parts = (
         bar_parts(values[0], bars.slope_truncation, bars.slope_condition, AXIS_FACTORS),
         bar_parts(values[1], bars.truncation, bars.condition, AXIS_FACTORS),
@@ -333,7 +336,7 @@ def _differenced(search: StepSearch, order: int, derivative: int) -> _Found:
     return _Found(step, one_sided, values, parts)
 
 
-def _roughness(search: StepSearch, order: int, derivative: int, found: _Found) -> float:
+def _roughness(search: StepSearch, order: int, derivative: int, found: _Found) -> Search[float]:
     """Return the height of the roughness that the slope over long steps shows, 0.0 where there is none."""
     v = direction_inside(search.axes, first_rung(search.noise, order, derivative))
     if not v.any():
@@ -342,8 +345,8 @@ def _roughness(search: StepSearch, order: int, derivative: int, found: _Found) -
         slope, (truncation, condition) = found.values[0], found.parts[0]
         bar = float(np.abs(v) @ (truncation + condition))
         most = float(np.abs(v) @ np.sqrt(np.abs(found.values[1]))) ** 2
-        ask = along_axes(search.team, search.coordinates, v)
-        seen = slope_roughness(ask, float(v @ slope), bar, search.noise, most)
+        along = float(v @ slope)
+    seen = yield from slope_roughness(along_axes(search.x, search.coordinates, v), along, bar, search.noise, most)
     return 0.0 if seen is None else seen
 
 
@@ -363,16 +366,16 @@ def _smoothed(short: _Found, long: _Found, derivative: int) -> tuple[_Found, boo
     return (long if nothing else short)._replace(parts=(slopes, curvatures)), contradicts
 
 
-def _repeated(search: StepSearch, order: int, found: _Found) -> _Found:
+def _repeated(search: StepSearch, order: int, found: _Found) -> Search[_Found]:
     """Difference a random f again; return the means, with condition errors that hold what repetition shows."""
-    team, (step, one_sided, values, parts) = search.team, found
+    step, one_sided, values, parts = found
 
-    def once() -> Pair:
-        f0 = float(team.dense(team.x[None, :])[0])
-        return along_given(team, search.coordinates, f0, order, step, one_sided)
+    def once() -> Search[Pair]:
+        f0 = yield from once_more(search.x)
+        return (yield from along_given(search.x, search.coordinates, f0, order, step, one_sided))
 
+    slopes, curvatures = yield from repeated(values, once, step.size)
     with np.errstate(all="ignore"):
-        slopes, curvatures = repeated(values, once, step.size)
         least = SCATTER * search.noise.level / (0.5 * search.sizes)
         floors = least, np.sqrt(6.0) * least / (0.5 * search.sizes)
         (slope_t, slope_c), (curvature_t, curvature_c) = (

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arguments import box, further, point, real_array
 from hessfast.arithmetic import callers_state, quiet
-from hessfast.calls.run import value_at
+from hessfast.calls.run import drive, value_at
 from hessfast.dense import hessian
 from hessfast.listing import Listed
 from hessfast.problem import Fun, Jac, bind
@@ -348,6 +348,6 @@ def estimate_noise(
         team = problem.fun
         assert team is not None
         everywhere = box(None, problem.x)
-        axes = make_axes(team, problem.axes, everywhere.lower, everywhere.upper)
+        axes = make_axes(problem.x, problem.axes, everywhere.lower, everywhere.upper)
         random = None if rng is None else _generator(rng)
-        return noise_level.measure(team, team.x, value_at(team), axes, rng=random).level
+        return drive(noise_level.measure(problem.x, value_at(team), axes, rng=random), team).level

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from hessfast.algebra import _quadform
 from hessfast.arguments import Box, check_room, checked_order, given_steps, noise_given
 from hessfast.arithmetic import quiet
-from hessfast.calls.run import value_at
+from hessfast.calls.points import Search, spent_on
+from hessfast.calls.run import drive, value_at
 from hessfast.estimate import Found
 from hessfast.problem import Fun, Jac, Order, Problem, bind
 from hessfast.results import EvaluationCounts, HessianResult, HessianStatus, judge_aloud
@@ -254,15 +255,23 @@ def _from_values(problem: Problem, order: Order, step: Array | None, noise: floa
     check_room(problem.x, problem.axes, within, 6 if order == "auto" else int(order))
     if step is None:
         f0 = value_at(team)
-        search = start_search(team, problem.axes, f0, within.lower, within.upper, noise, **problem.sizes_given)
-        chosen = search.automatic_order() if order == "auto" else int(order)
-        found = with_search(search, chosen)
+        found = drive(_searched(problem, f0, order, noise, within), team)._replace(
+            evaluations=EvaluationCounts.of(team.spent)
+        )
     else:
         chosen = 4 if order == "auto" else int(order)
         one_sided = given_one_sided(problem, step, chosen, within)
         f0 = value_at(team)
-        found = with_steps(team, problem.axes, within, f0, chosen, step, one_sided)
+        found = drive(with_steps(problem.x, problem.axes, within, f0, chosen, step, one_sided), team)
     return _result(problem, f0, found, team.lane, within)
+
+
+def _searched(problem: Problem, f0: float, order: Order, noise: float | None, within: Box) -> Search[Found]:
+    x, axes = problem.x, problem.axes
+    begin = start_search(x, axes, f0, within.lower, within.upper, noise, **problem.sizes_given)
+    search = yield from spent_on("noise", begin)
+    chosen = (yield from search.automatic_order()) if order == "auto" else int(order)
+    return (yield from with_search(search, chosen))
 
 
 def _from_gradients(

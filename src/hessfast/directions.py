@@ -15,7 +15,9 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arguments import checked_order, given_step, noise_given, plain, real_vector
 from hessfast.arithmetic import quiet
-from hessfast.calls.line import Fun, Jac, Neighbourhood, surround
+from hessfast.calls.line import Floats, Fun, Jac, Neighbourhood, surround
+from hessfast.calls.points import Search
+from hessfast.calls.run import drive
 from hessfast.gradients.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.gradients.line import HEADROOM, SAME, Differences, SlopeCurvatures, richardson
 from hessfast.resolution import MATTERS, SEEN, TENTH
@@ -267,11 +269,13 @@ def _roughness(differences: ValueCurvatures, value: float, error: float) -> plat
     if largest > _ALIKE * least or min(around.room(v)) < 0.25 * unit:
         return None
 
-    def ask(steps: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def ask(steps: Floats) -> Search[tuple[Floats, Floats]]:
+        yield from ()
         ahead, behind = (np.array([around.probe(v, sign * t * unit) for t in steps.tolist()]) for sign in (1.0, -1.0))
         return ahead, behind
 
-    seen = plateaus.roughness(ask, value * unit * unit, error * unit * unit, differences.model)
+    search = plateaus.roughness(ask, value * unit * unit, error * unit * unit, differences.model)
+    seen = drive(search, around)
     return seen and plateaus.Roughness(seen.height, seen.curvature / (unit * unit), seen.change / (unit * unit))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -86,6 +87,11 @@ class EvaluationCounts(NamedTuple):
     """Pairs whose truncation showed."""
     calibration: int = 0
     """Looks that check what was found: for roughness of f, or six levels below the steps chosen."""
+
+    @classmethod
+    def of(cls, spent: Mapping[Any, int]) -> EvaluationCounts:
+        """Read counts by name."""
+        return cls(*(spent.get(name, 0) for name in cls._fields))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -13,9 +13,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from hessfast.calls.points import Search
 
 __all__ = [
     "EPS",
@@ -33,7 +37,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 Seen = tuple[float, float]
-Change = Callable[[Array], Seen]
+Change = Callable[[Array], "Search[Seen]"]
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -162,14 +166,14 @@ def gaps(octaves: list[int], has_zeros: bool) -> list[tuple[int, int]]:
     return found
 
 
-def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None = None) -> Sizes:
+def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None = None) -> Search[Sizes]:
     """Find the sizes of coordinates that are zero or next to it.
 
     Parameters
     ----------
     x : ndarray, shape (n,)
     change : callable
-        ``change(d)``: f(x + d) - f(x), or dᵀ(g(x + d) - g(x)), and its noise level; nan where it cannot be had.
+        ``change(d)`` asks for f(x + d) - f(x), or dᵀ(g(x + d) - g(x)), and its noise level; nan where it cannot be had.
     power : int
         Lowest power of t in ``change(t d)``: 1 for f, 2 for its gradient.
     toward : ndarray, shape (n,), optional
@@ -201,13 +205,15 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
     for own in groups + ([0.0] if has_zeros else []):
         others, most = 0.0, math.inf
         if own < largest:
-            others, most = line.others(next(low for low, high in parted if high >= largest))
+            others, most = yield from line.others(next(low for low, high in parted if high >= largest))
         looks = () if own == 0.0 else lines[:1] if own < largest else lines
-        begins = [look.begins(own, EPS * others) for look in looks]
+        begins = []
+        for look in looks:
+            begins.append((yield from look.begins(own, EPS * others)))
         if not all(line.grows(seen, 3, _NEARLY) for seen in begins):
             meant = max(meant, own)
             continue
-        length = line.length(own, top, _NOTICED * most)
+        length = yield from line.length(own, top, _NOTICED * most)
         if length > 2.0**_STRIDE * own:
             return Sizes(max(2.0 * own, VANISHING), length, meant)
     return Sizes(meant=meant)
@@ -222,18 +228,18 @@ class _Line:
     size: Array
     power: int
 
-    def others(self, least: float) -> Seen:
+    def others(self, least: float) -> Search[Seen]:
         """Change of f where coordinates of at least this size move by 2^-14 of it, and what it is at most.
 
         The first is 0.0 where it is lost in noise.
         """
-        seen, noise = self.change(np.where(self.size >= least, 2.0**-_GAP * self.direction * self.size, 0.0))
+        seen, noise = yield from self.change(np.where(self.size >= least, 2.0**-_GAP * self.direction * self.size, 0.0))
         if _CLEAR * noise < abs(seen) < math.inf:
             return abs(seen), abs(seen)
         most = abs(seen) + _CLEAR * noise
         return 0.0, most if most > 0.0 else math.inf
 
-    def begins(self, own: float, coarse: float) -> list[Seen]:
+    def begins(self, own: float, coarse: float) -> Search[list[Seen]]:
         """Return changes over the coordinates' own sizes, up to `own`, with their noise.
 
         Where small sizes are meant f leaves its natural length there. `coarse` is how coarse f is at least: where f(x)
@@ -241,7 +247,7 @@ class _Line:
         of a number far above their own rounding, and in those that begin all of a sudden: a smooth change grows at most
         like t^(p+1).
         """
-        seen = [self.along(own, own * 2.0**-octaves) for octaves in (6, 3, 0)]
+        seen = yield from self.each(own, own, (6, 3, 0))
         values = [abs(value) for value, _ in seen if math.isfinite(value)]
         coarse = max(coarse, min((_lowest_bit(value) for value in values if value > 0.0), default=0.0))
         growth = 8.0 ** (self.power + 1)
@@ -253,11 +259,18 @@ class _Line:
                 coarse = max(coarse, third / growth)
         return [(value, max(noise, coarse)) for value, noise in seen]
 
-    def along(self, own: float, t: float) -> Seen:
+    def each(self, own: float, length: float, octaves: tuple[int, ...]) -> Search[list[Seen]]:
+        """Changes over a length shortened by so many octaves."""
+        seen = []
+        for octave in octaves:
+            seen.append((yield from self.along(own, length * 2.0**-octave)))
+        return seen
+
+    def along(self, own: float, t: float) -> Search[Seen]:
         """Change and its noise where the coordinates of up to `own` move by t."""
         return self.change(np.where(self.size <= own, t * self.direction, 0.0))
 
-    def length(self, own: float, top: float, noticed: float) -> float:
+    def length(self, own: float, top: float, noticed: float) -> Search[float]:
         """Return the longest size, from `top` down, over which f grows as over a natural length.
 
         `own` where there is none above 2^7 of it; where f tells none for zeros, `top` or 1, the shorter. Where f does
@@ -266,21 +279,23 @@ class _Line:
         """
         length = top
         largest = float(self.size.max()) or 1.0
-        seen = [self.along(own, length * 2.0**-octaves) for octaves in (2 * _STRIDE, _STRIDE, 0)]
+        seen = yield from self.each(own, length, (2 * _STRIDE, _STRIDE, 0))
         for _ in range(_DESCENTS):
-            told = [math.isfinite(noise) for _, noise in seen]  # of a gradient that stands still only the first
-            if any(told) == all(told) and abs(seen[0][0]) <= noticed and self.grows(seen, _STRIDE, _UNLIKE):
-                if any(abs(value) > _CLEAR * noise for value, noise in seen) and self.reaches(own, length, seen[2]):
+            known = [math.isfinite(noise) for _, noise in seen]  # of a gradient that stands still only the first
+            if any(known) == all(known) and abs(seen[0][0]) <= noticed and self.grows(seen, _STRIDE, _UNLIKE):
+                told = any(abs(value) > _CLEAR * noise for value, noise in seen)
+                if told and (yield from self.reaches(own, length, seen[2])):
                     return length
                 if length <= largest:
                     return largest
             length *= 2.0**-_STRIDE
             if length <= 2.0**_STRIDE * own:
                 return own
-            seen = [self.along(own, length * 2.0 ** (-2 * _STRIDE)), *seen[:2]]
+            shortest = yield from self.along(own, length * 2.0 ** (-2 * _STRIDE))
+            seen = [shortest, *seen[:2]]
         return min(top, 1.0)
 
-    def reaches(self, own: float, length: float, far: Seen) -> bool:
+    def reaches(self, own: float, length: float, far: Seen) -> Search[bool]:
         """Whether f changes over a length by no less than over the size of the largest coordinate.
 
         Atoms a metre apart change nothing any more, and a dying exponential grows like a polynomial.
@@ -288,7 +303,8 @@ class _Line:
         largest = float(self.size.max())
         if not 0.0 < largest < length * 2.0**-_STRIDE:
             return True
-        return not abs(self.along(own, largest)[0]) > abs(far[0]) + _CLEAR * far[1]
+        change, _ = yield from self.along(own, largest)
+        return not abs(change) > abs(far[0]) + _CLEAR * far[1]
 
     def grows(self, seen: list[Seen], stride: int, unlike: float) -> bool:
         """Whether changes at t = 4^-stride, 2^-stride and 1 are as those of a t^p + b t^(p+1), up to noise.

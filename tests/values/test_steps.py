@@ -1,5 +1,7 @@
 """The step search: what it costs, what it finds, what it never does."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from callbacks import X0, log_sum_exp
@@ -246,17 +248,18 @@ def test_steps_find_natural_lengths_that_x_does_not_tell(name):
 
 
 def test_rounds_ask_each_axis_for_what_it_lacks():
-    class Team:
-        x = np.array([1.0, 10.0])
-
-        def at_nodes(self, axes, nodes):
-            asked.append(nodes[:, 0].tolist())
-            return nodes**2
+    def square(search):
+        values = None
+        with suppress(StopIteration):
+            while True:
+                points = search.send(values)
+                asked.append(points.nodes[:, 0].tolist())
+                values = points.nodes**2
 
     asked = []
     axes = [Axis(i, x, 1.0, 1.0, -np.inf, np.inf, NoiseModel(0.0, 0.0, 0.0)) for i, x in enumerate([1.0, 10.0])]
-    advance(Team(), axes, [axes[0].ask([0.5, -0.5]), axes[1].ask([0.5])])
-    advance(Team(), axes, [axes[0].ask([0.5, 0.25]), axes[1].ask([0.5])])
+    square(advance(axes, [axes[0].ask([0.5, -0.5]), axes[1].ask([0.5])]))
+    square(advance(axes, [axes[0].ask([0.5, 0.25]), axes[1].ask([0.5])]))
     assert asked == [[1.5, 0.5, 10.5], [1.25]]
     assert axes[0].values == {0.5: 2.25, -0.5: 0.25, 0.25: 1.5625}
 

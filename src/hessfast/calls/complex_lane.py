@@ -6,6 +6,7 @@ Machine code takes doubles and is refused; so is what returns real numbers for c
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hessfast.arithmetic import aside, callers_state
 from hessfast.calls.batched_lane import BatchedEvaluator
 from hessfast.calls.evaluator import Confines, Evaluator, note
 from hessfast.calls.functions import BatchedFunction, PythonFunction
+from hessfast.calls.points import Points, Purpose, Rows
 from hessfast.calls.python_lane import PythonEvaluator
 
 _BLOCK_BYTES = 262_144  # as for the real batched lane
@@ -60,6 +62,19 @@ class ComplexEvaluator:
         self.lane = "batched" if isinstance(function, BatchedFunction) else "python"
         self.confines: Confines | None = None
         self.nfev = 0
+        self.spent: Counter[Purpose] = Counter()
+        self._takes_complex = False
+
+    def answer(self, points: Points) -> NDArray[Any]:
+        """Return f at the points; the first complex ones show whether it takes them at all."""
+        if not isinstance(points, Rows):
+            raise TypeError(f"points: {type(points).__name__} are not complex")
+        if points.curious:
+            return self.probe(points.X)
+        if not self._takes_complex and np.iscomplexobj(points.X):
+            self._takes_complex = True
+            return strictly(self, points.X)
+        return self.at(points.X)
 
     def at(self, points: NDArray[Any]) -> NDArray[Any]:
         """Evaluate the rows of points, complex or real: (p,), for gradients (p, n), of the same kind of numbers.

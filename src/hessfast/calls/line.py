@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -18,7 +19,9 @@ from hessfast.calls.evaluator import Evaluator
 from hessfast.calls.foreign import NativeFunction
 from hessfast.calls.functions import Function, make_function
 from hessfast.calls.lanes import make_evaluator
-from hessfast.scale import EPS, ORDINARY, VANISHING, Seen, Sizes, find_sizes, gaps
+from hessfast.calls.points import OnLine, Points, Purpose, Search
+from hessfast.calls.run import drive
+from hessfast.scale import EPS, ORDINARY, VANISHING, Change, Seen, Sizes, find_sizes, gaps
 from hessfast.workers import thread_count
 
 Floats = npt.NDArray[np.float64]
@@ -92,6 +95,7 @@ class Neighbourhood:
         self.evaluator = evaluator
         self.x = x
         self.threads = threads
+        self.spent: Counter[Purpose] = Counter()
         self.x_scale = x_scale
         self.function: Function | None = None
         self.wall: tuple[type[BaseException], ...] = ()
@@ -100,6 +104,17 @@ class Neighbourhood:
         self._seen_at: Vector | None = None
         self._sizes: Sizes | None = None
         self._point: Floats = np.empty(0)
+
+    @property
+    def nfev(self) -> int:
+        """Calls so far, of f or its gradient."""
+        return self.evaluator.nfev
+
+    def answer(self, points: Points) -> Any:
+        """Return f at the point."""
+        if not isinstance(points, OnLine):
+            raise TypeError(f"points: {type(points).__name__} are not on a line")
+        return self.probe(points.v, points.t) if points.curious else self.at(points.v, points.t)
 
     def at(self, v: Vector, t: float) -> Any:
         """Return f at x + t v; a gradient is float64 or float32, contiguous, and the caller's own."""
@@ -180,7 +195,8 @@ class Neighbourhood:
             if any(low <= limit <= high for low, high in self._gaps):
                 return self._sizes
         x = self.x.astype(np.float64)
-        found = find_sizes(x, self._change(), power=2 if self.evaluator.gradient else 1, toward=self._inward(x))
+        search = find_sizes(x, self._change(), power=2 if self.evaluator.gradient else 1, toward=self._inward(x))
+        found = drive(search, self)
         for low, high in self._gaps:  # the limit lies anywhere in a gap: in its middle it stays true when x moves
             if low - 1 <= math.log2(found.limit) <= low + 2:
                 found = Sizes(math.ldexp(1.0, (low + high) // 2), found.zero)
@@ -203,18 +219,20 @@ class Neighbourhood:
         t = size / np.abs(v[moving])
         return float(t.min()), float(t.max())
 
-    def _change(self) -> Callable[[Floats], Seen]:
+    def _change(self) -> Change:
         """Return the change of f over a displacement d, or of dᵀg, with its rounding."""
         one = np.zeros(self.x.size)
         here = self.at(one, 0.0)
         # What changes by less than the rounding of the whole gradient is not noticed at all.
         whole = vectors.norm(here) if self.evaluator.gradient else 0.0
 
-        def of_values(d: Floats) -> Seen:
+        def of_values(d: Floats) -> Search[Seen]:
+            yield from ()
             there = self.probe(d, 1.0)
             return there - here, EPS * max(abs(there), abs(here))
 
-        def of_gradients(d: Floats) -> Seen:
+        def of_gradients(d: Floats) -> Search[Seen]:
+            yield from ()
             there = self.probe(d, 1.0)
             rounding = EPS * math.sqrt(vectors.dot_square(d, there) + vectors.dot_square(d, here))
             rounding = max(rounding, EPS * whole * vectors.norm(d))

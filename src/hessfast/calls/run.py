@@ -1,11 +1,59 @@
-"""The first call of every run: f(x0), which must be finite."""
+"""One driver for every search: it has points evaluated, counts by what they are for, and sends the values back."""
 
 from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Protocol
 
 import numpy as np
 
 from hessfast.calls.lanes import make_evaluator
+from hessfast.calls.points import Points, Purpose, Rows, Search, T, asked
 from hessfast.calls.team import Team
+
+
+class Source(Protocol):
+    """What evaluates points: a Team, a line or an evaluator of complex points.
+
+    Attributes
+    ----------
+    spent : Counter
+        Evaluations so far by purpose.
+    """
+
+    spent: Counter[Purpose]
+
+    @property
+    def nfev(self) -> int:
+        """Calls of f so far."""
+        ...
+
+    def answer(self, points: Points) -> Any:
+        """Return f at the points."""
+        ...
+
+
+def drive(search: Search[T], source: Source | None) -> T:
+    """Run a search: all that calls f in its name is here.
+
+    Whatever f raises comes out as itself, and ends the search. The search's own arithmetic runs quietly, what f does
+    under the state that its caller has set.
+    """
+    with np.errstate(all="ignore"):
+        try:
+            values = None
+            while True:
+                try:
+                    points = search.send(values)
+                except StopIteration as done:
+                    result: T = done.value
+                    return result
+                assert source is not None
+                before = source.nfev
+                values = source.answer(points)
+                source.spent[points.purpose] += source.nfev - before
+        finally:
+            search.close()
 
 
 def value_at(team: Team) -> float:
@@ -16,7 +64,7 @@ def value_at(team: Team) -> float:
     ValueError
         f(x0) is not finite: there is nothing to difference.
     """
-    f0 = float(team.dense(team.x[None, :])[0])
+    f0 = float(drive(asked(Rows(team.x[None, :], "origin")), team)[0])
     if not np.isfinite(f0):
         raise ValueError(f"fun: is {f0} at x0; it must be finite there") from _walled(team)
     return f0

@@ -7,6 +7,7 @@ and runs a sweep tile by tile. Results do not depend on the number of workers: e
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from types import TracebackType
@@ -19,6 +20,7 @@ from hessfast.arithmetic import aside
 from hessfast.calls import _calls
 from hessfast.calls.evaluator import Evaluator
 from hessfast.calls.native_lane import NativeEvaluator
+from hessfast.calls.points import Displaced, Nodes, PairRange, Points, Purpose, Rows
 from hessfast.workers import thread_count
 
 if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the library's own import time
@@ -55,6 +57,7 @@ class Team:
             evaluator.gradient,
             evaluator.lane,
         )
+        self.spent: Counter[Purpose] = Counter()
         self._others: list[Evaluator] = []
         self._count = thread_count(workers)
         self._pool: ThreadPoolExecutor | None = None
@@ -81,6 +84,27 @@ class Team:
     def nfev(self) -> int:
         """Calls so far, by all workers."""
         return self.evaluator.nfev + sum(other.nfev for other in self._others)
+
+    def answer(self, points: Points) -> Any:
+        """Return f at the points."""
+        if isinstance(points, Nodes):
+            return self.at_nodes(points.axes, points.nodes)
+        if isinstance(points, Displaced):
+            return self.displaced(points.index, points.value)
+        if isinstance(points, Rows):
+            return self.probe(points.X) if points.curious else self.dense(points.X)
+        if isinstance(points, PairRange):
+            return self._sweep(points)
+        raise TypeError(f"points: {type(points).__name__} are not for a team")
+
+    def _sweep(self, pairs: PairRange) -> None:
+        """Evaluate a range of pairs tile by tile."""
+
+        def tile(worker: Evaluator, start: int, stop: int) -> None:
+            start, stop = pairs.first + start, pairs.first + stop
+            pairs.take(start, stop, worker.pairs(pairs.axes, pairs.nodes, start, stop))
+
+        self.each_tile(pairs.last - pairs.first, pairs.nodes.shape[1], tile)
 
     def displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate points with at most two coordinates displaced, as `Evaluator.displaced`."""

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.calls.complex_lane import ComplexEvaluator, not_analytic, strictly
+from hessfast.calls.points import Search
+from hessfast.calls.run import drive
 from hessfast.scale import EPS, ORDINARY, TINY, Sizes, find_sizes, unit_of
 
 Array = NDArray[np.float64]
@@ -67,7 +69,8 @@ def _sizes(evaluator: ComplexEvaluator, axes: Axes, room: Array, centre: NDArray
     """Find the sizes of coordinates next to zero, from d'Hd along lines of complex points, or of gradients."""
     x = evaluator.x
 
-    def change(d: Array) -> tuple[float, float]:
+    def change(d: Array) -> Search[tuple[float, float]]:
+        yield from ()
         moved = np.zeros(x.size)
         moved[axes] = np.clip(d, -room, room)
         if evaluator.gradient:
@@ -77,7 +80,7 @@ def _sizes(evaluator: ComplexEvaluator, axes: Axes, room: Array, centre: NDArray
         # What is nothing even against the rounding of the rounding of f is nothing by which f notices a coordinate.
         return float(ends.imag.sum() / 2), float(EPS * np.abs(ends.imag).sum() + EPS**2 * abs(float(centre)) + TINY)
 
-    return find_sizes(x[axes], change, power=2)
+    return drive(find_sizes(x[axes], change, power=2), evaluator)
 
 
 def _is_derivative(evaluator: ComplexEvaluator, v: Array, centre: Array, derivative: Array) -> bool:

@@ -19,6 +19,8 @@ from typing import Generic
 import numpy as np
 
 from hessfast.algebra import vectors
+from hessfast.calls.points import Search
+from hessfast.calls.run import drive
 from hessfast.gradients.line import TINY, Differences, Floats, Slopes, T, extension, richardson
 from hessfast.gradients.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
 from hessfast.scale import EPS
@@ -429,7 +431,13 @@ def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[floa
         first = np.zeros(far.size)
         first[0] = 1.0  # vᵀ of a difference is its first component
         curvature = differences.curvature(found.value)
-        settled = plateau(difference, first, curvature, length * found.error, noise / unit, in_doubt=True)
+
+        def asking(t: float) -> Search[Floats]:
+            yield from ()
+            return difference(t)
+
+        search = plateau(asking, first, curvature, length * found.error, noise / unit, in_doubt=True)
+        settled = drive(search, None)
     if settled is None:
         return 0.0, 0.0
     return float(np.linalg.norm(settled.value[1:])), float(np.linalg.norm(settled.error[1:]))

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.calls.points import Search
 from hessfast.scale import TINY
 from hessfast.values.noise import NoiseModel
 from hessfast.values.plateaus import roughness
@@ -191,14 +192,19 @@ class Plateau:
 
 
 def plateau(
-    difference: Callable[[float], Array], v: Array, curvature: float, bar: float, noise: float, in_doubt: bool = False
-) -> Plateau | None:
+    difference: Callable[[float], Search[Array]],
+    v: Array,
+    curvature: float,
+    bar: float,
+    noise: float,
+    in_doubt: bool = False,
+) -> Search[Plateau | None]:
     """Return the plateau of a rough g, None where g is smooth.
 
     Parameters
     ----------
     difference : callable
-        D(t), of shape (m,), nan where there is none; t in units of a displacement of about the sizes of the
+        Asks for D(t), of shape (m,), nan where there is none; t in units of a displacement of about the sizes of the
         coordinates, FARTHEST of which must lie inside the bounds.
     v : ndarray, shape (m,)
     curvature, bar : float
@@ -217,14 +223,15 @@ def plateau(
     def along(D: Array) -> float:
         return float(v @ D)
 
-    def ask(steps: Array) -> tuple[Array, Array]:
+    def ask(steps: Array) -> Search[tuple[Array, Array]]:
         for t in steps.tolist():
-            seen[t] = difference(t)
+            seen[t] = yield from difference(t)
         even = np.array([0.5 * t * t * along(seen[t]) for t in steps.tolist()])
         return even, even
 
+    model = NoiseModel(0.0, FARTHEST * noise / math.sqrt(8.0), 0.0)
+    found = yield from roughness(ask, curvature, bar, model, sure=True)
     with np.errstate(all="ignore"):
-        found = roughness(ask, curvature, bar, NoiseModel(0.0, FARTHEST * noise / math.sqrt(8.0), 0.0), sure=True)
         steps = np.array(sorted(t for t, D in seen.items() if math.isfinite(along(D))))
         if found is None or steps.size < 3:
             return None

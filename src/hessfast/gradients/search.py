@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.calls.points import Search
+from hessfast.calls.run import drive
 from hessfast.gradients.columns import Array, Family, Gradient, blocks, differences, extrapolate, family
 from hessfast.gradients.levels import (
     CLEAR,
@@ -202,7 +204,12 @@ class GradientSearch:
         size = np.abs(d)
         bar = float(size @ found.truncation_error @ size + size @ found.condition_error @ size)
         noise = float(np.sqrt(size**2 @ self.noise**2))
-        seen = plateau(lambda t: self._difference(d, t), d, float(d @ found.hess @ d), bar, noise)
+
+        def difference(t: float) -> Search[Array]:
+            yield from ()
+            return self._difference(d, t)
+
+        seen = drive(plateau(difference, d, float(d @ found.hess @ d), bar, noise), None)
         self._count("calibration")
         return None if seen is None else seen.height
 
@@ -332,7 +339,8 @@ class GradientSearch:
         x = self.gradient.x
         last = [self.g0]
 
-        def change(d: Array) -> tuple[float, float]:
+        def change(d: Array) -> Search[tuple[float, float]]:
+            yield from ()
             point = np.clip(x + d, self.lower, self.upper)
             moved = point - x
             g = self.gradient.probe(point[None, :])[0]
@@ -346,7 +354,7 @@ class GradientSearch:
         toward = None
         if np.minimum(self.below, self.above).min() < _HUGE / 2:
             toward = np.where(self.above >= self.below, 1.0, -1.0)
-        found: Sizes = find_sizes(x, change, power=2, toward=toward)
+        found: Sizes = drive(find_sizes(x, change, power=2, toward=toward), None)
         if found is ORDINARY:
             return False
         self.size = found.of(x)

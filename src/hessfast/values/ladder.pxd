@@ -118,4 +118,3 @@ cdef class Ladder:
 
 
 @cython.locals(live=list, waiting=list, askers=list, movers=list, asked=list, axis=Axis)
-cpdef advance(team, axes, requests)

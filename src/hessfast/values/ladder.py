@@ -14,17 +14,14 @@ import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.calls.points import Nodes, Search
 from hessfast.scale import EPS
 from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.values.stencils import stencil
-
-if TYPE_CHECKING:
-    from hessfast.calls.team import Team
 
 Array = NDArray[np.float64]
 Request = Generator[list[float], None, None]
@@ -681,30 +678,30 @@ class Ladder:
         return quadratic, abs(rung.slope * rung.step) + 0.5 * quadratic, rung.k
 
 
-def advance(team: Team, axes: Iterable[Axis], requests: Iterable[Request]) -> None:
+def advance(axes: Iterable[Axis], requests: Iterable[Request]) -> Search[None]:
     """Run the requests of many axes side by side, one batch of points a round."""
     live = list(zip(axes, requests, strict=True))
     while live:
-        waiting, askers, movers, asked = [], [], [], []
+        waiting, askers, coordinates, nodes, asked = [], [], [], [], []
         for axis, request in live:
             displacements = next(request, None)
             if displacements is not None:
                 waiting.append((axis, request))
                 askers += [axis] * len(displacements)
-                movers += [axis.index] * len(displacements)
+                coordinates += [axis.index] * len(displacements)
+                nodes += [axis.x + d for d in displacements]
                 asked += displacements
         if asked:
-            coordinates = np.array(movers, dtype=np.int32)
-            nodes = team.x[coordinates] + np.array(asked)
-            values = team.at_nodes(coordinates, nodes[:, None])[:, 0].tolist()
-            for axis, displacement, found in zip(askers, asked, values, strict=True):
+            values = yield Nodes(np.array(coordinates, dtype=np.int32), np.array(nodes)[:, None])
+            for axis, displacement, found in zip(askers, asked, values[:, 0].tolist(), strict=True):
                 axis.values[displacement] = found
         live = waiting
 
 
-def values_along(team: Team, axes: Sequence[Axis], displacements: Array) -> Array:
+def values_along(axes: Sequence[Axis], displacements: Array) -> Search[Array]:
     """Return f at displacements (rows, m), one axis a row; evaluated where not known, nan outside the box."""
     rows = displacements.tolist()
-    advance(team, axes, [axis.ask([d for d in row if axis.inside(d)]) for axis, row in zip(axes, rows, strict=True)])
+    asks = [axis.ask([d for d in row if axis.inside(d)]) for axis, row in zip(axes, rows, strict=True)]
+    yield from advance(axes, asks)
     known = [[axis.values.get(d, math.nan) for d in row] for axis, row in zip(axes, rows, strict=True)]
     return np.array(known).reshape(displacements.shape)

@@ -9,6 +9,8 @@ from functools import cache
 
 from hessfast.algebra.vectors import Vector
 from hessfast.calls.line import Neighbourhood
+from hessfast.calls.points import Search
+from hessfast.calls.run import drive
 from hessfast.gradients.line import SHORT_LEVEL, Differences, in_order, richardson
 from hessfast.scale import EPS
 from hessfast.values.noise import ROUNDING, NoiseModel, along
@@ -136,10 +138,11 @@ class ValueCurvatures(Differences[float]):
     def _table(self, t: float, value: float, widest: float) -> float:
         """Noise of f at x + t v by difference tables along the line."""
 
-        def at(spacing: float, multiples: Sequence[float]) -> list[float]:
+        def at(spacing: float, multiples: Sequence[float]) -> Search[list[float]]:
+            yield from ()
             return [self.around.at(self.v, t + multiple * spacing * self.unit) for multiple in multiples]
 
-        return along(at, value, widest)
+        return drive(along(at, value, widest), self.around)
 
     def condition(self, level: int, q: int, noise: float) -> float:
         here = max(self._model.at(self._largest(k)) for k in range(level, level + q))

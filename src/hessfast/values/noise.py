@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.calls.points import Rows, Search
 from hessfast.scale import EPS
 
 if TYPE_CHECKING:
-    from hessfast.calls.team import Team
     from hessfast.values.ladder import Axis
 
 Array = NDArray[np.float64]
-At = Callable[[float, Sequence[float]], list[float]]
+At = Callable[[float, Sequence[float]], Search[list[float]]]
 
 ROUNDING = 0.25 * EPS
 """Relative noise of a correctly rounded f, the least that is ever assumed: a rounding error is uniform in ± ulp/2, of
@@ -131,14 +131,14 @@ def direction(axes: Sequence[Axis], n: int, spacing: float, rng: np.random.Gener
     return steps
 
 
-def along(at: At, f_x: float, widest: float = math.inf) -> float:
+def along(at: At, f_x: float, widest: float = math.inf) -> Search[float]:
     """Estimate the noise level of f on one line.
 
     Parameters
     ----------
     at : callable
-        ``at(spacing, multiples)``: values of f at x + (multiple * spacing) d, d a displacement by about the sizes of
-        the coordinates; empty where there is no room for them.
+        ``at(spacing, multiples)`` asks for values of f at x + (multiple * spacing) d, d a displacement by about the
+        sizes of the coordinates; empty where there is no room for them.
     f_x : float
         f(x).
     widest : float
@@ -163,7 +163,7 @@ def along(at: At, f_x: float, widest: float = math.inf) -> float:
     for spacing in SPACINGS:
         if spacing > widest:
             break
-        values = [f_x, *at(spacing, range(1, POINTS))]
+        values = [f_x, *(yield from at(spacing, range(1, POINTS)))]
         if len(values) < POINTS or not all(map(math.isfinite, values)):
             break
         changes = [abs(b - a) for a, b in pairwise(values) if a != b]
@@ -175,13 +175,13 @@ def along(at: At, f_x: float, widest: float = math.inf) -> float:
         levels.append(level)
         if spacing == SPACINGS[0]:
             break
-        stair = stair or _stair(at, spacing, values)
+        stair = stair or (yield from _stair(at, spacing, values))
         if stair == 0.0 or (resolved and level > STAIR_NOISE * stair):
             break
     return max(min(levels, default=0.0), stair / math.sqrt(12.0))  # standard deviation of a rounding error
 
 
-def _stair(at: At, spacing: float, values: Sequence[float]) -> float:
+def _stair(at: At, spacing: float, values: Sequence[float]) -> Search[float]:
     """Return the height of a step where f is a staircase, 0.0 where it is none or its steps are those of float64.
 
     In the interval of the table over which f changes most, f is asked at ever smaller parts: at 1/16 of its way to the
@@ -193,7 +193,7 @@ def _stair(at: At, spacing: float, values: Sequence[float]) -> float:
     for k in range(1, 6):
         if change <= scale:
             return 0.0
-        nearer = at(spacing, [start + 16.0**-k])
+        nearer = yield from at(spacing, [start + 16.0**-k])
         if not nearer or not math.isfinite(nearer[0]):
             return 0.0
         moved = abs(nearer[0] - values[start])
@@ -204,31 +204,31 @@ def _stair(at: At, spacing: float, values: Sequence[float]) -> float:
 
 
 def measure(
-    team: Team,
     x: Array,
     f_x: float,
     axes: Sequence[Axis],
     displaced: tuple[Axis, float] | None = None,
     rng: np.random.Generator | int | None = None,
     widest: float = math.inf,
-) -> NoiseModel:
+) -> Search[NoiseModel]:
     """Measure the noise of f at x along one irregular direction.
 
     The axes judge their room from their own origin: one along which x is displaced from it, `displaced`, takes part
     only where the others tell nothing, as at a minimum, and towards its origin.
     """
 
-    def at(spacing: float, multiples: Sequence[float], with_displaced: bool = False) -> list[float]:
+    def at(spacing: float, multiples: Sequence[float], with_displaced: bool = False) -> Search[list[float]]:
         step = direction(axes, x.size, spacing, rng)
         if displaced is not None:
             axis, away = displaced
             step[axis.index] = math.copysign(spacing * axis.unit, -away) if with_displaced else 0.0
         if not step.any():
             return []
-        values: list[float] = team.dense(x + np.array(multiples)[:, None] * step).tolist()
-        return values
+        values = yield Rows(x + np.array(multiples)[:, None] * step)
+        found: list[float] = values.tolist()
+        return found
 
-    level = along(at, f_x, widest)
+    level = yield from along(at, f_x, widest)
     if level == 0.0 and displaced is not None:
-        level = along(partial(at, with_displaced=True), f_x, widest)
+        level = yield from along(partial(at, with_displaced=True), f_x, widest)
     return NoiseModel(f_x, max(level, ROUNDING * abs(f_x)), ROUNDING)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls.team import Team
+from hessfast.calls.points import Displaced, Search
 from hessfast.values.bars import pair_formula
 from hessfast.values.ladder import Axis, values_along
 from hessfast.values.noise import NoiseModel
@@ -51,8 +51,8 @@ class Pairs:
         steps = self.step_i * factor, self.step_j * factor
         return Pairs(self.i, self.j, *steps, self.rate * factor, self.blur / factor)
 
-    def parts(self, team: Team, axes: list[Axis], noise: NoiseModel, of: Stencil) -> tuple[Array, Array, Array]:
-        """Evaluate the pairs at the nodes of the stencil.
+    def parts(self, axes: list[Axis], noise: NoiseModel, of: Stencil) -> Search[tuple[Array, Array, Array]]:
+        """Ask for the pairs at the nodes of the stencil.
 
         Returns
         -------
@@ -65,9 +65,9 @@ class Pairs:
         row_i, row_j = inverse[: self.i.size], inverse[self.i.size :]
         movers = [axes[number] for number in rows.real.astype(np.intp).tolist()]
         displacements = np.multiply.outer(rows.imag, np.array(of.pair_nodes, dtype=np.float64))
-        values = values_along(team, movers, displacements)
+        values = yield from values_along(movers, displacements)
         coordinates = np.array([axis.index for axis in movers], dtype=np.int32)
-        x = team.x[coordinates, None]
+        x = np.array([axis.x for axis in movers])[:, None]
         nodes = x + displacements
         taken = nodes - x
         usable = np.asarray(np.isfinite(values).all(axis=1))
@@ -79,7 +79,8 @@ class Pairs:
             for end, row in enumerate((row_i[wanted], row_j[wanted])):
                 index[:, :, end] = coordinates[row, None]
                 value[:, :, end] = nodes[row]
-            found[wanted] = team.displaced(index.reshape(-1, 2), value.reshape(-1, 2)).reshape(wanted.size, -1)
+            values_found = yield Displaced(index.reshape(-1, 2), value.reshape(-1, 2))
+            found[wanted] = values_found.reshape(wanted.size, -1)
         with np.errstate(all="ignore"):
             s = ((found - values[row_i]) - (values[row_j] - noise.f0)) / taken[row_i] / taken[row_j]
             each = noise.at_all(found) / np.abs(taken[row_i, 0] * taken[row_j, 0])

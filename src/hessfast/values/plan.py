@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls.evaluator import Evaluator
-from hessfast.calls.team import Team
+from hessfast.calls.points import Nodes, PairRange
 from hessfast.values import _pairs
 from hessfast.values.stencils import Stencil
 
@@ -69,16 +68,12 @@ class Plan:
         """Evaluations that the plan needs, f(x) included."""
         return 1 + self.nodes.size + len(self.stencil.pair_nodes) * self.pairs
 
-    def axis_values(self, team: Team) -> Array:
-        """Evaluate f at all axis nodes: shape (m, len(stencil.axis_nodes))."""
-        return team.at_nodes(self.axes, self.nodes)
+    @property
+    def on_axes(self) -> Nodes:
+        """All axis nodes, whose values are (m, len(stencil.axis_nodes))."""
+        return Nodes(self.axes, self.nodes)
 
-    def each_tile(self, team: Team, write: Callable[[int, int, Array], None], first: int, last: int) -> None:
-        """Evaluate pairs first .. last-1 tile by tile and hand their values over: write(start, stop, values)."""
-        m = len(self.stencil.pair_nodes)
-        nodes = np.ascontiguousarray(self.nodes[:, :m])
-
-        def tile(evaluator: Evaluator, start: int, stop: int) -> None:
-            write(first + start, first + stop, evaluator.pairs(self.axes, nodes, first + start, first + stop))
-
-        team.each_tile(last - first, m, tile)
+    def of_pairs(self, first: int, last: int, take: Callable[[int, int, Array], None]) -> PairRange:
+        """Pairs first .. last-1, whose values go to take(start, stop, values) tile by tile."""
+        nodes = np.ascontiguousarray(self.nodes[:, : len(self.stencil.pair_nodes)])
+        return PairRange(self.axes, nodes, first, last, take, "pairs")

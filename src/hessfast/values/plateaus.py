@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls.team import Team
+from hessfast.calls.points import Rows, Search
 from hessfast.values.ladder import Axis
 from hessfast.values.noise import NoiseModel
 
 Array = NDArray[np.float64]
-Ask = Callable[[Array], tuple[Array, Array]]
+Ask = Callable[[Array], Search[tuple[Array, Array]]]
 
 _FIRST, _LONGER, _SHORTER = (-4, -5, -6), (-2, -3), (-7, -8)
 """Steps looked at first, where they disagree with the Hessian, and where differences then settle, in binary digits of
@@ -88,13 +88,15 @@ class Roughness(NamedTuple):
     change: float
 
 
-def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel, sure: bool = False) -> Roughness | None:
+def roughness(
+    ask: Ask, curvature: float, bar: float, noise: NoiseModel, sure: bool = False
+) -> Search[Roughness | None]:
     """Return the roughness of f that shows at long steps along one line, None where f is smooth.
 
     Parameters
     ----------
     ask : callable
-        ``ask(t)``: values of f at x + t v and at x - t v, two arrays like t, nan where there are none; v is a
+        ``ask(t)`` asks for values of f at x + t v and at x - t v, two arrays like t, nan where there are none; v is a
         displacement of about the sizes of the coordinates, and a fourth of it each way must lie inside the bounds.
     curvature, bar : float
         vᵀHv as short steps have it, and its error bar.
@@ -110,7 +112,7 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel, sure: b
     the first disagree with the curvature beyond what smoothness explains, and 4 where differences then settle.
     """
     seen = _Looks(ask, noise)
-    if not seen.look(_FIRST):
+    if not (yield from seen.look(_FIRST)):
         return None
     change, value = abs(seen.difference(-4) - seen.difference(-5)), seen.extrapolated(-4)
     bent = change * change / max(abs(value), change) if change > 0.0 else 0.0
@@ -118,7 +120,7 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel, sure: b
         return None
     if sure and change > _BARELY * abs(value) and curvature != 0.0:
         return None
-    if not seen.look_further(curvature):
+    if not (yield from seen.look_further(curvature)):
         return None
     plateau = seen.plateau(curvature, bar, sure)
     if plateau is None or sure:
@@ -130,7 +132,9 @@ def roughness(ask: Ask, curvature: float, bar: float, noise: NoiseModel, sure: b
     return found if stays or _stays_after(better, {k: bar + seen.noise_of(k - 1) for k in better}) else None
 
 
-def slope_roughness(ask: Ask, slope: float, bar: float, noise: NoiseModel, curvature: float = math.nan) -> float | None:
+def slope_roughness(
+    ask: Ask, slope: float, bar: float, noise: NoiseModel, curvature: float = math.nan
+) -> Search[float | None]:
     """Return the height of the roughness that shows in slopes over long steps along one line, None where f is smooth.
 
     Parameters
@@ -149,13 +153,17 @@ def slope_roughness(ask: Ask, slope: float, bar: float, noise: NoiseModel, curva
     4 evaluations of f, 2 more and then 4 or 8 more where these disagree with the slope beyond what smoothness explains.
     """
     seen = _Looks(ask, noise)
-    if not seen.look(_FIRST[1:]):
+    if not (yield from seen.look(_FIRST[1:])):
         return None
     change, value = abs(seen.slope(-5) - seen.slope(-6)), seen.extrapolated_slope(-5)
     off = abs(value - slope) - bar - seen.noise_of_slope(-6) - _SMOOTHER * change
-    if off <= 0.0 or not seen.look(_FIRST[:1]) or off <= _FOURTH * abs(value - seen.extrapolated_slope(-4)):
+    if (
+        off <= 0.0
+        or not (yield from seen.look(_FIRST[:1]))
+        or off <= _FOURTH * abs(value - seen.extrapolated_slope(-4))
+    ):
         return None
-    if not seen.look_further(curvature):
+    if not (yield from seen.look_further(curvature)):
         return None
     plateau = seen.plateau(curvature, 0.0)
     if plateau is None:
@@ -197,10 +205,11 @@ class _Looks:
         self.halves: dict[int, float] = {}
         self.rounding: dict[int, float] = {}
 
-    def look(self, levels: Sequence[int]) -> bool:
+    def look(self, levels: Sequence[int]) -> Search[bool]:
         """Ask f at these levels; return whether it has values at all of them."""
         finite, noise = True, self.noise
-        for level, ahead, behind in zip(levels, *self.ask(np.array([_STEP[level] for level in levels])), strict=True):
+        sides = yield from self.ask(np.array([_STEP[level] for level in levels]))
+        for level, ahead, behind in zip(levels, *sides, strict=True):
             if math.isfinite(ahead) and math.isfinite(behind):
                 self.means[level] = float(0.5 * ((ahead - noise.f0) + (behind - noise.f0)))
                 self.halves[level] = float(0.5 * (ahead - behind))
@@ -209,12 +218,12 @@ class _Looks:
                 finite = False
         return finite
 
-    def look_further(self, curvature: float) -> bool:
+    def look_further(self, curvature: float) -> Search[bool]:
         """Look at longer steps, and where differences settle somewhere at shorter ones too; say whether they do."""
-        self.look(_LONGER)
+        yield from self.look(_LONGER)
         if not self._settled(curvature):
             return False
-        self.look(_SHORTER)
+        yield from self.look(_SHORTER)
         return True
 
     def _settled(self, curvature: float) -> list[int]:
@@ -272,13 +281,13 @@ class _Looks:
         return level, Roughness(height, value, abs(seen[level] - seen[level - 1]))
 
 
-def along_axes(team: Team, coordinates: NDArray[np.int32], v: Array) -> Ask:
-    """Return what asks f along v, which moves the coordinates (m,) alone."""
+def along_axes(x: Array, coordinates: NDArray[np.int32], v: Array) -> Ask:
+    """Return what asks f along v, which moves the coordinates (m,) of x alone."""
 
-    def ask(steps: Array) -> tuple[Array, Array]:
-        points = np.tile(team.x, (2 * steps.size, 1))
+    def ask(steps: Array) -> Search[tuple[Array, Array]]:
+        points = np.tile(x, (2 * steps.size, 1))
         points[:, coordinates] += np.concatenate([steps, -steps])[:, None] * v
-        values = team.probe(points)
+        values = yield Rows(points, "calibration", curious=True)
         return values[: steps.size], values[steps.size :]
 
     return ask

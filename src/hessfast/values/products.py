@@ -19,7 +19,7 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arguments import Box
 from hessfast.calls.line import Neighbourhood
-from hessfast.calls.run import value_at
+from hessfast.calls.run import drive, value_at
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import first_look, search_from
 from hessfast.gradients.line import TINY
@@ -100,8 +100,9 @@ class CrossProducts:
         self._others = 0
         self._f0 = value_at(self._team)
         coordinates = np.arange(self._x.size, dtype=np.int32)
-        search = start_search(self._team, coordinates, self._f0, within.lower, within.upper, None, x_scale)
-        search.run(order)
+        begin = start_search(self._x, coordinates, self._f0, within.lower, within.upper, None, x_scale)
+        search = drive(begin, self._team)
+        drive(search.run(order), self._team)
         self._noise, self._sizes = search.noise, search.sizes
         # Lengths alone count: the stencils are symmetric.
         self._h = np.abs(chosen_steps(search.axes)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls.team import Team
+from hessfast.calls.points import Search
 from hessfast.scale import EPS
 from hessfast.values.bars import ROUNDING_FACTOR
 from hessfast.values.ladder import Axis
@@ -33,7 +33,6 @@ def shows(value: Array, truncation: Array, condition: Array) -> NDArray[np.bool_
 
 
 def refine(
-    team: Team,
     axes: list[Axis],
     noise: NoiseModel,
     of: Stencil,
@@ -41,7 +40,7 @@ def refine(
     value: Array,
     truncation: Array,
     condition: Array,
-) -> NDArray[np.bool_]:
+) -> Search[NDArray[np.bool_]]:
     """Halve the steps of pairs while their truncation shows and the halving helps; the parts are updated in place.
 
     Truncation falls like h^m, condition error rises like h^-2: from their ratio follows how often to halve.
@@ -63,7 +62,7 @@ def refine(
         leap = np.where(np.isfinite(value), np.clip(leap, 1, LONGEST_LEAP), 2.0)
         halvings[live] += leap[live]
         shorter = pairs.chosen(live).halved(halvings[live])
-        new_value, new_truncation, new_condition = shorter.parts(team, axes, noise, of)
+        new_value, new_truncation, new_condition = yield from shorter.parts(axes, noise, of)
         where = np.flatnonzero(live)
         with np.errstate(invalid="ignore"):
             change = np.abs(new_value - value[where])

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.calls.points import Rows, Search, spent_on
 from hessfast.scale import EPS, ORDINARY, Sizes, clusters, farthest, find_sizes, unit_of
 from hessfast.values import noise as noise_level
 from hessfast.values.ladder import (
@@ -32,10 +32,8 @@ from hessfast.values.ladder import (
 from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
 from hessfast.values.one_axis import leave, search
 
-if TYPE_CHECKING:
-    from hessfast.calls.team import Team
-
 Array = NDArray[np.float64]
+Checks = dict[int, tuple[Ladder, float, float]]
 
 VERIFY_DEPTH = 6
 """Rungs below the chosen one where its second derivative is checked."""
@@ -101,8 +99,8 @@ class StepSearch:
 
     Attributes
     ----------
-    team : Team
-        Evaluates f.
+    x : ndarray, shape (n,)
+        Where.
     coordinates : ndarray of int32, shape (m,)
         Those that are differentiated.
     axes : list of Axis
@@ -111,43 +109,37 @@ class StepSearch:
         Noise of f as it is known so far.
     noise_given : bool
         The caller's noise is not doubted.
-    noise_nfev : int
-        Evaluations spent on the noise, and on the sizes of coordinates next to zero.
     sizes : ndarray, shape (m,)
         Sizes of the coordinates.
     random : bool
         f answered differently when it was asked again at x.
-    begun : int
-        Evaluations before this search that are not its own.
     """
 
-    team: Team
+    x: Array
     coordinates: NDArray[np.int32]
     axes: list[Axis]
     noise: NoiseModel
     noise_given: bool
-    noise_nfev: int
     sizes: Array
     random: bool = False
-    begun: int = 0
 
     def again(self, level: float) -> StepSearch:
         """Return a search of the same axes in another noise; what was seen along them is known to it."""
         model = NoiseModel(self.noise.f0, level, ROUNDING)
         axes = [axis.anew(model) for axis in self.axes]
-        return StepSearch(self.team, self.coordinates, axes, model, True, 0, self.sizes, begun=self.team.nfev - 1)
+        return StepSearch(self.x, self.coordinates, axes, model, True, self.sizes)
 
-    def automatic_order(self) -> int:
+    def automatic_order(self) -> Search[int]:
         """Return 6 where the noise is at rounding level, else 4: a higher order needs longer steps in noise."""
         scale = abs(self.noise.f0)
         if self.noise.level > ROUNDING_LEVEL * EPS * scale:  # f(x) may be small against what was summed
             start = first_rung(self.noise, 6)
-            advance(self.team, self.axes, [_glance(axis, start) for axis in self.axes])
+            yield from advance(self.axes, [_glance(axis, start) for axis in self.axes])
             seen = [abs(value) for axis in self.axes for value in axis.values.values() if math.isfinite(value)]
             scale = max([scale, *seen])
         return 6 if self.noise.level <= ROUNDING_LEVEL * EPS * scale else 4
 
-    def run(self, order: int, derivative: int = 2, paired: bool = True) -> None:
+    def run(self, order: int, derivative: int = 2, paired: bool = True) -> Search[None]:
         """Give every axis its ladder, with a best rung wherever f is finite around x.
 
         Parameters
@@ -161,45 +153,45 @@ class StepSearch:
         start = first_rung(self.noise, order, derivative)
         weight = PAIR_WEIGHT[order] if paired else 1.0
         if not self.noise_given:
-            advance(self.team, self.axes, [_glance(axis, start) for axis in self.axes])
-            first = self._measure_away(SWAMPED, [next(iter(axis.values), None) for axis in self.axes])
+            yield from advance(self.axes, [_glance(axis, start) for axis in self.axes])
+            first = yield from self._measure_away(SWAMPED, [next(iter(axis.values), None) for axis in self.axes])
         every = len(self.axes) // PILOTS
         pilots = self.axes[:: every or 1][:PILOTS] if every > 1 else []
         if pilots:
-            advance(self.team, pilots, [search(axis, derivative, order, start, weight) for axis in pilots])
-            self._rise(paired)
+            yield from advance(pilots, [search(axis, derivative, order, start, weight) for axis in pilots])
+            yield from self._rise(paired)
             start = self._start_after_pilots(start)
         others = [axis for axis in self.axes if axis.ladder is None]
-        advance(self.team, others, [search(axis, derivative, order, start, weight) for axis in others])
-        self._rise(paired)
+        yield from advance(others, [search(axis, derivative, order, start, weight) for axis in others])
+        yield from self._rise(paired)
         confined = [ladder.axis for ladder in self.ladders() if ladder.confined()]
         if confined and order > 1:
             start = first_rung(self.noise, order, derivative)
-            advance(self.team, confined, [leave(axis, derivative, order, start, weight) for axis in confined])
-            self._rise(paired)
-        if not self.noise_given and self._find_stairs():
-            self._rise(paired)
-        checks = self._verify()
+            yield from advance(confined, [leave(axis, derivative, order, start, weight) for axis in confined])
+            yield from self._rise(paired)
+        if not self.noise_given and (yield from self._find_stairs()):
+            yield from self._rise(paired)
+        checks = yield from self._verify()
         for _ in range(DESCENTS):
-            if not self._unalias(checks):
+            if not (yield from self._unalias(checks)):
                 break
-            self._rise(paired)
-            checks = self._verify()
+            yield from self._rise(paired)
+            checks = yield from self._verify()
         if not self.noise_given:
-            checks = self._pool(checks, paired)
-        self._search_below(checks)
+            checks = yield from self._pool(checks, paired)
+        yield from self._search_below(checks)
         if not self.noise_given:
-            if self._find_stairs():
-                self._rise(paired)
-            self._look_again(first)
+            if (yield from self._find_stairs()):
+                yield from self._rise(paired)
+            yield from self._look_again(first)
 
-    def _look_again(self, first: float) -> None:
+    def _look_again(self, first: float) -> Search[None]:
         """Measure the noise at the steps chosen, where f has changed much more than at the first look away."""
         nodes = [_outer_node(axis) for axis in self.axes]
         if self.noise.growth > 0.0:
-            self._measure_away(0.0, nodes, FARTHER * first)
+            yield from self._measure_away(0.0, nodes, FARTHER * first)
         else:
-            self._measure_away(OUTGROWN, nodes)
+            yield from self._measure_away(OUTGROWN, nodes)
 
     def _start_after_pilots(self, start: int) -> int:
         """Rung for the other axes: just below the pilots' median, and never far above the default.
@@ -218,7 +210,9 @@ class StepSearch:
         for axis in self.axes:
             axis.know(noise)
 
-    def _measure_away(self, swamped: float, displacements: Sequence[float | None], beyond: float = 0.0) -> float:
+    def _measure_away(
+        self, swamped: float, displacements: Sequence[float | None], beyond: float = 0.0
+    ) -> Search[float]:
         """Measure the noise once more one step away from x, where f there dwarfs f(x); return the change of f there.
 
         That change must be more than `swamped` times f(x), and more than `beyond`.
@@ -238,14 +232,11 @@ class StepSearch:
             return 0.0
         change, number, displacement = seen[len(seen) // 2]
         axis = self.axes[number]
-        away = self.team.x.copy()
+        away = self.x.copy()
         away[axis.index] += displacement
         widest = abs(displacement) / (4.0 * (noise_level.POINTS - 1) * axis.unit)
-        before = self.team.nfev
-        there = noise_level.measure(
-            self.team, away, axis.values[displacement], self.axes, (axis, displacement), widest=widest
-        ).level
-        self.noise_nfev += self.team.nfev - before
+        table = noise_level.measure(away, axis.values[displacement], self.axes, (axis, displacement), widest=widest)
+        there = (yield from spent_on("noise", table)).level
         if there > LITTLE * change:
             return 0.0
         value = abs(axis.values[displacement])
@@ -258,7 +249,7 @@ class StepSearch:
         self._know(replace(known, relative=there / value) if follows else replace(known, growth=grown))
         return change
 
-    def _rise(self, paired: bool) -> None:
+    def _rise(self, paired: bool) -> Search[None]:
         """Let the axes whose truncation hides go up side by side, but not far beyond those where it shows.
 
         A pair sees truncation that neither axis does: f(a, b) = a g(b) has none along a, but a long step in a lends
@@ -288,10 +279,10 @@ class StepSearch:
                     requests.append(ladder.rise(rungs))
             if not movers:
                 return
-            advance(self.team, movers, requests)
+            yield from advance(movers, requests)
             turn += 1
 
-    def _find_stairs(self) -> bool:
+    def _find_stairs(self) -> Search[bool]:
         """Raise the noise of axes along which f stands still where it should move; return whether there were any.
 
         Rounding that hides behind a smooth term is noise of all axes: their pairs move the same terms of f.
@@ -306,15 +297,15 @@ class StepSearch:
         for ladder in found:
             ladder.axis.stair = max(ladder.axis.stair, ladder.stair())
             ladder.axis.know(self.noise)
-        advance(self.team, [ladder.axis for ladder in found], [_settle_again(ladder) for ladder in found])
+        yield from advance([ladder.axis for ladder in found], [_settle_again(ladder) for ladder in found])
         return bool(found)
 
-    def _verify(self) -> dict[int, tuple[Ladder, float, float]]:
+    def _verify(self) -> Search[Checks]:
         """Look at each axis far below its rung: residual in f that smoothness does not explain, and its noise."""
         ladders = [ladder for ladder in self.ladders() if not ladder.side and _verifiable(ladder)]
         if len(self.axes) < FEW:
             ladders = [ladder for ladder in ladders if not ladder.regular()]
-        advance(self.team, [ladder.axis for ladder in ladders], [_ask_below(ladder) for ladder in ladders])
+        yield from advance([ladder.axis for ladder in ladders], [_ask_below(ladder) for ladder in ladders])
         checks = {}
         for ladder in ladders:
             residual, noise = _residual(ladder)
@@ -322,7 +313,7 @@ class StepSearch:
                 checks[ladder.axis.index] = (ladder, residual, noise)
         return checks
 
-    def _unalias(self, checks: dict[int, tuple[Ladder, float, float]]) -> bool:
+    def _unalias(self, checks: Checks) -> Search[bool]:
         """Come down from steps of many periods of f, where all of its change looks like noise.
 
         Noise is as large at ever smaller steps; what falls away there is f's own change, aliased.
@@ -333,12 +324,10 @@ class StepSearch:
             if residual > INCREDIBLE * noise and residual > ALL_OF_IT * ladder.axis.variation()
         ]
         movers = [ladder.axis for ladder, _ in suspects]
-        advance(self.team, movers, [_descend(ladder, residual) for ladder, residual in suspects])
+        yield from advance(movers, [_descend(ladder, residual) for ladder, residual in suspects])
         return bool(suspects)
 
-    def _pool(
-        self, checks: dict[int, tuple[Ladder, float, float]], paired: bool
-    ) -> dict[int, tuple[Ladder, float, float]]:
+    def _pool(self, checks: Checks, paired: bool) -> Search[Checks]:
         """Take the median residual of all axes as a second estimate of the noise; where it is larger, choose again."""
         ratios = sorted(residual / noise for _, residual, noise in checks.values() if noise > 0.0)
         if not ratios:
@@ -352,11 +341,11 @@ class StepSearch:
         self._know(replace(self.noise, level=factor * self.noise.level, growth=factor * self.noise.growth))
         if evident:
             ladders = self.ladders()
-            advance(self.team, [ladder.axis for ladder in ladders], [_settle_again(ladder) for ladder in ladders])
-        self._rise(paired)
+            yield from advance([ladder.axis for ladder in ladders], [_settle_again(ladder) for ladder in ladders])
+        yield from self._rise(paired)
         return {key: (ladder, residual, factor * noise) for key, (ladder, residual, noise) in checks.items()}
 
-    def _search_below(self, checks: dict[int, tuple[Ladder, float, float]]) -> None:
+    def _search_below(self, checks: Checks) -> Search[None]:
         """Search again below rungs that the check disproves: steps beyond the natural length of f, or an accident."""
         movers, requests = [], []
         for ladder, residual, noise in checks.values():
@@ -365,14 +354,14 @@ class StepSearch:
                 ladder.disprove(rung, _shown_error(ladder, rung, residual))
                 movers.append(ladder.axis)
                 requests.append(ladder.settle(max(rung.k - RESTART, LOWEST)))
-        advance(self.team, movers, requests)
+        yield from advance(movers, requests)
 
 
 def make_axes(
-    team: Team, coordinates: NDArray[np.int32], lower: Array, upper: Array, sizes: Array | None = None
+    x: Array, coordinates: NDArray[np.int32], lower: Array, upper: Array, sizes: Array | None = None
 ) -> list[Axis]:
-    """Return an axis for each coordinate; lower and upper (n,) are bounds that no point leaves, sizes are (m,)."""
-    x = team.x[coordinates]
+    """Return an axis for each of these coordinates of x, of sizes (m,); lower and upper (n,) are bounds."""
+    x = x[coordinates]
     unknown = NoiseModel(0.0, 0.0, ROUNDING)
     sizes = ORDINARY.of(x) if sizes is None else sizes
     columns = (coordinates, x, sizes, unit_of(sizes), lower[coordinates], upper[coordinates])
@@ -384,68 +373,68 @@ def make_axes(
 
 
 def start_search(
-    team: Team,
+    x: Array,
     coordinates: NDArray[np.int32],
     f0: float,
     lower: Array,
     upper: Array,
     noise: float | None,
     x_scale: Array | None = None,
-) -> StepSearch:
+) -> Search[StepSearch]:
     """Learn the noise of f at x (`noise` where the caller knows its standard deviation) and prepare the search.
 
     The sizes of the coordinates (m,) are those of x_scale, or else found.
     """
-    before = team.nfev
     model = None if noise is None else NoiseModel(f0, noise, ROUNDING)
-    x = team.x[coordinates]
     found = ORDINARY
     if x_scale is None:
-        found, model = _sizes(team, coordinates, f0, lower, upper, model)
-    sizes = found.of(x) if x_scale is None else x_scale
-    axes = make_axes(team, coordinates, lower, upper, sizes)
+        found, model = yield from _sizes(x, coordinates, f0, lower, upper, model)
+    sizes = found.of(x[coordinates]) if x_scale is None else x_scale
+    axes = make_axes(x, coordinates, lower, upper, sizes)
     for axis in axes:
         if found.limit <= abs(axis.x) <= found.meant:
             axis.few_digits = NO_DIGITS
     if model is None:
-        model = noise_level.measure(team, team.x, f0, axes)
+        model = yield from noise_level.measure(x, f0, axes)
     is_random = False
     if noise is not None or model.level > ROUNDING_LEVEL * EPS * abs(f0):
         # Only repetition shows chance: a rounded f has the same noise at each call.
-        apart = abs(float(team.dense(team.x[None, :])[0]) - f0)
+        again = yield Rows(x[None, :])
+        apart = abs(float(again[0]) - f0)
         is_random = apart > 0.0
         if noise is None and math.isfinite(apart):
             model = replace(model, level=max(model.level, apart / math.sqrt(2.0)))
     for axis in axes:
         axis.know(model)
-    return StepSearch(team, coordinates, axes, model, noise is not None, team.nfev - before, sizes, is_random)
+    return StepSearch(x, coordinates, axes, model, noise is not None, sizes, is_random)
 
 
 def _sizes(
-    team: Team, coordinates: NDArray[np.int32], f0: float, lower: Array, upper: Array, noise: NoiseModel | None
-) -> tuple[Sizes, NoiseModel | None]:
+    point: Array, coordinates: NDArray[np.int32], f0: float, lower: Array, upper: Array, noise: NoiseModel | None
+) -> Search[tuple[Sizes, NoiseModel | None]]:
     """Find the sizes of the coordinates, and the noise of f where it had to be known for that.
 
     Where sizes have a gap the noise is measured along the large coordinates alone: those are sizes for certain.
     """
-    x = team.x[coordinates]
+    x = point[coordinates]
     parted, _ = clusters(x)
     if noise is None and parted and (large := np.abs(x) >= parted[-1][0]).any() and not large.all():
-        noise = noise_level.measure(team, team.x, f0, make_axes(team, coordinates[large], lower, upper))
+        noise = yield from noise_level.measure(point, f0, make_axes(point, coordinates[large], lower, upper))
     level = ROUNDING * abs(f0) if noise is None else noise.level
     low, high = lower[coordinates], upper[coordinates]
 
-    def change(d: Array) -> tuple[float, float]:
-        point = team.x.copy()
-        point[coordinates] = x + d
-        if not ((low <= point[coordinates]) & (point[coordinates] <= high)).all():
+    def change(d: Array) -> Search[tuple[float, float]]:
+        moved = point.copy()
+        moved[coordinates] = x + d
+        if not ((low <= moved[coordinates]) & (moved[coordinates] <= high)).all():
             return math.nan, math.nan
-        value = float(team.probe(point[None, :])[0])
+        values = yield Rows(moved[None, :], curious=True)
+        value = float(values[0])
         return value - f0, max(level, ROUNDING * abs(value))
 
     below, above = x - low, high - x
     toward = None if np.isinf(below).all() and np.isinf(above).all() else np.where(above >= below, 1.0, -1.0)
-    return find_sizes(x, change, toward=toward), noise
+    return (yield from find_sizes(x, change, toward=toward)), noise
 
 
 def first_rung(noise: NoiseModel, order: int, derivative: int = 2) -> int:

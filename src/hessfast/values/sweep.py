@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.arguments import Box
-from hessfast.calls.team import Team
+from hessfast.calls.points import Rows, Search, spent_on
 from hessfast.estimate import Found
 from hessfast.resolution import row_blocks
 from hessfast.results import EvaluationCounts
@@ -66,7 +66,8 @@ class Differences:
 
     Attributes
     ----------
-    team : Team
+    x : ndarray, shape (n,)
+        Where.
     axes : list of Axis
         With the values of f that are known along them; empty where none are and no two stencils share any.
     order : int
@@ -81,7 +82,7 @@ class Differences:
         Values at the axis nodes of each plan; nan outside the box.
     """
 
-    team: Team
+    x: Array
     axes: list[Axis]
     order: int
     noise: NoiseModel
@@ -95,14 +96,14 @@ class Differences:
 
     @classmethod
     def along(
-        cls, team: Team, axes: list[Axis], order: int, noise: NoiseModel, step: Array, one_sided: NDArray[np.bool_]
+        cls, x: Array, axes: list[Axis], order: int, noise: NoiseModel, step: Array, one_sided: NDArray[np.bool_]
     ) -> Differences:
         """Return one that looks along the axes alone."""
-        return cls(team, axes, order, noise, step, one_sided, _NOTHING, _NOTHING, _NOTHING)
+        return cls(x, axes, order, noise, step, one_sided, _NOTHING, _NOTHING, _NOTHING)
 
-    def along_axes(self, layout: Layout) -> tuple[Array, Array]:
+    def along_axes(self, layout: Layout) -> Search[tuple[Array, Array]]:
         """Evaluate what is missing at the axis nodes; return first and second derivatives along the axes."""
-        self._sweep_axes(layout)
+        yield from self._sweep_axes(layout)
         ranked = np.empty((2, self.step.size))
         for plan, first, last in (
             (layout.inner, 0, layout.symmetric),
@@ -124,17 +125,18 @@ class Differences:
         jac[layout.rank], diagonal[layout.rank] = ranked
         return jac, diagonal
 
-    def _sweep_axes(self, layout: Layout) -> None:
+    def _sweep_axes(self, layout: Layout) -> Search[None]:
         plans = [plan for plan in (layout.inner, layout.edge) if plan is not None]
         if not self.axes:
-            self.swept = {plan: plan.axis_values(self.team) for plan in plans}
+            for plan in plans:
+                self.swept[plan] = yield plan.on_axes
             return
         by_coordinate = {axis.index: axis for axis in self.axes}
         for plan in plans:
             movers = [by_coordinate[coordinate] for coordinate in plan.axes.tolist()]
-            self.swept[plan] = values_along(self.team, movers, np.multiply.outer(plan.step, plan.stencil.t))
+            self.swept[plan] = yield from values_along(movers, np.multiply.outer(plan.step, plan.stencil.t))
 
-    def sweep(self, layout: Layout, rate: Array | None) -> None:
+    def sweep(self, layout: Layout, rate: Array | None) -> Search[None]:
         """Evaluate all pairs, in ranked order, and bring the matrices back into the order of the axes."""
         inside = layout.symmetric * (layout.symmetric - 1) // 2
         for plan, first, last in (
@@ -142,14 +144,14 @@ class Differences:
             (layout.edge, inside, self.step.size * (self.step.size - 1) // 2),
         ):
             if plan is not None and last > first:
-                self._sweep_plan(plan, None if rate is None else rate[layout.rank], first, last)
+                yield from self._sweep_plan(plan, None if rate is None else rate[layout.rank], first, last)
         for name in ("hess", "truncation", "condition"):
             matrix = getattr(self, name)
             if matrix.size:
                 _pairs.mirror_lower(matrix)
                 layout.unrank(matrix)
 
-    def _sweep_plan(self, plan: Plan, rate: Array | None, first: int, last: int) -> None:
+    def _sweep_plan(self, plan: Plan, rate: Array | None, first: int, last: int) -> Search[None]:
         m = len(plan.stencil.pair_nodes)
         values = np.ascontiguousarray(self.swept[plan][:, :m])
         inverse = 1.0 / plan.steps_taken[:, :m]
@@ -164,11 +166,11 @@ class Differences:
                     noise, values, inverse, rate, start, stop, found, self.hess, self.truncation, self.condition
                 )
 
-        plan.each_tile(self.team, write, first, last)
+        yield plan.of_pairs(first, last, write)
 
     def blur(self, layout: Layout, diagonal: Array) -> None:
         """Let condition errors hold what f cannot know for the rounding of its coordinates, where that may show."""
-        x, step, factor = self._x(), self.step, pair_noise(stencil(self.order, layout.edge is not None))
+        x, step, factor = self._own(), self.step, pair_noise(stencil(self.order, layout.edge is not None))
         if not np.any(ROUNDING * np.abs(x * diagonal * step) > FAINT * self.noise.level):
             return
         every = np.arange(step.size)
@@ -176,8 +178,8 @@ class Differences:
             blurred = factor * blur(x, diagonal, step, self.noise.f0, every[rows, None], every[None, :])
             np.fmax(self.condition[rows], blurred, out=self.condition[rows])
 
-    def _x(self) -> Array:
-        return self.team.x[[axis.index for axis in self.axes]]
+    def _own(self) -> Array:
+        return self.x[[axis.index for axis in self.axes]]
 
     def widen(self) -> None:
         """Turn the estimated error parts into those of error bars."""
@@ -192,26 +194,26 @@ class Differences:
             hidden = unseen(self.hess, rows, root, rate, self.order)
             np.fmax(self.truncation[rows], hidden, out=self.truncation[rows])
 
-    def repeat(self, search: StepSearch, jac: Array) -> Array:
+    def repeat(self, search: StepSearch, jac: Array) -> Search[Array]:
         """Difference a random f again and take the mean; return how far the gradient scatters.
 
         The bars are to hold what repetition shows, and no less than the noise leaves at steps of half the sizes: over
         longer ones the curvature itself is random, which looks like nothing.
         """
         m = self.step.size
-        lower, upper = np.full(self.team.n, -np.inf), np.full(self.team.n, np.inf)
+        lower, upper = np.full(self.x.size, -np.inf), np.full(self.x.size, np.inf)
         lower[search.coordinates] = [axis.lower for axis in self.axes]
         upper[search.coordinates] = [axis.upper for axis in self.axes]
         box = Box(lower, upper, False)
 
-        def once() -> tuple[Array, Array]:
-            f0 = float(self.team.dense(self.team.x[None, :])[0])
+        def once() -> Search[tuple[Array, Array]]:
+            f0 = yield from once_more(self.x)
             steps, sides = self.step.copy(), self.one_sided.copy()
-            found = with_steps(self.team, search.coordinates, box, f0, self.order, steps, sides)
+            found = yield from with_steps(self.x, search.coordinates, box, f0, self.order, steps, sides)
             return found.hess, found.jac
 
+        (mean, deviation), (slope, slopes) = yield from repeated((self.hess, jac), once, m)
         with np.errstate(all="ignore"):
-            (mean, deviation), (slope, slopes) = repeated((self.hess, jac), once, m)
             pooled = np.sqrt(np.nanmean((SCATTER * deviation / self.condition) ** 2))
             longest = 0.5 * search.sizes
             least = np.sqrt(6.0) * self.noise.level / np.multiply.outer(longest, longest)
@@ -221,7 +223,7 @@ class Differences:
             jac[...] = slope
             return SCATTER * slopes
 
-    def roughness(self, search: StepSearch) -> float:
+    def roughness(self, search: StepSearch) -> Search[float]:
         """Look at steps of about the coordinates' own sizes; return the height of what shows there as roughness."""
         start = first_rung(self.noise, self.order) + (1 if self.order == 2 else 0)  # short steps see long ripples less
         v = direction_inside(self.axes, start)
@@ -230,18 +232,18 @@ class Differences:
         size = np.abs(v)
         with np.errstate(all="ignore"):
             bar = float(size @ self.truncation @ size + size @ self.condition @ size)
-            ask = along_axes(self.team, search.coordinates, v)
-            seen = roughness(ask, float(v @ self.hess @ v), bar, self.noise)
-            return 0.0 if seen is None else seen.height
+            curvature = float(v @ self.hess @ v)
+        seen = yield from roughness(along_axes(self.x, search.coordinates, v), curvature, bar, self.noise)
+        return 0.0 if seen is None else seen.height
 
     def pairs(
         self, layout: Layout, i: NDArray[np.intp], j: NDArray[np.intp], edge: bool, diagonal: Array, rate: Array
     ) -> Pairs:
         """Return pairs of axes, all of one kind, with the steps that the sweep gives them."""
         step = layout.step(edge)
-        return Pairs(i, j, step[i], step[j], rate[i] + rate[j], blur(self._x(), diagonal, step, self.noise.f0, i, j))
+        return Pairs(i, j, step[i], step[j], rate[i] + rate[j], blur(self._own(), diagonal, step, self.noise.f0, i, j))
 
-    def refine(self, layout: Layout, diagonal: Array, rate: Array) -> None:
+    def refine(self, layout: Layout, diagonal: Array, rate: Array) -> Search[None]:
         """Give smaller steps to the pairs whose truncation shows."""
         for rows in row_blocks(self.step.size, BLOCK):
             i, j = np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows]))
@@ -250,17 +252,17 @@ class Differences:
             at_edge = self.one_sided[i] | self.one_sided[j]
             for plan, group in ((layout.inner, ~at_edge), (layout.edge, at_edge)):
                 if plan is not None and group.any():
-                    self._refine_pairs(layout, plan, i[group], j[group], diagonal, rate)
+                    yield from self._refine_pairs(layout, plan, i[group], j[group], diagonal, rate)
 
     def _refine_pairs(
         self, layout: Layout, plan: Plan, i: NDArray[np.intp], j: NDArray[np.intp], diagonal: Array, rate: Array
-    ) -> None:
+    ) -> Search[None]:
         matrices = self.hess, self.truncation, self.condition
         for first in range(0, i.size, PAIRS):
             here = i[first : first + PAIRS], j[first : first + PAIRS]
             parts = tuple(matrix[here] for matrix in matrices)
             pairs = self.pairs(layout, *here, edge=plan is layout.edge, diagonal=diagonal, rate=rate)
-            improved = refine(self.team, self.axes, self.noise, plan.stencil, pairs, *parts)
+            improved = yield from refine(self.axes, self.noise, plan.stencil, pairs, *parts)
             for matrix, part in zip(matrices, parts, strict=True):
                 matrix[here] = part
                 matrix[here[::-1]] = part
@@ -268,58 +270,55 @@ class Differences:
 
 
 def repeated(
-    first: tuple[Array, Array], once: Callable[[], tuple[Array, Array]], count: int
-) -> list[tuple[Array, Array]]:
+    first: tuple[Array, Array], once: Callable[[], Search[tuple[Array, Array]]], count: int
+) -> Search[list[tuple[Array, Array]]]:
     """Return mean and standard deviation of two arrays that are drawn again until they hold REPEATED numbers."""
-    draws = [first, *(once() for _ in range(max(1, -(-REPEATED // count))))]
+    draws = [first]
+    for _ in range(max(1, -(-REPEATED // count))):
+        draws.append((yield from once()))
     return [(np.mean(array, axis=0), np.std(array, axis=0, ddof=1)) for array in zip(*draws, strict=True)]
 
 
 def with_steps(
-    team: Team, coordinates: Coordinates, within: Box, f0: float, order: int, step: Array, one_sided: NDArray[np.bool_]
-) -> Found:
+    x: Array, coordinates: Coordinates, within: Box, f0: float, order: int, step: Array, one_sided: NDArray[np.bool_]
+) -> Search[Found]:
     """Difference f with given steps: no probing, no refinement, no error bars."""
     m = step.size
     noise = NoiseModel(f0, 0.0, 0.0)
     both_kinds = 0 < np.count_nonzero(one_sided) < m
-    axes = make_axes(team, coordinates, within.lower, within.upper) if both_kinds else []
-    layout = Layout.make(team.x, coordinates, axes, step, one_sided, order)
-    work = Differences(team, axes, order, noise, step, one_sided, np.zeros((m, m)), _NOTHING, _NOTHING)
-    with np.errstate(all="ignore"):
-        jac, diagonal = work.along_axes(layout)
-        work.sweep(layout, None)
+    axes = make_axes(x, coordinates, within.lower, within.upper) if both_kinds else []
+    layout = Layout.make(x, coordinates, axes, step, one_sided, order)
+    work = Differences(x, axes, order, noise, step, one_sided, np.zeros((m, m)), _NOTHING, _NOTHING)
+    jac, diagonal = yield from work.along_axes(layout)
+    yield from work.sweep(layout, None)
     np.fill_diagonal(work.hess, diagonal)
     return Found(jac, work.hess, step, one_sided, order, np.nan)
 
 
 def along_given(
-    team: Team, coordinates: Coordinates, f0: float, order: int, step: Array, one_sided: NDArray[np.bool_]
-) -> tuple[Array, Array]:
+    x: Array, coordinates: Coordinates, f0: float, order: int, step: Array, one_sided: NDArray[np.bool_]
+) -> Search[tuple[Array, Array]]:
     """Return first and second derivatives along the axes with given steps."""
-    work = Differences.along(team, [], order, NoiseModel(f0, 0.0, 0.0), step, one_sided)
-    with np.errstate(all="ignore"):
-        return work.along_axes(Layout.of_axes(team.x, coordinates, step, one_sided, order))
+    work = Differences.along(x, [], order, NoiseModel(f0, 0.0, 0.0), step, one_sided)
+    return (yield from work.along_axes(Layout.of_axes(x, coordinates, step, one_sided, order)))
 
 
-def with_search(search: StepSearch, order: int) -> Found:
+def with_search(search: StepSearch, order: int) -> Search[Found]:
     """Find the steps, difference f, refine, and bound the errors."""
-    team, axes = search.team, search.axes
-    search.run(order)
+    axes = search.axes
+    yield from search.run(order)
     m = len(axes)
     step, one_sided = chosen_steps(axes)
     noise = search.noise
-    layout = Layout.make(team.x, search.coordinates, axes, step, one_sided, order)
+    layout = Layout.make(search.x, search.coordinates, axes, step, one_sided, order)
     matrices = np.zeros((m, m)), np.zeros((m, m)), np.zeros((m, m))  # each goes its own way with the result
-    work = Differences(team, axes, order, noise, step, one_sided, *matrices)
+    work = Differences(search.x, axes, order, noise, step, one_sided, *matrices)
     bars = axis_bars([axis.ladder for axis in axes])
+    jac, diagonal = yield from work.along_axes(layout)
+    yield from work.sweep(layout, bars.rate)
     with np.errstate(all="ignore"):
-        jac, diagonal = work.along_axes(layout)
-        counts = [team.nfev]
-        work.sweep(layout, bars.rate)
-        counts.append(team.nfev)
         work.blur(layout, diagonal)
-        work.refine(layout, diagonal, bars.rate)
-        counts.append(team.nfev)
+    yield from spent_on("refinement", work.refine(layout, diagonal, bars.rate))
     work.widen()
     if order <= POOR:
         root = natural_roots(diagonal, bars.truncation + bars.condition, search.sizes)
@@ -329,19 +328,10 @@ def with_search(search: StepSearch, order: int) -> Found:
         np.fill_diagonal(matrix, part)
     jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition, AXIS_FACTORS)
     if search.random:
-        jac_scatter = work.repeat(search, jac)
+        jac_scatter = yield from spent_on("calibration", work.repeat(search, jac))
         jac_parts = jac_parts[0], np.fmax(jac_parts[1], jac_scatter)
-    rough = 0.0 if search.noise_given or search.random else work.roughness(search)
-    counts.append(team.nfev)
-    is_random, has_drifted = asked_again(team, noise)
-    evaluations = EvaluationCounts(
-        origin=1 + team.nfev - counts[3] - (1 if search.begun else 0),
-        noise=search.noise_nfev,
-        axes=counts[0] - search.noise_nfev - 1 - search.begun,
-        pairs=counts[1] - counts[0],
-        refinement=counts[2] - counts[1],
-        calibration=counts[3] - counts[2],
-    )
+    rough = 0.0 if search.noise_given or search.random else (yield from work.roughness(search))
+    is_random, has_drifted = yield from asked_again(search.x, noise)
     found = Found(
         jac,
         work.hess,
@@ -349,7 +339,7 @@ def with_search(search: StepSearch, order: int) -> Found:
         one_sided,
         order,
         noise.level,
-        evaluations,
+        None,
         jac_parts[0] + jac_parts[1],
         work.truncation,
         work.condition,
@@ -358,7 +348,9 @@ def with_search(search: StepSearch, order: int) -> Found:
         is_random,
         sizes=search.sizes,
     )
-    return found if rough == 0.0 else smoothed(found, with_search(search.again(rough), order))
+    if rough == 0.0:
+        return found
+    return smoothed(found, (yield from with_search(search.again(rough), order)))
 
 
 def smoothed(short: Found, long: Found) -> Found:
@@ -367,13 +359,13 @@ def smoothed(short: Found, long: Found) -> Found:
     Where that contradicts short steps nobody can know which is meant. Short steps that see nothing of what long ones
     do, as in the cell of a table, are those of no derivative: then the long ones have the value.
     """
-    assert short.evaluations is not None
-    assert long.evaluations is not None
     assert short.truncation_error is not None
     assert short.condition_error is not None
     assert long.truncation_error is not None
     assert long.condition_error is not None
-    counts = EvaluationCounts(*(a + b for a, b in zip(short.evaluations, long.evaluations, strict=True)))
+    counts = None
+    if short.evaluations is not None and long.evaluations is not None:
+        counts = EvaluationCounts(*(a + b for a, b in zip(short.evaluations, long.evaluations, strict=True)))
     bar = long.truncation_error + long.condition_error
     with np.errstate(all="ignore"):
         between = np.abs(short.hess - long.hess)
@@ -390,15 +382,21 @@ def smoothed(short: Found, long: Found) -> Found:
     )
 
 
-def asked_again(team: Team, noise: NoiseModel) -> tuple[bool, bool]:
-    """Evaluate f(x) once more; return whether f is random, or has drifted, by more than its noise.
+def once_more(x: Array) -> Search[float]:
+    """Ask for f(x) once more."""
+    values = yield Rows(x[None, :], "origin")
+    return float(values[0])
+
+
+def asked_again(x: Array, noise: NoiseModel) -> Search[tuple[bool, bool]]:
+    """Ask for f(x) once more; return whether f is random, or has drifted, by more than its noise.
 
     Where it has changed it is asked a third time: what drifts has hardly gone on since, what is random has.
     """
-    again = float(team.dense(team.x[None, :])[0])
+    again = yield from once_more(x)
     apart = abs(again - noise.f0)
     if apart <= DRIFT * noise.level:
         return False, False
-    since = abs(float(team.dense(team.x[None, :])[0]) - again)
+    since = abs((yield from once_more(x)) - again)
     is_random = since > SINCE * apart
     return is_random, not is_random

@@ -18,7 +18,9 @@ PATHS = {
 }
 FRONT = {
     "algebra": {"_quadform", "quadratic", "symmetric", "vectors"},
-    "calls": {"complex_lane", "evaluator", "foreign", "functions", "lanes", "line", "points", "run", "team"},
+    "calls": {
+        "complex_lane", "evaluator", "foreign", "functions", "hessians", "lanes", "line", "points", "run", "team"
+    },
     "complexsteps": {"search"},
     "gradients": {"balance", "columns", "levels", "line", "search"},
     "models": {"descent", "step_length", "taylor"},
@@ -32,7 +34,7 @@ DOORS = {
     "algebra": set(),
     "complexsteps": {"calls.complex_lane", "calls.points", "calls.run"},
     "gradients": {"calls.line", "calls.points", "calls.run"},
-    "models": {"calls.functions", "calls.run"},
+    "models": {"calls.hessians", "calls.points", "calls.run"},
     "values": {"calls.evaluator", "calls.line", "calls.points", "calls.run", "calls.team"},
 }
 """The rooms by which a wing reaches f: none enters a lane of values, and values alone know of a team."""

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hessfast.arguments import box, further, point, real_array
-from hessfast.arithmetic import callers_state, quiet
+from hessfast.arithmetic import quiet
+from hessfast.calls.hessians import called
+from hessfast.calls.points import Rows, asked
 from hessfast.calls.run import drive, value_at
 from hessfast.dense import hessian
 from hessfast.listing import Listed
@@ -225,8 +227,7 @@ def _generator(rng: np.random.Generator | int | None) -> np.random.Generator:
 
 def _matrix(hess: Any, x: Array, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
     if callable(hess):
-        with callers_state():
-            hess = hess(x.copy(), *args, **kwargs)
+        hess = called(hess, 0, x, *args, **kwargs)
     given = real_array(hess, "hess", "fiub")
     if given.shape != (x.size, x.size):
         raise ValueError(f"hess: shape {(x.size, x.size)} expected, got {given.shape}")
@@ -273,7 +274,7 @@ def _slope_test(
         farthest = steps[-1] * np.abs(v)
         v[(result.x - farthest < within.lower) | (result.x + farthest > within.upper)] = 0.0
         points = result.x + np.concatenate([steps, -steps])[:, None] * v
-        values = problem.fun.dense(points)
+        values = drive(asked(Rows(points)), problem.fun)
         spent = problem.nfev
     up, down = values[: steps.size], values[steps.size :]
     remainders = 0.5 * ((up - result.fun) + (down - result.fun)) - 0.5 * steps**2 * float(v @ given @ v)

@@ -55,13 +55,18 @@ def slope(x):
         lambda: TaylorModel(G, 0.0, GAP, H),
         lambda: TaylorModel(G, 0.0, G, HOLE),
         lambda: minimize_taylor(value, GAP, jac=slope),
-        lambda: minimize_taylor(value, G, jac=lambda x: GAP),
         lambda: minimize_taylor(value, G, jac=slope, gtol=np.ma.masked),
     ],
 )
 def test_gaps_in_arguments_are_refused(call):
     with pytest.raises(TypeError, match=r"^\w+:? (the lower side )?(is a masked array|must be a plain array)"):
         call()
+
+
+def test_gaps_in_what_a_gradient_returns_end_the_descent():
+    result = minimize_taylor(value, G, jac=lambda x: GAP)
+    assert not result.success
+    assert "not finite" in result.message
 
 
 def test_gaps_in_data_are_refused():

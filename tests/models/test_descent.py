@@ -255,7 +255,7 @@ def test_bad_input():
         descend(fun, np.zeros(12), jac, variant="newton")
     with pytest.raises(ValueError, match="neither bounds nor constraints"):
         minimize(fun, np.zeros(12), jac=jac, method=minimize_taylor, bounds=[(0.0, 1.0)] * 12)
-    with pytest.raises(ValueError, match="jac must return shape"):
+    with pytest.raises(ValueError, match=r"jac: .* shape \(12,\) expected"):
         descend(fun, np.zeros(12), lambda x: np.zeros(3))
     with pytest.raises(ValueError, match="x0: must be finite"):
         descend(fun, [np.nan], jac)

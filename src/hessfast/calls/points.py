@@ -31,11 +31,14 @@ class Rows:
     purpose : str
     curious : bool
         Whether they lie far from x and are asked out of curiosity: what f raises there is no failure, its value is nan.
+    of : {"fun", "jac"}
+        Of which function, where a search asks both.
     """
 
     X: NDArray[Any]
     purpose: Purpose = "axes"
     curious: bool = False
+    of: Literal["fun", "jac"] = "fun"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

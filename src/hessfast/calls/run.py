@@ -33,11 +33,19 @@ class Source(Protocol):
         ...
 
 
-def drive(search: Search[T], source: Source | None) -> T:
+def drive(search: Search[T], fun: Source | None, jac: Source | None = None) -> T:
     """Run a search: all that calls f in its name is here.
 
     Whatever f raises comes out as itself, and ends the search. The search's own arithmetic runs quietly, what f does
     under the state that its caller has set.
+
+    Parameters
+    ----------
+    search : generator
+    fun : Source
+        What evaluates the points.
+    jac : Source, optional
+        What evaluates those that are asked of the gradient, where a search asks for both.
     """
     with np.errstate(all="ignore"):
         try:
@@ -48,6 +56,7 @@ def drive(search: Search[T], source: Source | None) -> T:
                 except StopIteration as done:
                     result: T = done.value
                     return result
+                source = jac if isinstance(points, Rows) and points.of == "jac" else fun
                 assert source is not None
                 before = source.nfev
                 values = source.answer(points)

@@ -16,10 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hessfast.algebra.vectors import dot, dot_difference, line_unit, norm
-from hessfast.arguments import checked_length, checked_real, plain, point
+from hessfast.arguments import checked_length, checked_real
 from hessfast.arithmetic import callers_state, quiet
-from hessfast.calls.functions import real_number
+from hessfast.calls.hessians import GivenHessian
+from hessfast.calls.points import Rows, Search
+from hessfast.calls.run import drive
 from hessfast.models.step_length import ScaledGradient, certify
+from hessfast.problem import Problem, bind
 from hessfast.resolution import SPECK
 from hessfast.results import StepResult, StepStatus
 from hessfast.scale import EPS
@@ -150,12 +153,14 @@ def minimize_taylor(
     for name, function in (("hess", hess), ("hessp", hessp), ("callback", callback)):
         if function is not None and not callable(function):
             raise TypeError(f"{name} must be a function or None, but it is {function!r}")
-    x = point(x0)
+    args = args if isinstance(args, tuple) else (args,)
+    problem = bind(fun, x0, jac=jac, args=args)
+    x = problem.x
     monotone = variant in ("cauchy", "relaxed")
     limit = checked_length(max_step, "max_step")
     descent = _Descent(
-        _Function(fun, jac, hess, hessp, args if isinstance(args, tuple) else (args,)),
         x,
+        None if hess is None and hessp is None else GivenHessian(hess, hessp, args),
         variant,
         reference=deque(maxlen=_count(memory, "memory", 1) or (1 if monotone else 10)),
         max_step=math.inf if limit is None else limit,
@@ -163,7 +168,10 @@ def minimize_taylor(
     )
     steps = _count(maxiter, "maxiter", 0)
     tolerance = _tolerance(gtol, "gtol") if tol is None else _tolerance(tol, "tol")
-    result = descent.run(tolerance, 200 * x.size if steps is None else steps, _listener(callback))
+    search = descent.run(tolerance, 200 * x.size if steps is None else steps, _listener(callback))
+    with problem:
+        status, reason = drive(search, problem.fun, problem.jac)
+    result = descent.result(problem, status, reason)
     if disp:
         print(result.message)
         print(f"f {result.fun:.6g}, {result.nit} steps, {result.nfev} values, {result.njev} gradients")
@@ -199,71 +207,11 @@ def _generator(rng: Any) -> np.random.Generator:
 
 
 @dataclass(slots=True)
-class _Function:
-    """f, its gradient and its curvature, counted."""
-
-    fun: Callable[..., float]
-    jac: Callable[..., Any]
-    hess: Callable[..., Any] | None
-    hessp: Callable[..., Any] | None
-    args: tuple[Any, ...]
-    nfev: int = 0
-    njev: int = 0
-    nhev: int = 0
-
-    def value(self, x: Floats) -> float:
-        self.nfev += 1
-        with callers_state():
-            result = self.fun(x, *self.args)
-        return real_number(result)
-
-    def gradient(self, x: Floats) -> Floats:
-        self.njev += 1
-        with callers_state():
-            result = self.jac(x, *self.args)
-        return self._vector("jac", result, x).astype(np.float64)
-
-    def _product(self, x: Floats, g: Floats) -> npt.NDArray[Any]:
-        with callers_state():
-            if self.hessp is not None:
-                product = self.hessp(x, g, *self.args)
-            else:
-                assert self.hess is not None
-                H = self.hess(x, *self.args)
-                H = H if hasattr(H, "shape") else plain("hess", H)
-                if tuple(H.shape) != 2 * x.shape:
-                    raise ValueError(f"hess must return shape {2 * x.shape}, but it returned {tuple(H.shape)}")
-                product = H @ g
-        return self._vector("hess" if self.hessp is None else "hessp", product, x)
-
-    def _vector(self, name: str, result: Any, x: Floats) -> npt.NDArray[Any]:
-        vector = checked_real(result, name, finite=False)
-        if vector.shape != x.shape:
-            raise ValueError(f"{name} must return shape {x.shape}, but it returned {vector.shape}")
-        return vector
-
-    def curvature(self, x: Floats, g: Floats) -> tuple[float, float]:
-        """
-        Return gᵀHg and its error bar.
-
-        From gradients by a forward difference, near sqrt(eps) of the line's natural unit: some seven digits, where a
-        step length needs one or two. What is next to zero beside the other coordinates says nothing of that unit.
-        """
-        if self.hessp is not None or self.hess is not None:
-            self.nhev += 1
-            Hg = self._product(x, g)
-            return float(g @ Hg), 4.0 * EPS * float(np.abs(g) @ np.abs(Hg))
-        sizes = np.abs(x)
-        h = math.sqrt(EPS) * line_unit(np.where(sizes > SPECK * sizes.max(), x, 0.0), g)
-        return dot_difference(g, g, self.gradient(x - h * g)) / h, 4.0 * EPS * dot(g, g) / h
-
-
-@dataclass(slots=True)
 class _Descent:
     """The path: where it is, what the last step showed, and how the next length is chosen."""
 
-    function: _Function
     x: Floats
+    hessian: GivenHessian | None
     variant: str
     reference: deque[float]
     max_step: float
@@ -278,37 +226,37 @@ class _Descent:
     certificate: StepStatus = StepStatus.FLAT
     nit: int = 0
 
-    def run(self, gtol: float, maxiter: int, listen: Callable[[Floats, float], bool]) -> OptimizeResult:
-        """Step until the ground is flat."""
-        self.f, self.g = self.function.value(self.x), self.function.gradient(self.x)
+    def run(self, gtol: float, maxiter: int, listen: Callable[[Floats, float], bool]) -> Search[tuple[int, str]]:
+        """Step until the ground is flat; return how that ended, and why."""
+        self.f, self.g = (yield from _value(self.x)), (yield from _gradient(self.x))
         if not (math.isfinite(self.f) and np.isfinite(self.g).all()):
-            return self._result(4, "f or its gradient is not finite at x0")
+            return 4, "f or its gradient is not finite at x0"
         self.reference.append(self.f)
         while float(np.abs(self.g).max()) > gtol:
             if self.nit >= maxiter:
-                return self._result(1, "the number of iterations is exhausted")
-            length, self.certificate = self._next()
+                return 1, "the number of iterations is exhausted"
+            length, self.certificate = yield from self._next()
             falling = self.certificate in (StepStatus.NEGATIVE_CURVATURE, StepStatus.UNRESOLVED)
-            length, f = self._safeguard(length)
+            length, f = yield from self._safeguard(length)
             if falling and length > 0.0:
-                length, f = self._expand(length, f)
+                length, f = yield from self._expand(length, f)
             if length == 0.0:
-                return self._result(2, "no step along -g lowers f beyond its rounding")
+                return 2, "no step along -g lowers f beyond its rounding"
             if not math.isfinite(f):
-                return self._result(3, "f falls without bound")
-            if not self._move(length, f):
-                return self._result(4, "the gradient is not finite at x")
+                return 3, "f falls without bound"
+            if not (yield from self._move(length, f)):
+                return 4, "the gradient is not finite at x"
             if listen(self.x, self.f):
-                return self._result(99, "the callback stopped the descent")
-        return self._result(0, f"no component of the gradient exceeds {gtol:g}")
+                return 99, "the callback stopped the descent"
+        return 0, f"no component of the gradient exceeds {gtol:g}"
 
-    def _next(self) -> tuple[float, StepStatus]:
+    def _next(self) -> Search[tuple[float, StepStatus]]:
         """Choose the next length by the variant's rule, with its certificate."""
         if self.variant == "abb" and self.shown is not None and self.shown.status is StepStatus.DESCENT:
             return min(self._adaptive(float(self.shown)), self.max_step), StepStatus.DESCENT
         if self.variant == "cauchy-bb" and self.nit % 2 and self.certificate is StepStatus.DESCENT:
             return self.length, StepStatus.DESCENT
-        step = _judge(self.g, *self.function.curvature(self.x, self.g))
+        step = _judge(self.g, *(yield from self._curvature()))
         assert isinstance(step.status, StepStatus)
         if step.status is StepStatus.DESCENT:
             part = self.rng.uniform(RELAXED_FROM, 1.0) if self.variant == "relaxed" else 1.0
@@ -316,6 +264,22 @@ class _Descent:
         # Before any step, one of a tenth of x's own size.
         first = 0.1 * max(norm(self.x), 1.0) / norm(self.g)
         return min(GROWTH * self.length or first, self.max_step), step.status
+
+    def _curvature(self) -> Search[tuple[float, float]]:
+        """
+        Return gᵀHg and its error bar.
+
+        From gradients by a forward difference, near sqrt(eps) of the line's natural unit: some seven digits, where a
+        step length needs one or two. What is next to zero beside the other coordinates says nothing of that unit.
+        """
+        x, g = self.x, self.g
+        if self.hessian is not None:
+            Hg = self.hessian.product(x, g)
+            return float(g @ Hg), 4.0 * EPS * float(np.abs(g) @ np.abs(Hg))
+        sizes = np.abs(x)
+        h = math.sqrt(EPS) * line_unit(np.where(sizes > SPECK * sizes.max(), x, 0.0), g)
+        behind = yield from _gradient(x - h * g)
+        return dot_difference(g, g, behind) / h, 4.0 * EPS * dot(g, g) / h
 
     def _adaptive(self, bb1: float) -> float:
         """Choose between BB1 and the shortest of the latest BB2: the smaller BB2 / BB1, the more g lies across."""
@@ -325,7 +289,7 @@ class _Descent:
         self.threshold *= ADAPT
         return bb1
 
-    def _safeguard(self, length: float) -> tuple[float, float]:
+    def _safeguard(self, length: float) -> Search[tuple[float, float]]:
         """
         Cut the step until f satisfies Armijo's rule against the reference; (0, f) where none does.
 
@@ -334,7 +298,7 @@ class _Descent:
         gg, rounding = float(self.g @ self.g), 4.0 * EPS * abs(self.f)
         ceiling = max(self.reference) + rounding
         while True:
-            f = self._at(length)
+            f = yield from self._at(length)
             if f <= ceiling - ARMIJO * length * gg:
                 return length, f
             ceiling = max(self.reference)
@@ -345,24 +309,24 @@ class _Descent:
             parabola = 0.5 * length * length * gg / rise if math.isfinite(rise) and rise > 0.0 else 0.0
             length = min(max(parabola, 0.1 * length), 0.5 * length)
 
-    def _expand(self, length: float, f: float) -> tuple[float, float]:
+    def _expand(self, length: float, f: float) -> Search[tuple[float, float]]:
         """Double the step while f falls; f = -inf where it never ends."""
         for _ in range(DOUBLINGS):
             longer = min(2.0 * length, self.max_step)
-            further = self._at(longer) if longer > length else math.inf
+            further = (yield from self._at(longer)) if longer > length else math.inf
             if not further < f:
                 return length, f
             length, f = longer, further
         return length, -math.inf
 
-    def _at(self, length: float) -> float:
-        f = self.function.value(self.x - length * self.g)
+    def _at(self, length: float) -> Search[float]:
+        f = yield from _value(self.x - length * self.g)
         return math.inf if math.isnan(f) else f
 
-    def _move(self, length: float, f: float) -> bool:
+    def _move(self, length: float, f: float) -> Search[bool]:
         """Go there and read the curvature of the step from the two gradients; False where the new one is not finite."""
         x = self.x - length * self.g
-        g = self.function.gradient(x)
+        g = yield from _gradient(x)
         if not np.isfinite(g).all():
             return False
         if self.variant == "abb":
@@ -377,19 +341,19 @@ class _Descent:
         self.nit += 1
         return True
 
-    def _result(self, status: int, reason: str) -> OptimizeResult:
+    def result(self, problem: Problem, status: int, reason: str) -> OptimizeResult:
+        """Say where the path ended, how, and what it cost."""
         from scipy.optimize import OptimizeResult
 
         last = f"; in the last step {self.certificate.message}" if self.nit else ""
-        function = self.function
         return OptimizeResult(
             x=self.x,
             fun=self.f,
             jac=self.g,
             nit=self.nit,
-            nfev=function.nfev,
-            njev=function.njev,
-            nhev=function.nhev,
+            nfev=problem.nfev,
+            njev=problem.njev,
+            nhev=0 if self.hessian is None else self.hessian.nhev,
             status=status,
             success=status == 0,
             message=reason + last,
@@ -397,6 +361,16 @@ class _Descent:
             certificate=self.certificate,
             certificates=self.certificates,
         )
+
+
+def _value(x: Floats) -> Search[float]:
+    values = yield Rows(x[None, :])
+    return float(values[0])
+
+
+def _gradient(x: Floats) -> Search[Floats]:
+    values = yield Rows(x[None, :], of="jac")
+    return np.asarray(values[0])
 
 
 def _judge(g: Floats, D: float, bar: float) -> StepResult:

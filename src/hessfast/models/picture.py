@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hessfast.arithmetic import callers_state
+from hessfast.calls.points import Rows, asked
+from hessfast.calls.run import drive
+from hessfast.problem import bind
 from hessfast.results import StepStatus
 
 if TYPE_CHECKING:
@@ -40,8 +42,8 @@ def draw(model: TaylorModel, fun: Callable[[Floats], float] | None, ax: Axes | N
     _draw_band(model, lengths, ax)
     ax.plot(lengths, values, color=MODEL, lw=2.4, label="Taylor model", zorder=3)
     if fun is not None:
-        with callers_state():
-            truth = np.array([fun(model.x0 - length * model.g) for length in lengths])
+        with bind(fun, model.x0) as problem:
+            truth = drive(asked(Rows(model.x0 - lengths[:, None] * model.g)), problem.fun)
         ax.plot(lengths, truth, color=INK, lw=1.5, ls=(0, (5, 2)), label="f", zorder=4)
         values = np.concatenate([values, _near(truth, values)])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from hessfast.algebra.symmetric import as_symmetric
 from hessfast.arguments import checked_bar, checked_length, checked_real, checked_vector, norm_bar, plain
 from hessfast.arithmetic import quiet
-from hessfast.calls.run import value_at
+from hessfast.calls.points import Rows, asked
+from hessfast.calls.run import drive, value_at
 from hessfast.dense import hessian
 from hessfast.directions import curvature
 from hessfast.models.step_length import ScaledGradient, certify
@@ -209,7 +210,7 @@ class TaylorModel:
             problem.confine(options.get("bounds"))
             assert problem.fun is not None
             assert problem.jac is not None
-            f0, g = value_at(problem.fun), problem.jac.dense(problem.x[None])[0]
+            f0, g = value_at(problem.fun), drive(asked(Rows(problem.x[None])), problem.jac)[0]
         # Its copy of x0 and its points are vectors of length n too.
         del problem
         x = checked_vector(x0, "x0")

@@ -115,6 +115,3 @@ cdef class Ladder:
 
     @cython.locals(rung=Rung, quadratic=double)
     cpdef tuple change(self)
-
-
-@cython.locals(live=list, waiting=list, askers=list, movers=list, asked=list, axis=Axis)

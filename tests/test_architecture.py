@@ -25,7 +25,8 @@ FRONT = {
     "gradients": {"balance", "columns", "levels", "line", "search"},
     "models": {"descent", "step_length", "taylor"},
     "values": {
-        "bars", "ladder", "layout", "line", "noise", "plan", "plateaus", "products", "search", "stencils", "sweep"
+        "axes", "bars", "ladder", "layout", "line", "noise", "plan", "plateaus", "policy", "products", "search",
+        "stencils", "sweep"
     },
 }  # fmt: skip
 """The rooms of a wing that others may enter."""

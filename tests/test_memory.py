@@ -14,7 +14,6 @@ from hessfast import curvature, hessian, hvp, resolution
 from hessfast.calls import batched_lane
 from hessfast.gradients import columns
 from hessfast.values import layout, sweep
-from hessfast.values.search import StepSearch
 
 
 def peak(run, n, known=lambda: 0):
@@ -91,15 +90,15 @@ def test_five_matrices_from_gradients_with_bars(order, small_blocks):
 @pytest.mark.parametrize("route", BARS)
 def test_four_matrices_with_bars(route, small_blocks, monkeypatch):
     """The searches of the axes, done before, grow like n."""
-    search, known = StepSearch.run, [0]
+    search, known = sweep.run, [0]
 
-    def watched(self, *args, **kwargs):
-        search(self, *args, **kwargs)
+    def watched(*args, **kwargs):
+        yield from search(*args, **kwargs)
         gc.collect()
         tracemalloc.reset_peak()
         known[0] = tracemalloc.get_traced_memory()[0]
 
-    monkeypatch.setattr(StepSearch, "run", watched)
+    monkeypatch.setattr(sweep, "run", watched)
     n, run = 240, BARS[route]
     peak(run, 8)
     entry = peak(run, n, known=lambda: known[0]) / (n * n)

@@ -16,11 +16,12 @@ from hessfast.calls.run import drive, value_at
 from hessfast.problem import Fun, Order, Problem, bind
 from hessfast.resolution import natural_sizes
 from hessfast.results import AxisDerivatives, EvaluationCounts, HessianStatus, judge_aloud
-from hessfast.values.bars import AXIS_FACTORS, axis_bars, bar_parts
+from hessfast.values.axes import StepSearch, first_rung
+from hessfast.values.bars import axis_bars, bar_parts
 from hessfast.values.ladder import Axis
 from hessfast.values.layout import Layout, chosen_steps, given_one_sided
 from hessfast.values.plateaus import along_axes, direction_inside, slope_roughness
-from hessfast.values.search import StepSearch, first_rung, start_search
+from hessfast.values.search import automatic_order, run, start_search
 from hessfast.values.stencils import ORDERS
 from hessfast.values.sweep import SCATTER, VAGUE, Differences, along_given, asked_again, once_more, repeated
 
@@ -282,9 +283,9 @@ def _searched(problem: Problem, derivative: int, order: Order, given: float | No
     team = problem.fun
     assert team is not None
     f0 = value_at(team)
-    begin = start_search(problem.x, problem.axes, f0, within.lower, within.upper, given, **problem.sizes_given)
+    begin = start_search(problem.x, problem.axes, f0, within.lower, within.upper, given, problem.own_sizes)
     search = drive(spent_on("noise", begin), team)
-    chosen = drive(search.automatic_order(), team) if order == "auto" else int(order)
+    chosen = drive(automatic_order(search), team) if order == "auto" else int(order)
     found, states = drive(_found(search, chosen, derivative), team)
     (step, one_sided, values, parts), evaluations = found, EvaluationCounts.of(team.spent)
     value, part, level = values[derivative - 1], parts[derivative - 1], search.noise.level
@@ -323,15 +324,16 @@ def _found(search: StepSearch, order: int, derivative: int) -> Search[tuple[_Fou
 
 def _differenced(search: StepSearch, order: int, derivative: int) -> Search[_Found]:
     """Find the steps that suit the derivative, and difference f with them."""
-    yield from search.run(order, derivative, paired=False)
+    yield from run(search, order, derivative, paired=False)
     x, axes = search.x, search.axes
     step, one_sided = chosen_steps(axes)
     bars = axis_bars([axis.ladder for axis in axes])
     work = Differences.along(x, axes, order, search.noise, step, one_sided)
     values = yield from work.along_axes(Layout.of_axes(x, search.coordinates, step, one_sided, order))
+    factors = search.policy.axis_factors, search.policy.rounding_factor
     parts = (
-        bar_parts(values[0], bars.slope_truncation, bars.slope_condition, AXIS_FACTORS),
-        bar_parts(values[1], bars.truncation, bars.condition, AXIS_FACTORS),
+        bar_parts(values[0], bars.slope_truncation, bars.slope_condition, *factors),
+        bar_parts(values[1], bars.truncation, bars.condition, *factors),
     )
     return _Found(step, one_sided, values, parts)
 

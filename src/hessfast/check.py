@@ -21,7 +21,7 @@ from hessfast.problem import Fun, Jac, bind
 from hessfast.resolution import hessian_scale, natural_sizes, places
 from hessfast.results import HessianResult
 from hessfast.values import noise as noise_level
-from hessfast.values.search import make_axes
+from hessfast.values.axes import make_axes
 
 Array = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from hessfast.problem import Fun, Jac, Order, Problem, bind
 from hessfast.results import EvaluationCounts, HessianResult, HessianStatus, judge_aloud
 from hessfast.values.layout import given_one_sided, one_sided_steps
 from hessfast.values.plan import Plan
-from hessfast.values.search import start_search
+from hessfast.values.search import automatic_order, start_search
 from hessfast.values.stencils import ORDERS, stencil
 from hessfast.values.sweep import smoothed, with_search, with_steps
 
@@ -268,9 +268,9 @@ def _from_values(problem: Problem, order: Order, step: Array | None, noise: floa
 
 def _searched(problem: Problem, f0: float, order: Order, noise: float | None, within: Box) -> Search[Found]:
     x, axes = problem.x, problem.axes
-    begin = start_search(x, axes, f0, within.lower, within.upper, noise, **problem.sizes_given)
+    begin = start_search(x, axes, f0, within.lower, within.upper, noise, problem.own_sizes)
     search = yield from spent_on("noise", begin)
-    chosen = (yield from search.automatic_order()) if order == "auto" else int(order)
+    chosen = (yield from automatic_order(search)) if order == "auto" else int(order)
     return (yield from with_search(search, chosen))
 
 

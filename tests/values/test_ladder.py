@@ -11,7 +11,7 @@ import pytest
 from problems import KINDS, problems
 
 import hessfast
-from hessfast.values import ladder, layout, one_axis, pairs, refinement, search, sweep
+from hessfast.values import away, axes, checks, ladder, layout, one_axis, pairs, refinement, rise, search, sweep
 
 CALLS = [hessfast.hessian, hessfast.gradient, hessfast.hessian_diag]
 
@@ -25,7 +25,7 @@ def interpreted(monkeypatch):
     spec.loader.exec_module(twin)
 
     def use():
-        for user in (layout, one_axis, pairs, refinement, search, sweep):
+        for user in (away, axes, checks, layout, one_axis, pairs, refinement, rise, search, sweep):
             for name in {"Axis", "Ladder", "advance", "values_along"} & vars(user).keys():
                 monkeypatch.setattr(user, name, getattr(twin, name))
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import hessfast
-from hessfast.values.bars import UNSEEN, unseen
+from hessfast.values.bars import unseen
 
 Array = NDArray[np.float64]
 
@@ -88,6 +88,6 @@ def test_pairs_that_symmetry_makes_small_are_not_trusted_beyond_what_they_show(o
 
 def test_what_pairs_may_not_show_is_at_most_a_multiple_of_themselves() -> None:
     hess = np.array([[4.0, 0.0, 0.0], [1e-9, 1.0, 0.0], [1.5, 0.0, 9.0]])
-    hidden = unseen(hess, slice(0, 3), np.sqrt(np.diag(hess)), np.full(3, 1e-3), 1)
-    assert hidden[1, 0] == pytest.approx(UNSEEN * 1e-9)
-    assert hidden[2, 0] == pytest.approx(UNSEEN * 2e-3 * 6.0)
+    hidden = unseen(hess, slice(0, 3), np.sqrt(np.diag(hess)), np.full(3, 1e-3), 1, 6.0)
+    assert hidden[1, 0] == pytest.approx(6.0 * 1e-9)
+    assert hidden[2, 0] == pytest.approx(6.0 * 2e-3 * 6.0)

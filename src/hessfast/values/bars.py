@@ -11,37 +11,11 @@ from numpy.typing import NDArray
 
 from hessfast.scale import EPS
 from hessfast.values._pairs import PairFormula
-from hessfast.values.ladder import VISIBLE, Ladder
-from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
+from hessfast.values.ladder import Ladder
+from hessfast.values.noise import ROUNDING, NoiseModel
 from hessfast.values.stencils import Stencil
 
 Array = NDArray[np.float64]
-
-FACTORS = {1: (3.5, 5.0), 2: (3.5, 3.0), 4: (2.3, 1.8), 6: (2.3, 1.8), 8: (2.3, 1.8)}
-"""By order, for pairs: condition errors (standard deviations) and estimated truncation errors in an error bar. Below
-order 4 the pair has too few coefficients to estimate its truncation from."""
-
-AXIS_FACTORS = (4.0, 3.0)
-"""The same for derivatives along the axes."""
-
-LONGEST_LENGTH = 4.0
-"""In units of |x|, of an axis that shows no truncation at steps near |x|."""
-
-LONG_STEP = (1.0 / 4.0, 1.0 / 16.0)
-"""In units of the size of a coordinate: a step above which no truncation seen along it promises none in its pairs.
-The second at orders up to POOR."""
-
-POOR = 1
-"""Highest order at which a pair has too few coefficients to tell how they fall: what is small may be so by symmetry."""
-
-UNSEEN = 6.0
-"""Truncation errors that pairs may not show, in an error bar."""
-
-FAINT = 0.1
-"""Share of the noise of f up to which what its rounded coordinates leave in it is not looked at, pair by pair."""
-
-ROUNDING_FACTOR = 4.0
-"""Roundings of the result itself, eps each."""
 
 
 @cache
@@ -99,17 +73,17 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float,
         return (np.nan,) * 6
     truncation = ladder.truncation_at_least(rung) if ladder.derivative == 2 else ladder.truncation_of(rung, 2)
     condition = ladder.condition_of(rung, 2)
-    formula, curvature = ladder.formula, abs(rung.curvature)
+    formula, curvature, policy = ladder.formula, abs(rung.curvature), ladder.policy
     relative_step = abs(rung.step) / ladder.axis.size
     seen = floor = 0.0
-    if curvature > VISIBLE * condition:
+    if curvature > policy.visible * condition:
         seen = (truncation / (formula.product * curvature)) ** (1.0 / formula.order)
-    is_long = relative_step > LONG_STEP[formula.order <= POOR]
-    if not is_long or not ladder.shows(VISIBLE):
-        floor = relative_step / LONGEST_LENGTH
+    is_long = relative_step > policy.long_step[formula.order <= policy.poor]
+    if not is_long or not ladder.shows(policy.visible):
+        floor = relative_step / policy.longest_length
     rate = max(seen, floor) if is_long else seen  # a polynomial along this axis; its pairs may see more
     possible = seen if is_long else max(seen, floor)  # long steps have been shortened where that is so
-    if formula.order <= POOR:
+    if formula.order <= policy.poor:
         possible = max(possible, abs(rung.step) * ladder.bend())
     rate, possible = min(rate, 1.0), min(possible, 1.0)
     truncation = max(truncation, rung.jump / abs(rung.step))
@@ -117,16 +91,16 @@ def _axis_row(ladder: Ladder | None) -> tuple[float, float, float, float, float,
     return truncation, condition, slope_truncation, ladder.condition_of(rung, 1), rate, possible
 
 
-def natural_roots(diagonal: Array, errors: Array, u: Array) -> Array:
+def natural_roots(diagonal: Array, errors: Array, u: Array, visible: float) -> Array:
     """Return √|H_ii|, (m,); where it is not seen, as much as the coordinate's size (m,) needs beside the others.
 
     Across its plane a molecule may have no curvature, but its pairs with what lies in the plane still bend.
     """
     root = np.sqrt(np.abs(diagonal))
-    return np.where(np.abs(diagonal) > VISIBLE * errors, root, np.fmax(root, np.nanmax(root * u, initial=0.0) / u))
+    return np.where(np.abs(diagonal) > visible * errors, root, np.fmax(root, np.nanmax(root * u, initial=0.0) / u))
 
 
-def unseen(hess: Array, rows: slice, root: Array, rate: Array, order: int) -> Array:
+def unseen(hess: Array, rows: slice, root: Array, rate: Array, order: int, factor: float) -> Array:
     """Return what pair entries of a low order may leave out, though they do not show it: of some rows.
 
     An entry and what follows it may be of any size up to √|H_ii H_jj|, and either may vanish by symmetry. What follows
@@ -134,26 +108,28 @@ def unseen(hess: Array, rows: slice, root: Array, rate: Array, order: int) -> Ar
     """
     falls = root * rate**order
     left_out = np.multiply.outer(falls[rows], root) + np.multiply.outer(root[rows], falls)
-    return np.asarray(UNSEEN * np.fmin(np.abs(hess[rows]), left_out))
+    return np.asarray(factor * np.fmin(np.abs(hess[rows]), left_out))
 
 
-def bar_parts(value: Array, truncation: Array, condition: Array, factors: tuple[float, float]) -> tuple[Array, Array]:
+def bar_parts(
+    value: Array, truncation: Array, condition: Array, factors: tuple[float, float], roundings: float
+) -> tuple[Array, Array]:
     """Turn estimated error parts into the truncation and condition parts of error bars."""
     for_condition, for_truncation = factors
-    return for_truncation * truncation, for_condition * condition + ROUNDING_FACTOR * EPS * np.abs(value)
+    return for_truncation * truncation, for_condition * condition + roundings * EPS * np.abs(value)
 
 
-def blur(x: Array, diagonal: Array, step: Array, f0: float, i: NDArray[np.intp], j: NDArray[np.intp]) -> Array:
+def blur(x: Array, diagonal: Array, step: Array, least: float, i: NDArray[np.intp], j: NDArray[np.intp]) -> Array:
     """Return the noise that rounded coordinates leave in f at a node of pairs i, j, over the steps of the pairs.
 
     At its node f changes along axis i by f_i ≤ √D_i (√D_i h_i + √D_j h_j) more than at x, and f is known no better than
-    its arguments, to f_i x_i eps/4, as `Axis.noise_at` has it along one axis.
+    its arguments, to f_i x_i eps/4, as `Axis.noise_at` has it along one axis, where it changes by at least so much.
     """
     root = np.sqrt(np.abs(diagonal))
     rounding, reach = ROUNDING * np.abs(x) * root, root * np.abs(step)
     change = reach[i] + reach[j]
     noise = np.hypot(rounding[i], rounding[j]) * change
-    return np.where(0.5 * change * change > SWAMPED * abs(f0), noise / np.abs(step[i] * step[j]), 0.0)
+    return np.where(0.5 * change * change > least, noise / np.abs(step[i] * step[j]), 0.0)
 
 
 def noise_fields(noise: NoiseModel) -> tuple[float, float, float, float]:

@@ -12,6 +12,7 @@ cdef class Axis:
     cdef public int index
     cdef public double x, size, unit, lower, upper, stair, few_digits, farthest
     cdef public object noise
+    cdef readonly object policy
     cdef public dict values
     cdef public Ladder ladder
 
@@ -39,7 +40,7 @@ cdef class Rung:
 @cython.final
 cdef class Ladder:
     cdef readonly Axis axis
-    cdef readonly object formula
+    cdef readonly object formula, policy
     cdef readonly int derivative, side, power
     cdef readonly double weight, gain
     cdef readonly dict rungs
@@ -72,9 +73,9 @@ cdef class Ladder:
     @cython.locals(above=Rung, gain=double, even=double, odd=double)
     cpdef double truncation_of(self, Rung rung, int derivative)
 
-    cpdef bint hidden(self, Rung rung, double deviations=*)
+    cpdef bint hidden(self, Rung rung, double deviations)
 
-    @cython.locals(worst=double, above=Rung, below=Rung)
+    @cython.locals(worst=double, visible=double, above=Rung, below=Rung)
     cpdef double truncation_at_least(self, Rung rung)
 
     cpdef Rung best(self)
@@ -86,7 +87,7 @@ cdef class Ladder:
     @cython.locals(rung=Rung, jump=double)
     cdef _find_kink(self)
 
-    @cython.locals(above=Rung, nearest=Rung, other=Rung, jump=double)
+    @cython.locals(above=Rung, nearest=Rung, other=Rung, jump=double, alike=double)
     cdef double _over_kink(self, Rung rung, double known)
 
     @cython.locals(rung=Rung, best=Rung, reach=double)

@@ -20,62 +20,17 @@ from numpy.typing import NDArray
 
 from hessfast.calls.points import Nodes, Search
 from hessfast.scale import EPS
-from hessfast.values.noise import ROUNDING, SWAMPED, NoiseModel
+from hessfast.values.noise import ROUNDING, NoiseModel
+from hessfast.values.policy import POLICY, Policy
 from hessfast.values.stencils import stencil
 
 Array = NDArray[np.float64]
 Request = Generator[list[float], None, None]
 Visit = Generator[list[float], None, "Rung | None"]
 
-INVISIBLE = 100.0
-"""A derivative below this many of its condition errors is not yet seen."""
-
-VISIBLE = 3.0
-"""Standard deviations above which a difference is not noise."""
-
-DOUBTFUL = 5.0
-"""Standard deviations up to which a look from the rung above is worth its two evaluations."""
-
-BEYOND_DOUBT = 10.0
-"""Standard deviations beyond which truncation shows beyond doubt, over all rungs of many axes."""
-
-SAME = 0.1
-"""Share of the jump of a slope by which it may differ from rung to rung to be that of a kink."""
-
-ROUNDINGS = 16.0
-"""Change of a derivative, in units of eps of it, that is its own rounding."""
-
-REFUTED = 6.0
-"""Errors of a shorter one-sided step by which a longer one must differ to be refuted."""
-
-FEW_DIGITS = 1e-9
-"""Relative condition error above which steps longer than |x| are worth trying ..."""
-
-NO_DIGITS = 0.03
-"""... and where f has told that small sizes are meant: what lies beyond is another matter."""
-
-SMOOTH = 1e-13
-"""Relative noise of f up to which nodes may lie seven octaves beyond |x|, else three: noise far from x is a guess.
-
-Three as well for slopes, which vanish at every minimum, and at orders 1 and 2, where an axis along which f is quadratic
-shows nothing of the truncation of its pairs.
-"""
-
 STAIR = 1.0 / math.sqrt(12.0)
 """Standard deviation of a rounding error, in units of the step of a staircase. One that swallows a change of D h²/2 has
 steps of D h² at least."""
-
-SURE = 1e-3
-"""Relative error up to which a rung is sure of itself."""
-
-ROUNDING_LEVEL = 64.0
-"""Noise in units of eps times the size of f up to which it counts as rounding."""
-
-CRAMPED = 1e-6
-"""Relative condition error above which steps next to zero are too short: worth a look far beyond, or to one side."""
-
-LONGEST_LEAP = 6
-"""Rungs skipped at most in one move."""
 
 LOWEST = -48
 """No rung below this is tried: h would come near an ulp of x."""
@@ -153,6 +108,8 @@ class Axis:
         Relative condition error above which steps longer than its size are worth trying.
     farthest : float
         Size up to which they are then tried.
+    policy : Policy
+        How it is searched.
     values : dict
         f by displacement as asked for (x + displacement is then rounded).
     ladder : Ladder or None
@@ -160,14 +117,22 @@ class Axis:
     """
 
     def __init__(
-        self, index: int, x: float, size: float, unit: float, lower: float, upper: float, noise: NoiseModel
+        self,
+        index: int,
+        x: float,
+        size: float,
+        unit: float,
+        lower: float,
+        upper: float,
+        noise: NoiseModel,
+        policy: Policy = POLICY,
     ) -> None:
         self.index, self.x, self.size, self.unit = index, x, size, unit
-        self.lower, self.upper, self.noise = lower, upper, noise
+        self.lower, self.upper, self.noise, self.policy = lower, upper, noise, policy
         self.values: dict[float, float] = {}
         self.ladder: Ladder | None = None
         self.stair = 0.0
-        self.few_digits = FEW_DIGITS
+        self.few_digits = policy.few_digits
         self.farthest = 1.0
 
     def anew(self, noise: NoiseModel) -> Axis:
@@ -176,7 +141,7 @@ class Axis:
         It does not go farther than half the size of the coordinate: that far the noise has been looked at.
         """
         lower, upper = max(self.lower, self.x - 0.5 * self.size), min(self.upper, self.x + 0.5 * self.size)
-        axis = Axis(self.index, self.x, self.size, self.unit, lower, upper, noise)
+        axis = Axis(self.index, self.x, self.size, self.unit, lower, upper, noise, self.policy)
         axis.values = dict(self.values)
         axis.few_digits, axis.farthest = self.few_digits, self.farthest
         return axis
@@ -204,7 +169,7 @@ class Axis:
         but for where f(x) is a square of residuals next to nothing.
         """
         known: float = self.noise.at(value)
-        if abs(value - self.noise.f0) <= SWAMPED * abs(self.noise.f0):
+        if abs(value - self.noise.f0) <= self.policy.swamped * abs(self.noise.f0):
             return known
         return max(known, ROUNDING * abs(self.x * slope))
 
@@ -291,6 +256,7 @@ class Ladder:
 
     def __init__(self, axis: Axis, derivative: int, formula: Formula, side: int, weight: float) -> None:
         self.axis, self.formula, self.side, self.weight = axis, formula, side, weight
+        self.policy = axis.policy
         self.derivative = derivative
         self.rungs: dict[int, Rung | None] = {}
         self.power = formula.order + (1 if side and derivative == 1 else 0)
@@ -399,9 +365,10 @@ class Ladder:
             return odd / (2.0 * gain + 1.0)
         return max(odd, even * abs(rung.step) * formula.slope_noise / formula.curvature_noise) / gain
 
-    def hidden(self, rung: Rung, deviations: float = VISIBLE) -> bool:
+    def hidden(self, rung: Rung, deviations: float) -> bool:
         """Whether the truncation of a rung is lost in noise, as known to so many standard deviations, or rounding."""
-        return rung.truncation <= max(deviations * rung.condition / self.gain, ROUNDINGS * EPS * abs(rung.value))
+        rounding = self.policy.roundings * EPS * abs(rung.value)
+        return rung.truncation <= max(deviations * rung.condition / self.gain, rounding)
 
     def truncation_at_least(self, rung: Rung) -> float:
         """Truncation of a rung, not fooled by an accidental zero of its leading term.
@@ -409,9 +376,12 @@ class Ladder:
         The leading term grows by 2^p a rung, the next one by 2^(p+2): rungs above and below bound it.
         """
         worst, above, below = rung.truncation, rung.above, rung.below
-        if above is not None and above.above is not None and not self.hidden(above):
+        visible = self.policy.visible
+        if not self.policy.doubts_zeros:
+            return worst
+        if above is not None and above.above is not None and not self.hidden(above, visible):
             worst = max(worst, above.truncation / (4.0 * (self.gain + 1.0)))
-        if below is not None and not self.hidden(below):
+        if below is not None and not self.hidden(below, visible):
             worst = max(worst, below.truncation * (self.gain + 1.0) / 4.0)
         return worst
 
@@ -449,7 +419,7 @@ class Ladder:
             rung.error = max(rung.condition + self.weight * truncation, rung.doubt)
             if self.side:
                 if short is not None:
-                    rung.error = max(rung.error, abs(rung.value - short.value) - REFUTED * short.error)
+                    rung.error = max(rung.error, abs(rung.value - short.value) - self.policy.refuted * short.error)
                 if rung.moved and (short is None or rung.error < short.error):
                     short = rung
             elif self._grows(rung):
@@ -476,9 +446,10 @@ class Ladder:
         jump, above = rung.curvature * rung.step, rung.above
         if self.side:
             return 0.0
-        if above is None or abs(rung.curvature) < INVISIBLE * self.condition_of(rung, 2):
+        if above is None or abs(rung.curvature) < self.policy.invisible * self.condition_of(rung, 2):
             return known
-        if abs(above.curvature * above.step - jump) > SAME * abs(jump):
+        alike = self.policy.jump_alike * abs(jump)
+        if abs(above.curvature * above.step - jump) > alike:
             return 0.0
         nearest: Rung | None = None
         for other in self.rungs.values():
@@ -486,7 +457,7 @@ class Ladder:
                 continue
             if nearest is None or abs(other.k - rung.k) < abs(nearest.k - rung.k):
                 nearest = other
-        if nearest is None or abs(nearest.curvature * nearest.step - jump) > SAME * abs(jump):
+        if nearest is None or abs(nearest.curvature * nearest.step - jump) > alike:
             return 0.0
         return abs(jump)
 
@@ -517,12 +488,15 @@ class Ladder:
                 continue
             error, curvature = self._error_of_curvature(rung), abs(rung.curvature)
             apart = abs(rung.curvature - best.curvature)
-            if error > SURE * curvature or apart <= REFUTED * (error + self._error_of_curvature(best)):
+            if error > self.policy.sure * curvature or apart <= self.policy.refuted * (
+                error + self._error_of_curvature(best)
+            ):
                 continue
             below = [abs(low.curvature - rung.curvature) * low.step**2 for low in known if low.k < rung.k]
             level: float = max(below) / self.formula.curvature_noise
             bend = max(self.truncation_of(rung, 2) / curvature, EPS)
-            if level <= ROUNDING_LEVEL * EPS * curvature * rung.step**2 * bend ** (-2.0 / self.formula.order):
+            change = curvature * rung.step**2 * bend ** (-2.0 / self.formula.order)
+            if level <= self.policy.rounding_level * EPS * change:
                 return level
         return 0.0
 
@@ -559,11 +533,11 @@ class Ladder:
     def _too_long(self, rung: Rung) -> int:
         """Rungs by which one lies above the balance, as N ~ h^-d and T ~ h^p say."""
         truncation, condition = self.weight * rung.truncation, rung.condition
-        if truncation <= (2.0**self.derivative - 1.0) * condition or self.hidden(rung):
+        if truncation <= (2.0**self.derivative - 1.0) * condition or self.hidden(rung, self.policy.visible):
             return 0
         excess = truncation / condition if condition > EPS * truncation else 1.0 / EPS
         leap = math.log2(excess * self.power / self.derivative) / (self.power + self.derivative)
-        return max(1, min(LONGEST_LEAP, round(leap)))
+        return max(1, min(self.policy.longest_leap, round(leap)))
 
     def rise(self, rungs: int) -> Request:
         """Go up by so many rungs from the highest one seen, half as many where a wall is met, and settle."""
@@ -581,12 +555,13 @@ class Ladder:
         if rung.condition <= self.axis.few_digits * abs(rung.value):
             return self._caps[0]
         noise = self.axis.noise
-        trusted = self.derivative == 2 and self.formula.order >= 4 and noise.level <= SMOOTH * abs(noise.f0)
-        return self._caps[1] + (7 if trusted and self._bends(rung) else 3)
+        trusted = self.derivative == 2 and self.formula.order >= 4 and noise.level <= self.policy.smooth * abs(noise.f0)
+        far, near = self.policy.beyond
+        return self._caps[1] + (far if trusted and self._bends(rung) else near)
 
     def _bends(self, rung: Rung) -> bool:
         """Whether f is seen to curve along the axis: else what its pairs see on a longer step cannot be guessed."""
-        return abs(rung.curvature) * rung.step * rung.step > INVISIBLE * self.axis.noise.level
+        return abs(rung.curvature) * rung.step * rung.step > self.policy.invisible * self.axis.noise.level
 
     def head_room(self) -> int:
         """Rungs by which larger coordinates lie above this one, whose |x| says little where it is less."""
@@ -605,12 +580,12 @@ class Ladder:
         if self.side or self.best() is None:
             return False
         rung = self.top()
-        return self._held(rung.k + 2) and self.hidden(rung) and self.has_few_digits()
+        return self._held(rung.k + 2) and self.hidden(rung, self.policy.visible) and self.has_few_digits()
 
     def has_few_digits(self) -> bool:
         """Whether noise leaves few digits of the derivative by the highest rung."""
         rung = self.top()
-        return rung.condition > CRAMPED * abs(rung.value)
+        return rung.condition > self.policy.cramped * abs(rung.value)
 
     def shows(self, deviations: float) -> bool:
         """Whether the truncation of the highest rung stands out of its noise by so many standard deviations."""
@@ -624,10 +599,13 @@ class Ladder:
         if self.best() is None:
             return 0
         rung = self.top()
+        policy = self.policy
         k, condition, value, cap = rung.k, rung.condition, abs(rung.value), self._cap(rung)
-        if k >= cap or condition <= 4.0 * EPS * value or not self.hidden(rung, DOUBTFUL) or self._held(k + 2):
+        if k >= cap or condition <= policy.full_precision * value:
             return 0
-        wanted = INVISIBLE * condition
+        if not self.hidden(rung, policy.doubtful) or self._held(k + 2):
+            return 0
+        wanted = policy.invisible * condition
         if value > wanted:
             return 1
         visible = 10.0 * wanted  # never divided by the value, which may vanish against it
@@ -645,9 +623,9 @@ class Ladder:
 
     def _grows(self, low: Rung) -> bool:
         """Whether truncation shows on the rung above one, and is as much less on the one below it as h^p says."""
-        if low.above is None or low.above.above is None or self.hidden(low.above, BEYOND_DOUBT):
+        if low.above is None or low.above.above is None or self.hidden(low.above, self.policy.beyond_doubt):
             return False
-        expected, doubt = low.above.truncation / (self.gain + 1.0), VISIBLE * low.condition / self.gain
+        expected, doubt = low.above.truncation / (self.gain + 1.0), self.policy.visible * low.condition / self.gain
         return 0.25 * expected - doubt <= low.truncation <= 4.0 * expected + doubt
 
     def bend(self) -> float:
@@ -660,9 +638,9 @@ class Ladder:
         if best is None:
             return 0.0
         order, most = self.formula.order, 0.0
-        seen = 4.0 * max(self.truncation_of(best, 2), VISIBLE * self.condition_of(best, 2))
+        seen = 4.0 * max(self.truncation_of(best, 2), self.policy.visible * self.condition_of(best, 2))
         for rung in self.rungs.values():
-            if rung is None or rung.above is None or rung.k < best.k or self.hidden(rung, BEYOND_DOUBT):
+            if rung is None or rung.above is None or rung.k < best.k or self.hidden(rung, self.policy.beyond_doubt):
                 continue
             truncation, curvature = self.truncation_of(rung, 2), abs(rung.curvature)
             power = order if math.ldexp(truncation, (best.k - rung.k) * order) <= seen else order + 1

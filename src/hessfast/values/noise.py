@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from hessfast.calls.points import Rows, Search
 from hessfast.scale import EPS
+from hessfast.values.policy import POLICY, Policy
 
 if TYPE_CHECKING:
     from hessfast.values.ladder import Axis
@@ -33,20 +34,8 @@ ROUNDING = 0.25 * EPS
 """Relative noise of a correctly rounded f, the least that is ever assumed: a rounding error is uniform in ± ulp/2, of
 standard deviation 0.29 ulp, and an ulp is between eps/2 and eps."""
 
-SWAMPED = 16.0
-"""|f - f(x)| over |f(x)| from which the noise at x says nothing about the noise there."""
-
 POINTS = 7
 """Values in a difference table, f(x) among them."""
-
-SPACINGS = (2.0**-41, 2.0**-27, 2.0**-20, 2.0**-13, 2.0**-6)
-"""Spacings tried, relative to each coordinate: the next where half of the first differences vanish."""
-
-STAIR_NOISE = 0.05
-"""Noise of a staircase over its smallest step, at least: equal steps leave differences of rounding errors only."""
-
-_COARSE = 32.0 * EPS
-"""Share of |f| up to which steps of f are those of float64, after some roundings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +120,7 @@ def direction(axes: Sequence[Axis], n: int, spacing: float, rng: np.random.Gener
     return steps
 
 
-def along(at: At, f_x: float, widest: float = math.inf) -> Search[float]:
+def along(at: At, f_x: float, widest: float = math.inf, policy: Policy = POLICY) -> Search[float]:
     """Estimate the noise level of f on one line.
 
     Parameters
@@ -143,6 +132,7 @@ def along(at: At, f_x: float, widest: float = math.inf) -> Search[float]:
         f(x).
     widest : float
         Spacings beyond this are not tried.
+    policy : Policy
 
     Returns
     -------
@@ -160,7 +150,7 @@ def along(at: At, f_x: float, widest: float = math.inf) -> Search[float]:
     """
     levels: list[float] = []
     stair = 0.0
-    for spacing in SPACINGS:
+    for spacing in policy.spacings:
         if spacing > widest:
             break
         values = [f_x, *(yield from at(spacing, range(1, POINTS)))]
@@ -168,26 +158,26 @@ def along(at: At, f_x: float, widest: float = math.inf) -> Search[float]:
             break
         changes = [abs(b - a) for a, b in pairwise(values) if a != b]
         if 2 * len(changes) < POINTS - 1:
-            if changes and min(changes) > _COARSE * max(map(abs, values)):
+            if changes and min(changes) > policy.coarse * max(map(abs, values)):
                 stair = min(changes)
             continue
         level, resolved = difference_table(values)
         levels.append(level)
-        if spacing == SPACINGS[0]:
+        if spacing == policy.spacings[0]:
             break
-        stair = stair or (yield from _stair(at, spacing, values))
-        if stair == 0.0 or (resolved and level > STAIR_NOISE * stair):
+        stair = stair or (yield from _stair(at, spacing, values, policy))
+        if stair == 0.0 or (resolved and level > policy.stair_noise * stair):
             break
     return max(min(levels, default=0.0), stair / math.sqrt(12.0))  # standard deviation of a rounding error
 
 
-def _stair(at: At, spacing: float, values: Sequence[float]) -> Search[float]:
+def _stair(at: At, spacing: float, values: Sequence[float], policy: Policy) -> Search[float]:
     """Return the height of a step where f is a staircase, 0.0 where it is none or its steps are those of float64.
 
     In the interval of the table over which f changes most, f is asked at ever smaller parts: at 1/16 of its way to the
     next value a smooth f has moved, but less; a staircase stands still or has taken a whole step.
     """
-    scale = _COARSE * max(map(abs, values))
+    scale = policy.coarse * max(map(abs, values))
     start = max(range(POINTS - 1), key=lambda k: abs(values[k + 1] - values[k]))
     change = abs(values[start + 1] - values[start])
     for k in range(1, 6):
@@ -210,6 +200,7 @@ def measure(
     displaced: tuple[Axis, float] | None = None,
     rng: np.random.Generator | int | None = None,
     widest: float = math.inf,
+    policy: Policy = POLICY,
 ) -> Search[NoiseModel]:
     """Measure the noise of f at x along one irregular direction.
 
@@ -228,7 +219,7 @@ def measure(
         found: list[float] = values.tolist()
         return found
 
-    level = yield from along(at, f_x, widest)
+    level = yield from along(at, f_x, widest, policy)
     if level == 0.0 and displaced is not None:
-        level = yield from along(partial(at, with_displaced=True), f_x, widest)
+        level = yield from along(partial(at, with_displaced=True), f_x, widest, policy)
     return NoiseModel(f_x, max(level, ROUNDING * abs(f_x)), ROUNDING)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 
-from hessfast.values.ladder import BEYOND_DOUBT, LOWEST, Axis, Ladder, Request, formula
-
-NARROW = 3
-"""Rungs that a symmetric formula may be pushed below its default by bounds before the one-sided one is better."""
+from hessfast.values.ladder import LOWEST, Axis, Ladder, Request, formula
 
 
 def search(axis: Axis, derivative: int, order: int, start: int, weight: float) -> Request:
     """Settle an axis from rung `start`: symmetric where bounds and walls leave room for it, else one-sided."""
     ladder = Ladder(axis, derivative, formula(order, order == 1), axis.inward() if order == 1 else 0, weight)
-    k = ladder.fitting(start, start - NARROW if order > 1 else LOWEST)
+    narrow = axis.policy.narrow
+    k = ladder.fitting(start, start - narrow if order > 1 else LOWEST)
     if k is not None:
         yield from ladder.settle(k)
         axis.ladder = ladder
-        if ladder.best() is not None and ladder.top().k > start - 2 * NARROW:
+        if ladder.best() is not None and ladder.top().k > start - 2 * narrow:
             return
-    if order > 1:
+    if order > 1 and axis.policy.turns_aside:
         yield from _search_one_sided(axis, derivative, order, start, weight)
 
 
@@ -40,7 +38,7 @@ def leave(axis: Axis, derivative: int, order: int, start: int, weight: float) ->
         near, far = axis.ladder.best(), ladder.best()
         if near is None or far is None or far.error >= near.error:
             continue
-        if abs(far.value - near.value) <= BEYOND_DOUBT * near.error:
+        if abs(far.value - near.value) <= axis.policy.beyond_doubt * near.error:
             axis.ladder = ladder
             return
 

@@ -26,7 +26,7 @@ from hessfast.gradients.line import TINY
 from hessfast.scale import EPS
 from hessfast.values.layout import chosen_steps
 from hessfast.values.line import ValueCurvatures
-from hessfast.values.search import start_search
+from hessfast.values.search import run, start_search
 from hessfast.values.stencils import stencil
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,7 @@ class CrossProducts:
         coordinates = np.arange(self._x.size, dtype=np.int32)
         begin = start_search(self._x, coordinates, self._f0, within.lower, within.upper, None, x_scale)
         search = drive(begin, self._team)
-        drive(search.run(order), self._team)
+        drive(run(search, order), self._team)
         self._noise, self._sizes = search.noise, search.sizes
         # Lengths alone count: the stencils are symmetric.
         self._h = np.abs(chosen_steps(search.axes)[0])

@@ -7,28 +7,16 @@ from numpy.typing import NDArray
 
 from hessfast.calls.points import Search
 from hessfast.scale import EPS
-from hessfast.values.bars import ROUNDING_FACTOR
 from hessfast.values.ladder import Axis
 from hessfast.values.noise import NoiseModel
 from hessfast.values.pairs import Array, Pairs
+from hessfast.values.policy import Policy
 from hessfast.values.stencils import Stencil
 
-SHOWS = 20.0
-"""A pair is refined where its truncation error exceeds this many condition errors."""
 
-EVIDENT = 3.0
-"""Condition errors by which the value must change for smaller steps to be called better."""
-
-TURNS = 4
-"""Rounds of refinement at most."""
-
-LONGEST_LEAP = 6
-"""Halvings of the step in one round at most."""
-
-
-def shows(value: Array, truncation: Array, condition: Array) -> NDArray[np.bool_]:
+def shows(value: Array, truncation: Array, condition: Array, policy: Policy) -> NDArray[np.bool_]:
     """Whether an entry deserves smaller steps: its truncation stands out of its noise, or it is not finite."""
-    floor = np.maximum(SHOWS * condition, ROUNDING_FACTOR * EPS * np.abs(value))
+    floor = np.maximum(policy.shows * condition, policy.rounding_factor * EPS * np.abs(value))
     return np.asarray(~np.isfinite(value) | (truncation > floor))
 
 
@@ -36,6 +24,7 @@ def refine(
     axes: list[Axis],
     noise: NoiseModel,
     of: Stencil,
+    policy: Policy,
     pairs: Pairs,
     value: Array,
     truncation: Array,
@@ -52,14 +41,14 @@ def refine(
     """
     improved = np.zeros(value.size, dtype=bool)
     halvings = np.zeros(value.size)
-    live = shows(value, truncation, condition)
-    for _ in range(TURNS):
+    live = shows(value, truncation, condition, policy)
+    for _ in range(policy.turns):
         if not live.any():
             break
         with np.errstate(all="ignore"):
             excess = 0.5 * of.order * truncation / np.maximum(condition, np.finfo(float).tiny)
             leap = np.round(np.log2(excess) / (of.order + 2))
-        leap = np.where(np.isfinite(value), np.clip(leap, 1, LONGEST_LEAP), 2.0)
+        leap = np.where(np.isfinite(value), np.clip(leap, 1, policy.halvings), 2.0)
         halvings[live] += leap[live]
         shorter = pairs.chosen(live).halved(halvings[live])
         new_value, new_truncation, new_condition = yield from shorter.parts(axes, noise, of)
@@ -68,9 +57,9 @@ def refine(
             change = np.abs(new_value - value[where])
             fresh = np.isfinite(new_value) & ~np.isfinite(value[where])
             better = new_condition + new_truncation < condition[where] + truncation[where]
-            better = fresh | (better & (change > EVIDENT * new_condition))
+            better = fresh | (better & (change > policy.better * new_condition))
             # A change that noise explains shows the old truncation to have been overrated; its noise is less.
-            unmoved = ~better & (change <= EVIDENT * new_condition)
+            unmoved = ~better & (change <= policy.better * new_condition)
         truncation[where[unmoved]] = np.minimum(truncation[where], change + new_condition)[unmoved]
         lost = where[~np.isfinite(new_value) & ~np.isfinite(value[where])]
         where = where[better]
@@ -81,6 +70,6 @@ def refine(
         )
         improved[where] = True
         live[:] = False
-        live[where] = shows(value[where], truncation[where], condition[where])
+        live[where] = shows(value[where], truncation[where], condition[where], policy)
         live[lost] = True
     return improved

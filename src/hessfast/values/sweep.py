@@ -14,11 +14,8 @@ from hessfast.estimate import Found
 from hessfast.resolution import row_blocks
 from hessfast.results import EvaluationCounts
 from hessfast.values import _pairs
+from hessfast.values.axes import StepSearch, first_rung, make_axes
 from hessfast.values.bars import (
-    AXIS_FACTORS,
-    FACTORS,
-    FAINT,
-    POOR,
     axis_bars,
     bar_parts,
     blur,
@@ -34,8 +31,9 @@ from hessfast.values.noise import ROUNDING, NoiseModel
 from hessfast.values.pairs import Pairs
 from hessfast.values.plan import Plan
 from hessfast.values.plateaus import along_axes, direction_inside, roughness
+from hessfast.values.policy import POLICY, Policy
 from hessfast.values.refinement import refine, shows
-from hessfast.values.search import StepSearch, first_rung, make_axes
+from hessfast.values.search import run
 from hessfast.values.stencils import stencil
 
 _NOTHING = np.empty((0, 0))
@@ -78,6 +76,7 @@ class Differences:
         The latter two are empty where no error bars are wanted.
     refined : int
         Pairs with smaller steps than their axes.
+    policy : Policy
     swept : dict
         Values at the axis nodes of each plan; nan outside the box.
     """
@@ -91,6 +90,7 @@ class Differences:
     hess: Array
     truncation: Array
     condition: Array
+    policy: Policy = POLICY
     refined: int = 0
     swept: dict[Plan, Array] = field(default_factory=dict)
 
@@ -171,27 +171,33 @@ class Differences:
     def blur(self, layout: Layout, diagonal: Array) -> None:
         """Let condition errors hold what f cannot know for the rounding of its coordinates, where that may show."""
         x, step, factor = self._own(), self.step, pair_noise(stencil(self.order, layout.edge is not None))
-        if not np.any(ROUNDING * np.abs(x * diagonal * step) > FAINT * self.noise.level):
+        if not np.any(ROUNDING * np.abs(x * diagonal * step) > self.policy.faint * self.noise.level):
             return
         every = np.arange(step.size)
         for rows in row_blocks(step.size, BLOCK):
-            blurred = factor * blur(x, diagonal, step, self.noise.f0, every[rows, None], every[None, :])
+            blurred = factor * blur(x, diagonal, step, self._swamped, every[rows, None], every[None, :])
             np.fmax(self.condition[rows], blurred, out=self.condition[rows])
+
+    @property
+    def _swamped(self) -> float:
+        """Change of f from which its noise at x says nothing."""
+        return self.policy.swamped * abs(self.noise.f0)
 
     def _own(self) -> Array:
         return self.x[[axis.index for axis in self.axes]]
 
     def widen(self) -> None:
         """Turn the estimated error parts into those of error bars."""
+        factors = self.policy.factors[self.order]
         for rows in row_blocks(self.step.size, BLOCK):
             self.truncation[rows], self.condition[rows] = bar_parts(
-                self.hess[rows], self.truncation[rows], self.condition[rows], FACTORS[self.order]
+                self.hess[rows], self.truncation[rows], self.condition[rows], factors, self.policy.rounding_factor
             )
 
     def cover_unseen(self, root: Array, rate: Array) -> None:
         """Let bars cover the truncation that pairs of a low order may not show."""
         for rows in row_blocks(self.step.size, BLOCK):
-            hidden = unseen(self.hess, rows, root, rate, self.order)
+            hidden = unseen(self.hess, rows, root, rate, self.order, self.policy.unseen)
             np.fmax(self.truncation[rows], hidden, out=self.truncation[rows])
 
     def repeat(self, search: StepSearch, jac: Array) -> Search[Array]:
@@ -241,12 +247,12 @@ class Differences:
     ) -> Pairs:
         """Return pairs of axes, all of one kind, with the steps that the sweep gives them."""
         step = layout.step(edge)
-        return Pairs(i, j, step[i], step[j], rate[i] + rate[j], blur(self._own(), diagonal, step, self.noise.f0, i, j))
+        return Pairs(i, j, step[i], step[j], rate[i] + rate[j], blur(self._own(), diagonal, step, self._swamped, i, j))
 
     def refine(self, layout: Layout, diagonal: Array, rate: Array) -> Search[None]:
         """Give smaller steps to the pairs whose truncation shows."""
         for rows in row_blocks(self.step.size, BLOCK):
-            i, j = np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows]))
+            i, j = np.nonzero(shows(self.hess[rows], self.truncation[rows], self.condition[rows], self.policy))
             i += rows.start
             i, j = i[i > j], j[i > j]
             at_edge = self.one_sided[i] | self.one_sided[j]
@@ -262,7 +268,7 @@ class Differences:
             here = i[first : first + PAIRS], j[first : first + PAIRS]
             parts = tuple(matrix[here] for matrix in matrices)
             pairs = self.pairs(layout, *here, edge=plan is layout.edge, diagonal=diagonal, rate=rate)
-            improved = yield from refine(self.axes, self.noise, plan.stencil, pairs, *parts)
+            improved = yield from refine(self.axes, self.noise, plan.stencil, self.policy, pairs, *parts)
             for matrix, part in zip(matrices, parts, strict=True):
                 matrix[here] = part
                 matrix[here[::-1]] = part
@@ -306,13 +312,13 @@ def along_given(
 def with_search(search: StepSearch, order: int) -> Search[Found]:
     """Find the steps, difference f, refine, and bound the errors."""
     axes = search.axes
-    yield from search.run(order)
+    yield from run(search, order)
     m = len(axes)
     step, one_sided = chosen_steps(axes)
-    noise = search.noise
+    noise, policy = search.noise, search.policy
     layout = Layout.make(search.x, search.coordinates, axes, step, one_sided, order)
     matrices = np.zeros((m, m)), np.zeros((m, m)), np.zeros((m, m))  # each goes its own way with the result
-    work = Differences(search.x, axes, order, noise, step, one_sided, *matrices)
+    work = Differences(search.x, axes, order, noise, step, one_sided, *matrices, policy)
     bars = axis_bars([axis.ladder for axis in axes])
     jac, diagonal = yield from work.along_axes(layout)
     yield from work.sweep(layout, bars.rate)
@@ -320,13 +326,14 @@ def with_search(search: StepSearch, order: int) -> Search[Found]:
         work.blur(layout, diagonal)
     yield from spent_on("refinement", work.refine(layout, diagonal, bars.rate))
     work.widen()
-    if order <= POOR:
-        root = natural_roots(diagonal, bars.truncation + bars.condition, search.sizes)
+    if order <= policy.poor:
+        root = natural_roots(diagonal, bars.truncation + bars.condition, search.sizes, policy.visible)
         work.cover_unseen(root, bars.possible_rate)
-    on_diagonal = bar_parts(diagonal, bars.truncation, bars.condition, AXIS_FACTORS)
+    on_axes = policy.axis_factors, policy.rounding_factor
+    on_diagonal = bar_parts(diagonal, bars.truncation, bars.condition, *on_axes)
     for matrix, part in ((work.hess, diagonal), (work.truncation, on_diagonal[0]), (work.condition, on_diagonal[1])):
         np.fill_diagonal(matrix, part)
-    jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition, AXIS_FACTORS)
+    jac_parts = bar_parts(jac, bars.slope_truncation, bars.slope_condition, *on_axes)
     if search.random:
         jac_scatter = yield from spent_on("calibration", work.repeat(search, jac))
         jac_parts = jac_parts[0], np.fmax(jac_parts[1], jac_scatter)

@@ -83,8 +83,8 @@ def is_numeric(node: ast.expr | None) -> bool:
     match node:
         case ast.Constant(value=value):
             return type(value) in (int, float)
-        case ast.UnaryOp(operand=operand):
-            return is_numeric(operand)
+        case ast.UnaryOp(operand=part) | ast.Lambda(body=part):
+            return is_numeric(part)
         case ast.BinOp(left=left, right=right):
             return is_numeric(left) or is_numeric(right)
         case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Dict(values=parts):

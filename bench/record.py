@@ -355,7 +355,7 @@ class Change:
     def cost(self) -> float:
         """Evaluations over those before; 1 where either gave no answer."""
         answered = math.isfinite(self.old.error) and math.isfinite(self.new.error)
-        return self.new.evaluations / self.old.evaluations if answered else 1.0
+        return max(self.new.evaluations, 1) / max(self.old.evaluations, 1) if answered else 1.0
 
     def __str__(self) -> str:
         old, new = self.old, self.new

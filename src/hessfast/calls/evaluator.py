@@ -58,6 +58,25 @@ class Confines:
         return inside
 
 
+class _Calls:
+    """Context in which an evaluator calls f so many times: the caller's floating-point state, and a clock."""
+
+    __slots__ = ("_evaluator", "_points", "_start", "_state")
+
+    def __init__(self, evaluator: Evaluator, points: int) -> None:
+        self._evaluator, self._points = evaluator, points
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+        self._state = self._evaluator.state()
+        self._state.__enter__()
+
+    def __exit__(self, kind: Any, error: Any, where: Any) -> None:
+        self._state.__exit__(kind, error, where)
+        if kind is None:
+            self._evaluator.seconds = (time.perf_counter() - self._start) / max(1, self._points)
+
+
 class Evaluator(ABC):
     """One function at one x.
 
@@ -80,7 +99,7 @@ class Evaluator(ABC):
     lane = ""
     tile_points = TILE_POINTS
     function: Any
-    _state: Callable[[], AbstractContextManager[None]] = callers_state
+    state: Callable[[], AbstractContextManager[None]] = callers_state
 
     def __init__(self, x: NDArray[np.float64], wall: tuple[type[BaseException], ...], gradient: bool) -> None:
         self.x = x
@@ -130,8 +149,13 @@ class Evaluator(ABC):
         if self.confines is not None:
             inside = self.confines.hold(index, value) & self._x_inside
             if not inside.all():
-                return self._where(inside, lambda: self._timed(self._displaced, index[inside], value[inside]))
-        return self._timed(self._displaced, index, value)
+                values = self._nowhere(inside.size)
+                if inside.any():
+                    with _Calls(self, int(np.count_nonzero(inside))):
+                        values[inside] = self._displaced(index[inside], value[inside])
+                return values
+        with _Calls(self, len(index)):
+            return self._displaced(index, value)
 
     def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate the rows of X, shape (points, n)."""
@@ -139,22 +163,18 @@ class Evaluator(ABC):
         if self.confines is not None:
             inside = self.confines.hold_rows(X)
             if not inside.all():
-                return self._where(inside, lambda: self._timed(self._dense, X[inside]))
-        return self._timed(self._dense, X)
+                values = self._nowhere(inside.size)
+                if inside.any():
+                    with _Calls(self, int(np.count_nonzero(inside))):
+                        values[inside] = self._dense(X[inside])
+                return values
+        with _Calls(self, len(X)):
+            return self._dense(X)
 
-    def _timed(self, evaluate: Callable[..., NDArray[np.float64]], *points: NDArray[Any]) -> NDArray[np.float64]:
-        start = time.perf_counter()
-        with self._state():
-            values = evaluate(*points)
-        self.seconds = (time.perf_counter() - start) / max(1, len(values))
-        return values
-
-    def _where(self, inside: NDArray[np.bool_], evaluate: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Evaluate the points inside; nan at the others."""
-        values = self._empty(inside.size)
+    def _nowhere(self, points: int) -> NDArray[np.float64]:
+        """Return the values of points outside."""
+        values = self._empty(points)
         values[...] = np.nan
-        if inside.any():
-            values[inside] = evaluate()
         return values
 
     def points_within(self, seconds: float) -> int:
@@ -179,11 +199,8 @@ class Evaluator(ABC):
         """
         if self.confines is not None and not self.confines.hold_rows(point[None, :])[0]:
             return np.full(self.shape, np.nan)[()]
-        start = time.perf_counter()
-        with self._state():
-            value = self._at_point(point)
-        self.seconds = time.perf_counter() - start
-        return value
+        with _Calls(self, 1):
+            return self._at_point(point)
 
     def pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
         """Evaluate the points of pairs first .. last-1 of the strict lower triangle, in row order.
@@ -200,22 +217,21 @@ class Evaluator(ABC):
         ndarray, shape ((last - first) * m,)
             Node fastest.
         """
-        if self.confines is not None and nodes is not self._nodes_inside:  # the same for all tiles of a sweep
-            if not (self._x_inside and self.confines.hold_nodes(axes, nodes)):
-                index, value = self._pair_points(axes, nodes, first, last)
-                return self.displaced(index, value)
-            self._nodes_inside = nodes
-        return self._pairs(axes, nodes, first, last)
-
-    def _pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
-        return self._timed(self._displaced, *self._pair_points(axes, nodes, first, last))
-
-    def _pair_points(
-        self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         index, value = self.buffers((last - first) * nodes.shape[1])
         _calls.pair_points(axes, nodes, first, last, index, value)
-        return index, value
+        if not self.holds_nodes(axes, nodes):
+            return self.displaced(index, value)
+        with _Calls(self, len(index)):
+            return self._displaced(index, value)
+
+    def holds_nodes(self, axes: NDArray[np.int32], nodes: NDArray[np.float64]) -> bool:
+        """Whether the points of all pairs lie inside; the nodes are the same for all tiles of a sweep."""
+        if self.confines is None or nodes is self._nodes_inside:
+            return True
+        if self._x_inside and self.confines.hold_nodes(axes, nodes):
+            self._nodes_inside = nodes
+            return True
+        return False
 
     def fork(self) -> Evaluator:
         """Return an evaluator of the same function for one more worker, its count at zero."""

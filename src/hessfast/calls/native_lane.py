@@ -26,7 +26,7 @@ class NativeEvaluator(Evaluator):
 
     lane = "native"
     tile_points = _NATIVE_TILE_POINTS
-    _state = nullcontext  # machine code asks NumPy for no state
+    state = nullcontext  # machine code asks NumPy for no state
 
     def __init__(
         self,
@@ -62,26 +62,26 @@ class NativeEvaluator(Evaluator):
         made._slice = self._slice
         return made
 
-    def _pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
-        """As `Evaluator._pairs`; in C the points need not be written down first."""
+    def pairs(self, axes: NDArray[np.int32], nodes: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+        """As `Evaluator.pairs`; in C the points need not be written down first."""
         m = nodes.shape[1]
         points = (last - first) * m
-        if points > self._slice:
-            return super()._pairs(axes, nodes, first, last)
+        if points > self._slice or not self.holds_nodes(axes, nodes):
+            return super().pairs(axes, nodes, first, last)
         values = np.empty(points)
         start = time.perf_counter()
         calls, wrote = self._call.pairs(self.x, axes, nodes, first, last, self._work, values)
         if wrote:
             self.nfev += calls
             self._bind(refill=True)
-            return super()._pairs(axes, nodes, first, last)
+            return super().pairs(axes, nodes, first, last)
         self._account(0, points, calls, start)
         self.seconds = (time.perf_counter() - start) / points
         if calls < points:  # a point raised: the general way finds out what
             assert self._flag is not None
             self._flag[0] = 0
             whole = calls // m
-            values[whole * m :] = super()._pairs(axes, nodes, first + whole, last)
+            values[whole * m :] = super().pairs(axes, nodes, first + whole, last)
         return values
 
     def _displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the librar
     from concurrent.futures import Future, ThreadPoolExecutor
 
 _TILE_SECONDS = 1e-3  # measured: 0.985 of the ideal speed-up at 1 ms tiles, 0.976 at 0.1 ms
-_LONE_TILE_SECONDS = 4e-3  # nobody waits for a lone worker; within the slice in which a native sweep sees no signals
+_LONE_TILE_SECONDS = 4e-3  # with one worker there is no load to balance: up to the interval between looks at signals
 _SPLIT_SECONDS = 2e-4  # less work than this is not worth waking a thread
 
 
@@ -87,24 +87,37 @@ class Team:
 
     def answer(self, points: Points) -> Any:
         """Return f at the points."""
-        if isinstance(points, Nodes):
-            return self.at_nodes(points.axes, points.nodes)
-        if isinstance(points, Displaced):
-            return self.displaced(points.index, points.value)
-        if isinstance(points, Rows):
-            return self.probe(points.X) if points.curious else self.dense(points.X)
         if isinstance(points, PairRange):
             return self._sweep(points)
+        if isinstance(points, Rows):
+            return self.probe(points.X) if points.curious else self._for(len(points.X)).dense(points.X)
+        if isinstance(points, Nodes):
+            index, value = self.evaluator.buffers(points.nodes.size)
+            _calls.axis_points(points.axes, points.nodes, index, value)
+            return self._for(len(index)).displaced(index, value).reshape(points.nodes.shape)
+        if isinstance(points, Displaced):
+            return self._for(len(points.index)).displaced(points.index, points.value)
         raise TypeError(f"points: {type(points).__name__} are not for a team")
+
+    def _for(self, points: int) -> Evaluator | Team:
+        """Return who evaluates so many points: the lone evaluator, or the team of them."""
+        return self.evaluator if self._is_alone(points) else self
 
     def _sweep(self, pairs: PairRange) -> None:
         """Evaluate a range of pairs tile by tile."""
+        seconds = _LONE_TILE_SECONDS if self._pool is None else _TILE_SECONDS
+        tiles = _Tiles(pairs.first, pairs.last, pairs.nodes.shape[1], seconds)
+        if self._pool is None:
+            while tile := tiles.take(self.evaluator):
+                pairs.take(*tile, self.evaluator.pairs(pairs.axes, pairs.nodes, *tile))
+            return
+        stop = threading.Event()
 
-        def tile(worker: Evaluator, start: int, stop: int) -> None:
-            start, stop = pairs.first + start, pairs.first + stop
-            pairs.take(start, stop, worker.pairs(pairs.axes, pairs.nodes, start, stop))
+        def pull(worker: Evaluator) -> None:
+            while not stop.is_set() and (tile := tiles.take(worker)):
+                pairs.take(*tile, worker.pairs(pairs.axes, pairs.nodes, *tile))
 
-        self.each_tile(pairs.last - pairs.first, pairs.nodes.shape[1], tile)
+        self._finish([self._pool.submit(pull, worker) for worker in self._workers()], stop)
 
     def displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate points with at most two coordinates displaced, as `Evaluator.displaced`."""
@@ -131,27 +144,11 @@ class Team:
         """
         with aside():
             try:
-                return self.dense(X)
+                return self._for(len(X)).dense(X)
             except Exception:
                 if len(X) == 1:
                     return np.full((1, *self.evaluator.shape), np.nan)
                 return np.concatenate([self.probe(row[None, :]) for row in X])
-
-    def each_tile(self, total: int, points_each: int, task: Callable[[Evaluator, int, int], None]) -> None:
-        """Run task(evaluator, first, last) for tiles that cut 0 .. total, each item of points_each points."""
-        if self._pool is None:
-            tiles = _Tiles(total, points_each, _LONE_TILE_SECONDS)
-            while tile := tiles.take(self.evaluator):
-                task(self.evaluator, *tile)
-            return
-        tiles = _Tiles(total, points_each, _TILE_SECONDS)
-        stop = threading.Event()
-
-        def pull(worker: Evaluator) -> None:
-            while not stop.is_set() and (tile := tiles.take(worker)):
-                task(worker, *tile)
-
-        self._finish([self._pool.submit(pull, worker) for worker in self._workers()], stop)
 
     def _workers(self) -> list[Evaluator]:
         """The evaluators of all workers; the others are made late, when the first has learnt what f does to x."""
@@ -190,15 +187,15 @@ class Team:
 
 
 class _Tiles:
-    """The ranges that cut 0 .. total, handed out to whoever asks next.
+    """The ranges that cut first .. last, handed out to whoever asks next.
 
     Each is sized by what an evaluation cost the asking worker last: the cost known before a sweep may come from a
     handful of points and be mostly the price of asking for them.
     """
 
-    def __init__(self, total: int, points_each: int, seconds: float) -> None:
-        self._next = 0
-        self._total = total
+    def __init__(self, first: int, last: int, points_each: int, seconds: float) -> None:
+        self._next = first
+        self._last = last
         self._points_each = points_each
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -208,5 +205,5 @@ class _Tiles:
         items = max(1, worker.points_within(self._seconds) // self._points_each)
         with self._lock:
             first = self._next
-            self._next = last = min(self._total, first + items)
+            self._next = last = min(self._last, first + items)
         return (first, last) if first < last else None

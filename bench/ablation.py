@@ -72,7 +72,7 @@ RULES: dict[str, dict[str, Any]] = {
     "rounding by contradiction": {"sure": -1.0},
     "roundings of the derivative": {"roundings": 0.0},
     "leap": {"longest_leap": 1},
-    "pair weight": {"pair_weight": dict.fromkeys(POLICY.pair_weight, 1.0)},
+    "pair weight": {"pair_weight": 1.0},
     "few digits": {"few_digits": INF},
     "no digits": {"no_digits": POLICY.few_digits},
     "beyond |x|": {"beyond": (0, 0)},

@@ -20,7 +20,7 @@ from hessfast.calls.points import Search
 from hessfast.calls.run import drive
 from hessfast.gradients.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.gradients.line import HEADROOM, SAME, Differences, SlopeCurvatures, richardson
-from hessfast.resolution import MATTERS, SEEN, TENTH
+from hessfast.resolution import MATTERS, TENTH, seen_at
 from hessfast.results import CurvatureResult, CurvatureStatus
 from hessfast.scale import EPS
 from hessfast.values import plateaus
@@ -245,7 +245,7 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
     if not resolved and math.isfinite(error):
         bend = max(abs(differences.D.get(found.level + offset, 0.0)) for offset in range(order // 2 + 1))
         seen_within = max(abs(d) * differences.step(level) ** 2 for level, d in differences.D.items() if level <= 0)
-        known = max(abs(differences.slope()) * unit, bend * unit**2, SEEN[4] * abs(differences.f0), seen_within)
+        known = max(abs(differences.slope()) * unit, bend * unit**2, seen_at(4) * abs(differences.f0), seen_within)
         resolved = error * unit * unit <= MATTERS * known
     step = differences.step(found.level)
     off = vague = 0.0  # the bar covers both curvatures

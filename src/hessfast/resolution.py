@@ -33,8 +33,8 @@ TENTH = 0.1
 MATTERS = 1e-3
 """Part of the change of f over the coordinates' own sizes that what is not known may come to."""
 
-SEEN = {1: 2.0**-12, 2: 2.0**-18, 4: 2.0**-26, 6: 2.0**-26, 8: 2.0**-26}
-"""By order: change of f, in units of |f|, that is taken for known where nothing else is.
+_SEEN = {1: 2.0**-12, 2: 2.0**-18, 4: 2.0**-26}
+"""From an order on: change of f, in units of |f|, that is taken for known where nothing else is.
 Low orders leave coordinates that f ignores at steps as short as the others want."""
 
 ASIDE = 2.0**-16
@@ -49,6 +49,11 @@ NAMED = 3
 
 _BLOCK = 1 << 15
 """Entries of a matrix looked at together."""
+
+
+def seen_at(order: int) -> float:
+    """Return the change of f, in units of |f|, that is taken for known where nothing else is."""
+    return _SEEN[max(least for least in _SEEN if least <= order)]
 
 
 class Worst(NamedTuple):
@@ -139,8 +144,8 @@ def hessian_scale(hess: Array, bars: Sequence[Array], slope: Array, f0: float, u
             known *= u
             coupling[rows] = np.fmax.reduce(known, axis=1, initial=0.0)
         size = np.sqrt(np.fmax(np.fmax(slope, coupling), 0.0) / u)
-        aside = np.sqrt(max(ASIDE, SEEN[order])) * np.fmax.reduce(size * u, initial=0.0)
-        size = np.fmax(size, np.fmax(np.sqrt(SEEN[order] * abs(f0)), aside) / u)
+        aside = np.sqrt(max(ASIDE, seen_at(order))) * np.fmax.reduce(size * u, initial=0.0)
+        size = np.fmax(size, np.fmax(np.sqrt(seen_at(order) * abs(f0)), aside) / u)
     return Natural(own, size)
 
 
@@ -198,8 +203,8 @@ def resolved_along(
     order : int
     """
     with np.errstate(all="ignore"):
-        aside = max(ASIDE, SEEN[order]) * np.fmax.reduce(change, initial=0.0)
-        least = np.fmax(SEEN[order] * abs(f0), aside)
+        aside = max(ASIDE, seen_at(order)) * np.fmax.reduce(change, initial=0.0)
+        least = np.fmax(seen_at(order) * abs(f0), aside)
         allowed = MATTERS * np.fmax(change, least) / u
         if derivative == 2:
             allowed /= u

@@ -73,7 +73,7 @@ class StepSearch:
     @property
     def weight(self) -> float:
         """Weight of truncation against condition error."""
-        return self.policy.pair_weight[self.order] if self.paired else 1.0
+        return self.policy.weight_at(self.order) if self.paired else 1.0
 
     def default_rung(self) -> int:
         """Return the rung at which the errors of an ordinary function balance, in the noise as it is known."""

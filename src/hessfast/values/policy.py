@@ -13,10 +13,6 @@ from types import MappingProxyType
 from hessfast.scale import EPS
 
 
-def _table(rows: dict[int, float]) -> Mapping[int, float]:
-    return MappingProxyType(rows)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How steps are searched, noise is measured and bars are made; all lengths in rungs, of a factor 2 each."""
@@ -109,9 +105,9 @@ class Policy:
 
     # ---- where an axis may go
 
-    pair_weight: Mapping[int, float] = field(default_factory=lambda: _table({1: 1.0, 2: 2.0, 4: 4.0, 6: 8.0, 8: 16.0}))
-    """By order: weight of an axis's truncation error. Along the diagonal of a pair's box f moves by both steps at once.
-    """
+    pair_weight: float = 2.0
+    """Weight of an axis's truncation error for each pair of orders: 2 at order 2, 4 at order 4. Along the diagonal of a
+    pair's box f moves by both steps at once."""
 
     longest_leap: int = 6
     """Rungs skipped at most in one move down."""
@@ -216,12 +212,10 @@ class Policy:
     # ---- bars
 
     factors: Mapping[int, tuple[float, float]] = field(
-        default_factory=lambda: MappingProxyType(
-            {1: (3.5, 5.0), 2: (3.5, 3.0), 4: (2.3, 1.8), 6: (2.3, 1.8), 8: (2.3, 1.8)}
-        )
+        default_factory=lambda: MappingProxyType({1: (3.5, 5.0), 2: (3.5, 3.0), 4: (2.3, 1.8)})
     )
-    """By order, for pairs: condition errors (standard deviations) and estimated truncation errors in an error bar.
-    Below order 4 the pair has too few coefficients to estimate its truncation from."""
+    """From an order on, for pairs: condition errors (standard deviations) and estimated truncation errors in an error
+    bar. Below order 4 the pair has too few coefficients to estimate its truncation from."""
 
     axis_factors: tuple[float, float] = (4.0, 3.0)
     """The same for derivatives along the axes."""
@@ -245,6 +239,14 @@ class Policy:
 
     faint: float = 0.1
     """Share of the noise of f up to which what its rounded coordinates leave in it is not looked at, pair by pair."""
+
+    def weight_at(self, order: int) -> float:
+        """Return the weight of truncation against condition error for pairs."""
+        return self.pair_weight ** (order // 2)
+
+    def factors_at(self, order: int) -> tuple[float, float]:
+        """Return the factors of a pair's error parts in its bar."""
+        return self.factors[max(least for least in self.factors if least <= order)]
 
 
 POLICY = Policy()

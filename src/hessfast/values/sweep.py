@@ -188,7 +188,7 @@ class Differences:
 
     def widen(self) -> None:
         """Turn the estimated error parts into those of error bars."""
-        factors = self.policy.factors[self.order]
+        factors = self.policy.factors_at(self.order)
         for rows in row_blocks(self.step.size, BLOCK):
             self.truncation[rows], self.condition[rows] = bar_parts(
                 self.hess[rows], self.truncation[rows], self.condition[rows], factors, self.policy.rounding_factor

@@ -33,7 +33,7 @@ FRONT = {
 
 DOORS = {
     "algebra": set(),
-    "complexsteps": {"calls.complex_lane", "calls.points", "calls.run"},
+    "complexsteps": {"calls.points"},
     "gradients": {"calls.line", "calls.points", "calls.run"},
     "models": {"calls.hessians", "calls.points", "calls.run"},
     "values": {"calls.evaluator", "calls.line", "calls.points", "calls.run", "calls.team"},

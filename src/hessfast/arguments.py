@@ -32,6 +32,7 @@ __all__ = [
     "labels",
     "noise_given",
     "norm_bar",
+    "not_analytic",
     "plain",
     "point",
     "real_array",
@@ -69,6 +70,11 @@ def unmasked(value: Any) -> Any:
         return value
     kind = value.dtype if value.dtype.kind in "fc" else np.float64
     return np.ma.filled(value.astype(kind), np.nan)
+
+
+def not_analytic(name: str, what: str) -> ValueError:
+    """Return the refusal of a function that is not analytic, or not written for complex points."""
+    return ValueError(f'method: "cs" needs {name} to be analytic and to take complex arrays, but {name} {what}')
 
 
 def require_finite(name: str, values: Any) -> None:

@@ -24,7 +24,7 @@ from hessfast.values.stencils import ORDERS, stencil
 from hessfast.values.sweep import smoothed, with_search, with_steps
 
 if TYPE_CHECKING:  # imported where gradients are at hand
-    from hessfast.gradients.search import GradientHessian
+    from hessfast.gradients.search import GradientHessian, GradientSearch
 
 Array = NDArray[np.float64]
 Method = Literal["fd", "cs"]
@@ -285,28 +285,33 @@ def _from_gradients(
     team, axes = problem.jac, problem.axes
     assert team is not None
     check_room(problem.x, axes, within, 6 if order == "auto" else int(order))
-    gradient = Gradient(team, axes)
+    gradient = Gradient(problem.x, axes)
     if step is None:
         f0 = value_at(problem.fun) if problem.fun else np.nan
         lower, upper = within.lower[axes], within.upper[axes]
         search = GradientSearch(gradient, order, lower=lower, upper=upper, noise=noise, **problem.sizes_given)
-        columns = search.run()
-        rough = search.roughness(columns)
-        found = _of_columns(columns)
-        if rough is not None:
-            found = smoothed(found, _of_columns(search.again(rough).run()))
+        found = drive(_searched_columns(search), team)._replace(evaluations=EvaluationCounts.of(team.spent))
         return _result(problem, f0, found, "gradient", within)
     chosen = 4 if order == "auto" else int(order)
     nodes = stencil(chosen).axis_nodes, tuple(range(1, chosen + 1))
     one_sided = one_sided_steps(problem, step, nodes if chosen > 1 else (nodes[1], nodes[1]), within)
     Plan.make(problem.x, axes, step, stencil(chosen))  # refuses steps that vanish or overflow
     f0 = value_at(problem.fun) if problem.fun else np.nan
-    g0 = gradient.dense(gradient.x[None, :])[0]
+    g0 = drive(gradient.dense(gradient.x[None, :]), team)[0]
     if not np.isfinite(g0).all():
         raise ValueError("jac: is not finite at x0")
-    G = np.ascontiguousarray(jacobian(gradient, g0, step, chosen, ~one_sided))
+    G = np.ascontiguousarray(drive(jacobian(gradient, g0, step, chosen, ~one_sided), team))
     _quadform.symmetrize(G, 0, len(G))
     return _result(problem, f0, Found(g0, G, step, one_sided, chosen, np.nan), "gradient", within)
+
+
+def _searched_columns(search: GradientSearch) -> Search[Found]:
+    columns = yield from search.run()
+    found = _of_columns(columns)
+    rough = yield from spent_on("calibration", search.roughness(columns))
+    if rough is None:
+        return found
+    return smoothed(found, _of_columns((yield from search.again(rough).run())))
 
 
 def _of_columns(columns: GradientHessian) -> Found:
@@ -317,11 +322,10 @@ def _of_columns(columns: GradientHessian) -> Found:
         ~columns.symmetric,
         columns.order,
         float(np.median(columns.noise)),
-        EvaluationCounts(**columns.spent),
-        columns.jac_error,
-        columns.truncation_error,
-        columns.condition_error,
-        columns.searched.size,
+        jac_error=columns.jac_error,
+        truncation_error=columns.truncation_error,
+        condition_error=columns.condition_error,
+        refined=columns.searched.size,
         drifted=columns.drifted,
         random=columns.random,
         sizes=columns.sizes,
@@ -331,22 +335,22 @@ def _of_columns(columns: GradientHessian) -> Found:
 def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianResult:
     """Take imaginary steps from the gradient where there is one, else from the values of f."""
     from hessfast.calls.complex_lane import complex_twin
-    from hessfast.complexsteps.search import ComplexSearch, from_gradient, room_inside
+    from hessfast.complexsteps.search import from_gradient, room_inside, start_search
 
     axes = problem.axes
     room = room_inside(problem.x[axes], within.lower[axes], within.upper[axes])
     if problem.jac:
         evaluator = complex_twin(problem.jac.evaluator, "jac")
         f0 = value_at(problem.fun) if problem.fun else np.nan
-        columns = from_gradient(evaluator, axes, room, **problem.sizes_given)
+        columns = drive(from_gradient(problem.x, axes, room, **problem.sizes_given), evaluator)
     else:
         assert problem.fun is not None
         evaluator = complex_twin(problem.fun.evaluator, "fun")
         if step is not None:
             Plan.make(problem.x, axes, step, stencil(4))  # refuses steps that vanish or overflow
-        search = ComplexSearch(evaluator, axes, room, **problem.sizes_given)
+        search = drive(start_search(problem.x, axes, room, **problem.sizes_given), evaluator)
         f0 = search.f0
-        columns = search.run(step)
+        columns = drive(search.run(step), evaluator)
     given = step is not None
     found = Found(
         columns.jac,
@@ -355,7 +359,7 @@ def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianR
         np.zeros(axes.size, dtype=np.bool_),
         4,
         columns.noise,
-        None if given else EvaluationCounts(**columns.spent),
+        None if given else EvaluationCounts.of(evaluator.spent),
         None if given else columns.jac_error,
         None if given else columns.truncation_error,
         None if given else columns.condition_error,

@@ -6,9 +6,13 @@ from functools import cache
 
 import numpy as np
 import pytest
+from by_hand import Formula, sent
 from problems import problems
 
 from hessfast import AccuracyWarning, hessian
+from hessfast.calls.run import drive
+from hessfast.complexsteps.analytic import IMAGINARY, check_analytic
+from hessfast.complexsteps.search import ComplexSearch, from_gradient
 
 
 class Counted:
@@ -226,6 +230,59 @@ def test_a_modulus_without_slope_is_refused_by_its_growth():
 def test_a_gradient_that_is_not_analytic_is_refused():
     with pytest.raises(ValueError, match=r"method: .*jac.*not its derivative"):
         hessian(None, X0, jac=lambda x: x + np.conj(x) * 0.5, method="cs")
+
+
+# ---- without a function
+
+ONE, FAR = np.zeros(1, dtype=np.int32), np.full(1, np.inf)
+
+
+def looks(slope, *, beside=2.0, differs=3.0):
+    """What a look at an f of one variable is sent whose value is 2 and whose slope beside the real axis is given."""
+    changes = differs * 2.0**-12 * np.array([-1.0, 1.0, 2.0])
+    return [2.0], [beside + 1j * IMAGINARY * slope], 2.0 + changes, 2.0 + 4.0 * changes[:2]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_agrees_with_real_differences_is_analytic(sign):
+    x = np.array([1.0])
+    asked, (centre, size) = sent(check_analytic(x, "fun", ONE, FAR), *looks(sign * 3.0, differs=sign * 3.0)[:3])
+    assert (float(centre), size.tolist()) == (2.0, [1.0])
+    assert [points.purpose for points in asked] == ["origin", "calibration", "calibration"]
+    assert (asked[1].X.real.tolist(), np.abs(asked[1].X.imag).tolist()) == ([[1.0]], [[IMAGINARY]])
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        (looks(3.0 + 1e-2), "an imaginary part .* not its derivative"),
+        (looks(np.nan), "not finite beside"),
+        ([*looks(3.0, beside=2.1)[:2], np.full(4, 2.0)], "another real part"),
+    ],
+    ids=["slope", "nan", "real part"],
+)
+def test_values_that_no_analytic_function_has(answers, reason):
+    with pytest.raises(ValueError, match=f"method: .*gain (has|is) {reason}"):
+        sent(check_analytic(np.array([1.0]), "gain", ONE, FAR), *answers)
+
+
+def test_the_search_needs_values_alone():
+    x = np.array([0.8, -0.6])
+    source = Formula(lambda z: np.exp(z[0]) * z[1] ** 3, x)
+    search = ComplexSearch(x, np.arange(2, dtype=np.int32), np.full(2, 1e3), source.formula(x), np.abs(x))
+    found = drive(search.run(), source)
+    e, y = np.exp(0.8), -0.6
+    np.testing.assert_allclose(found.hess, e * np.array([[y**3, 3 * y**2], [3 * y**2, 6 * y]]), rtol=1e-11)
+    assert source.nfev == sum(source.spent.values())
+    assert source.spent["pairs"] == 2
+
+
+def test_columns_of_imaginary_steps_alone():
+    x, H = np.array([1.0, -2.0, 0.5]), np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 4.0]])
+    source = Formula(lambda z: H @ z, x)
+    found = drive(from_gradient(x, np.array([0, 2], dtype=np.int32), np.full(2, np.inf)), source)
+    assert np.array_equal(found.hess, H[np.ix_([0, 2], [0, 2])])
+    assert (source.spent["origin"], source.spent["pairs"]) == (1, 2)
 
 
 # ---- bounds, walls, misuse

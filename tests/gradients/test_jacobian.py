@@ -6,9 +6,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+from by_hand import Formula, sent
 from problems import problems
 
 from hessfast import AccuracyWarning, hessian
+from hessfast.calls.run import drive
 from hessfast.gradients.columns import Gradient, differences, extrapolate, family
 from hessfast.gradients.levels import equilibrate, noise_level
 from hessfast.gradients.search import GradientSearch
@@ -27,26 +29,6 @@ class Counted:
         self.calls += 1
         self.points.append(x.copy())
         return self.gradient(x)
-
-
-class Rows:
-    """The least evaluator: a Python gradient, point by point."""
-
-    def __init__(self, gradient, x):
-        self.gradient, self.x, self.nfev = gradient, np.asarray(x, dtype=float), 0
-
-    def dense(self, X):
-        self.nfev += len(X)
-        with np.errstate(all="ignore"):
-            return np.array([self.gradient(x) for x in X]).reshape(len(X), self.x.size)
-
-    def probe(self, X):
-        return self.dense(X)
-
-    def displaced(self, index, value):
-        X = np.tile(self.x, (len(index), 1))
-        X[np.arange(len(index)), index[:, 0]] = value[:, 0]
-        return self.dense(X)
 
 
 def wavy(x):
@@ -69,9 +51,9 @@ def test_columns_are_exact_on_polynomials_of_their_order(order, symmetric):
     # g_j = x_0^k for k <= order: its derivative comes out exactly but for rounding.
     x = np.array([0.75])
     for power in range(order + 1):
-        gradient = Gradient(Rows(lambda z, power=power: z**power, x), np.zeros(1, dtype=np.int32))
-        nodes = family(order, symmetric)
-        found = differences(gradient, np.zeros(1, dtype=np.intp), np.array([0.0625]), nodes, x**power)
+        gradient, nodes = Gradient(x, np.zeros(1, dtype=np.int32)), family(order, symmetric)
+        asking = differences(gradient, np.zeros(1, dtype=np.intp), np.array([0.0625]), nodes, x**power)
+        found = drive(asking, Formula(lambda z, power=power: z**power, x))
         assert extrapolate(found.D, nodes.weights)[0, 0] == pytest.approx(power * 0.75 ** (power - 1), rel=1e-13)
 
 
@@ -89,10 +71,10 @@ def test_halving_the_step_divides_the_truncation_error_by_two_to_the_order(order
 def test_the_noise_factor_is_the_scatter_of_a_column(order, symmetric):
     nodes, h = family(order, symmetric), 0.5
     rng = np.random.default_rng(3)
-    columns = []
+    gradient, columns = Gradient(np.zeros(1), np.zeros(1, dtype=np.int32)), []
     for _ in range(4000):
-        gradient = Gradient(Rows(lambda z: rng.standard_normal(1), np.zeros(1)), np.zeros(1, dtype=np.int32))
-        found = differences(gradient, np.zeros(1, dtype=np.intp), np.array([h]), nodes, rng.standard_normal(1))
+        asking = differences(gradient, np.zeros(1, dtype=np.intp), np.array([h]), nodes, rng.standard_normal(1))
+        _, found = sent(asking, rng.standard_normal((order, 1)))
         columns.append(extrapolate(found.D, nodes.weights)[0, 0])
     assert np.std(columns) == pytest.approx(nodes.noise / h, rel=0.05)
 
@@ -103,6 +85,18 @@ def test_steps_that_rounding_makes_unequal_keep_nothing_of_the_even_part():
     even = 1e10
     H = hessian(None, x, jac=lambda z: 3.0 * (z - x) + even * (z - x) ** 2, order=2, abs_step=1e-9)
     assert H[0, 0] == pytest.approx(3.0, rel=1e-6)
+
+
+def test_a_column_of_values_made_by_hand():
+    # The derivative along the second of three coordinates, by central differences at h and 2 h, of two that are kept.
+    gradient, nodes = Gradient(np.array([1.0, 2.0, 3.0]), np.array([0, 1], dtype=np.int32)), family(4, True)
+    which, step = np.array([1]), np.array([0.5])
+    g = [[1.0, 4.0, 9.0], [-1.0, -4.0, 9.0], [3.0, 4.0, 9.0], [-3.0, -4.0, 9.0]]
+    (points,), found = sent(differences(gradient, which, step, nodes, np.zeros(2)), g)
+    assert points.index.tolist() == [[1, -1]] * 4
+    assert points.value[:, 0].tolist() == [2.5, 1.5, 3.0, 1.0]
+    assert [d.tolist() for d in found.D] == [[[2.0, 8.0]], [[3.0, 4.0]]]
+    assert extrapolate(found.D, nodes.weights)[0] == pytest.approx([(4 * 2 - 3) / 3, (4 * 8 - 4) / 3], rel=1e-15)
 
 
 # ---- the noise of g, the scale of the entries
@@ -195,6 +189,40 @@ def test_bars_cover_the_errors(order):
     assert np.average(inside, weights=sizes) >= 0.99
     assert inside.mean() >= 0.99
     assert np.nanmedian([row[4] for row in outcomes(order)]) <= 11
+
+
+# ---- the search without a function
+
+
+def test_evaluations_are_counted_by_what_they_are_for():
+    H = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, 4.0]])
+    x = np.array([0.4, -1.2, 2.5])
+    source = Formula(lambda z: H @ z, x)
+    found = drive(GradientSearch(Gradient(x, np.arange(3, dtype=np.int32)), 4).run(), source)
+    np.testing.assert_allclose(found.hess, H, atol=1e-12)
+    assert (source.spent["noise"], source.spent["pairs"], source.spent["calibration"]) == (7, 4 * 3, 2)
+    assert source.nfev == sum(source.spent.values()) == len(source.points)
+
+
+def test_the_noise_is_that_of_the_first_table():
+    x, table = np.array([0.7, 1.1]), np.full((7, 2), [3.0, -5.0])
+    table[:, 0] += 1e-9 * np.array([0.0, 1.0, -1.0, 1.0, 1.0, -1.0, 0.5])
+    table[:, 1] += 1e-6 * np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])
+    search = GradientSearch(Gradient(x, np.arange(2, dtype=np.int32)), 4)
+    asked, _ = sent(search.run(), table, table[:1])
+    assert [points.purpose for points in asked[:2]] == ["noise", "noise"]  # so much noise is asked about once more
+    assert asked[0].X[0].tolist() == asked[1].X[0].tolist() == x.tolist()
+    assert asked[2].purpose == "axes"
+    assert 3e-10 < search.noise[0] < 3e-9
+    assert search.noise[1] < 1e-14
+
+
+def test_a_gradient_that_is_nowhere_else_finite_ends_the_search():
+    x = np.array([0.7, 1.1])
+    source = Formula(lambda z: np.array([1.0, 2.0]) if (z == x).all() else np.full(2, np.nan), x)
+    found = drive(GradientSearch(Gradient(x, np.arange(2, dtype=np.int32)), 4).run(), source)
+    assert np.isnan(found.hess).all()
+    assert found.walled.tolist() == [0, 1]
 
 
 # ---- what a result means
@@ -575,12 +603,9 @@ def test_no_search_leaves_a_random_box():
         lower, upper = x - reach[0], x + reach[1]
         A = rng.standard_normal((n, n))
         for order in (1, 2, 4, 6):
-            rows = Rows(lambda z, A=A: A.T @ (A @ z), x)
-            kept = []
-            dense = rows.dense
-            rows.dense = lambda X, kept=kept, dense=dense: (kept.append(np.array(X)), dense(X))[1]
-            GradientSearch(Gradient(rows, np.arange(n, dtype=np.int32)), order, lower=lower, upper=upper).run()
-            points = np.concatenate(kept)
+            gradient, source = Gradient(x, np.arange(n, dtype=np.int32)), Formula(lambda z, A=A: A.T @ (A @ z), x)
+            drive(GradientSearch(gradient, order, lower=lower, upper=upper).run(), source)
+            points = np.array(source.points)
             assert ((points >= lower) & (points <= upper)).all(), (x, lower, upper, order)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
-from hessfast.arguments import unmasked
+from hessfast.arguments import not_analytic, unmasked
 from hessfast.arithmetic import aside, callers_state
 from hessfast.calls.batched_lane import BatchedEvaluator
 from hessfast.calls.evaluator import Confines, Evaluator, note
@@ -24,11 +24,6 @@ from hessfast.calls.python_lane import PythonEvaluator
 _BLOCK_BYTES = 262_144  # as for the real batched lane
 
 Complex = NDArray[np.complex128]
-
-
-def not_analytic(name: str, what: str) -> ValueError:
-    """Return the refusal of a function that is not analytic, or not written for complex points."""
-    return ValueError(f'method: "cs" needs {name} to be analytic and to take complex arrays, but {name} {what}')
 
 
 class ComplexEvaluator:

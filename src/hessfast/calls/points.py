@@ -131,11 +131,10 @@ def asked(points: Points) -> Search[Any]:
 
 def spent_on(purpose: Purpose, search: Search[T]) -> Search[T]:
     """Let all that a search asks for count as evaluations for one purpose."""
-    values = None
-    while True:
-        try:
-            points = search.send(values)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        values = yield points if points.purpose == purpose else replace(points, purpose=purpose)
+    try:
+        points = next(search)
+        while True:  # holds no answer while the next is made
+            points = search.send((yield points if points.purpose == purpose else replace(points, purpose=purpose)))
+    except StopIteration as done:
+        result: T = done.value
+        return result

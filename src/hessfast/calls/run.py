@@ -58,6 +58,7 @@ def drive(search: Search[T], fun: Source | None, jac: Source | None = None) -> T
                     return result
                 source = jac if isinstance(points, Rows) and points.of == "jac" else fun
                 assert source is not None
+                values = None  # frees the last answer before the next is made
                 before = source.nfev
                 values = source.answer(points)
                 source.spent[points.purpose] += source.nfev - before

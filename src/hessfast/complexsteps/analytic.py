@@ -5,22 +5,31 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls.complex_lane import ComplexEvaluator, not_analytic, strictly
-from hessfast.calls.points import Search
-from hessfast.calls.run import drive
+from hessfast.arguments import not_analytic
+from hessfast.calls.points import Rows, Search
 from hessfast.scale import EPS, ORDINARY, TINY, Sizes, find_sizes, unit_of
 
 Array = NDArray[np.float64]
-
 Axes = NDArray[np.int32]
+Complex = NDArray[np.complex128]
 
 IMAGINARY = 2.0**-664  # ~ 1e-200: its square vanishes against anything, and dividing by it is exact
 
 
 def check_analytic(
-    evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None
-) -> tuple[NDArray[np.float64], Array]:
+    x: Array, name: str, axes: Axes, room: Array, x_scale: Array | None = None
+) -> Search[tuple[Array, Array]]:
     """Return f(x), or g(x), after making sure that it is analytic along a random direction v, and the sizes of x.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+    name : str
+        Of the function, as refusals call it.
+    axes : ndarray of int32, shape (m,)
+    room : ndarray, shape (m,)
+        How far each coordinate can go to both sides.
+    x_scale : ndarray, shape (m,), optional
 
     Raises
     ------
@@ -34,25 +43,24 @@ def check_analytic(
     while the differences of second and third order do not agree. Coordinates to which their `room` inside the bounds
     leaves no such step stay where they are. Where sizes have a gap f is asked for them, and the second once more.
     """
-    x, name = evaluator.x, evaluator.name
     signs = np.random.default_rng(20080304).choice((-1.0, 1.0), axes.size)
     size = ORDINARY.of(x[axes]) if x_scale is None else x_scale
     v = direction(x.size, axes, room, signs, size)
-    centre = np.asarray(evaluator.at(x[None, :])[0])
+    centre = np.asarray((yield Rows(x[None, :], "origin"))[0])
     if not np.isfinite(centre).all():
         raise ValueError(f"{name}: is not finite at x0")
-    beside = np.asarray(strictly(evaluator, (x + 1j * IMAGINARY * v)[None, :])[0])
+    beside = yield from _beside(x, v)
     if not np.isfinite(beside).all():
         raise not_analytic(name, "is not finite beside the real axis")
-    if np.any(np.abs(beside.real - centre) > _real_part_tolerance(evaluator, v, centre, beside)):
+    if np.any(np.abs(beside.real - centre) > (yield from _real_part_tolerance(x, v, centre, beside))):
         raise not_analytic(name, "has another real part beside the real axis than on it")
     if x_scale is None:
-        found = _sizes(evaluator, axes, room, centre)
+        found = yield from _sizes(x, axes, room, centre)
         if found is not ORDINARY:
             size = found.of(x[axes])
             v = direction(x.size, axes, room, signs, size)
-            beside = np.asarray(evaluator.at((x + 1j * IMAGINARY * v)[None, :])[0])
-    if not _is_derivative(evaluator, v, centre, beside.imag / IMAGINARY):
+            beside = yield from _beside(x, v)
+    if not (yield from _is_derivative(x, v, centre, beside.imag / IMAGINARY)):
         raise not_analytic(name, "has an imaginary part beside the real axis that is not its derivative")
     return centre, size
 
@@ -65,25 +73,28 @@ def direction(n: int, axes: Axes, room: Array, signs: Array, size: Array) -> Arr
     return v
 
 
-def _sizes(evaluator: ComplexEvaluator, axes: Axes, room: Array, centre: NDArray[np.float64]) -> Sizes:
+def _beside(x: Array, v: Array) -> Search[Complex]:
+    """Ask beside the real axis."""
+    return np.asarray((yield Rows((x + 1j * IMAGINARY * v)[None, :], "calibration"))[0])
+
+
+def _sizes(x: Array, axes: Axes, room: Array, centre: Array) -> Search[Sizes]:
     """Find the sizes of coordinates next to zero, from d'Hd along lines of complex points, or of gradients."""
-    x = evaluator.x
 
     def change(d: Array) -> Search[tuple[float, float]]:
-        yield from ()
         moved = np.zeros(x.size)
         moved[axes] = np.clip(d, -room, room)
-        if evaluator.gradient:
-            g = evaluator.probe((x + moved)[None, :])[0]
+        if centre.ndim:
+            g = (yield Rows((x + moved)[None, :], "calibration", curious=True))[0]
             return float(moved @ (g - centre)), float(EPS * np.abs(moved) @ np.maximum(np.abs(g), np.abs(centre)))
-        ends = evaluator.probe(np.array([x + (1 + 1j) * moved, x - (1 + 1j) * moved]))
+        ends = yield Rows(np.array([x + (1 + 1j) * moved, x - (1 + 1j) * moved]), "calibration", curious=True)
         # What is nothing even against the rounding of the rounding of f is nothing by which f notices a coordinate.
         return float(ends.imag.sum() / 2), float(EPS * np.abs(ends.imag).sum() + EPS**2 * abs(float(centre)) + TINY)
 
-    return drive(find_sizes(x[axes], change, power=2), evaluator)
+    return find_sizes(x[axes], change, power=2)
 
 
-def _is_derivative(evaluator: ComplexEvaluator, v: Array, centre: Array, derivative: Array) -> bool:
+def _is_derivative(x: Array, v: Array, centre: Array, derivative: Array) -> Search[bool]:
     """Whether real differences along v contradict the derivative.
 
     They do where they differ from it by more than from each other: in order (the second from the third), and in a step
@@ -91,29 +102,27 @@ def _is_derivative(evaluator: ComplexEvaluator, v: Array, centre: Array, derivat
     where f changes by far more than it could by a wrong derivative, as next to a minimum. Terms of f that round to
     nothing at x are as large as f was seen to be at longer steps.
     """
-    x = evaluator.x
     largest = np.abs(centre)
     for exponent in (-12, -19, -26, -33):
         s = 2.0**exponent
-        behind, ahead, further = evaluator.at(x + s * np.array([[-1.0], [1.0], [2.0]]) * v)
-        with np.errstate(all="ignore"):
-            second = (ahead - behind) / (2 * s)
-            third = (6 * ahead - 3 * centre - 2 * behind - further) / (6 * s)
-            largest = np.fmax(largest, np.fmax(np.abs(ahead), np.abs(behind)))
-            doubt = np.abs(second - third) + 64 * EPS * largest / s
-            if not (np.any(third != 0.0) and np.all(doubt <= 1e-3 * np.max(np.abs(third)))):
-                continue
-            apart = np.abs(derivative - second)
-            doubt += 1e-3 * np.maximum(np.abs(ahead - centre), np.abs(behind - centre)) / s
-            if np.all(apart <= 3 * doubt):
-                return True
-            behind, ahead = evaluator.at(x + 4 * s * np.array([[-1.0], [1.0]]) * v)
-            agree = np.abs((ahead - behind) / (8 * s) - second) < 0.1 * apart
-            return not np.any(agree & (apart > 3 * doubt))
+        behind, ahead, further = yield Rows(x + s * np.array([[-1.0], [1.0], [2.0]]) * v, "calibration")
+        second = (ahead - behind) / (2 * s)
+        third = (6 * ahead - 3 * centre - 2 * behind - further) / (6 * s)
+        largest = np.fmax(largest, np.fmax(np.abs(ahead), np.abs(behind)))
+        doubt = np.abs(second - third) + 64 * EPS * largest / s
+        if not (np.any(third != 0.0) and np.all(doubt <= 1e-3 * np.max(np.abs(third)))):
+            continue
+        apart = np.abs(derivative - second)
+        doubt += 1e-3 * np.maximum(np.abs(ahead - centre), np.abs(behind - centre)) / s
+        if np.all(apart <= 3 * doubt):
+            return True
+        behind, ahead = yield Rows(x + 4 * s * np.array([[-1.0], [1.0]]) * v, "calibration")
+        agree = np.abs((ahead - behind) / (8 * s) - second) < 0.1 * apart
+        return not np.any(agree & (apart > 3 * doubt))
     return True
 
 
-def _real_part_tolerance(evaluator: ComplexEvaluator, v: Array, centre: Array, beside: Array) -> Array:
+def _real_part_tolerance(x: Array, v: Array, centre: Array, beside: Complex) -> Search[Array]:
     """Return 64 eps |f|; where that is too little, what f changes over 2^-40 v, or the rounding of its terms.
 
     Complex elementary functions round otherwise than real ones: at a zero of f, a sum of small residuals or of terms
@@ -122,7 +131,8 @@ def _real_part_tolerance(evaluator: ComplexEvaluator, v: Array, centre: Array, b
     """
     tolerance = 64 * EPS * np.abs(centre)
     if np.any(np.abs(beside.real - centre) > tolerance):
-        moved = evaluator.at(evaluator.x + np.array([[-(2.0**-40)], [2.0**-40], [-(2.0**-12)], [2.0**-12]]) * v)
+        t = np.array([[-(2.0**-40)], [2.0**-40], [-(2.0**-12)], [2.0**-12]])
+        moved = yield Rows(x + t * v, "calibration")
         change = np.max(np.abs(moved - centre).reshape(2, 2, *np.shape(centre)), axis=1)
         tolerance = tolerance + np.fmax(4 * change[0], 2.0**24 * EPS * change[1])
     return np.asarray(tolerance)

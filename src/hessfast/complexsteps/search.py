@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls.complex_lane import Complex, ComplexEvaluator, not_analytic
-from hessfast.complexsteps.analytic import IMAGINARY, Array, Axes, check_analytic
+from hessfast.arguments import not_analytic
+from hessfast.calls.points import Rows, Search
+from hessfast.complexsteps.analytic import IMAGINARY, Array, Axes, Complex, check_analytic
 from hessfast.gradients.levels import Errors, equilibrate
 from hessfast.scale import EPS, TINY, farthest, unit_of
 
@@ -52,8 +53,6 @@ class ComplexHessian:
         h_i, the imaginary step for a complex gradient; natural size of each coordinate.
     noise : float
         Noise level of what was differenced.
-    spent : dict
-        Evaluations by purpose, named as in `hessfast.results.EvaluationCounts`.
     """
 
     hess: Array
@@ -63,7 +62,6 @@ class ComplexHessian:
     jac_error: Array
     step: Array
     noise: float
-    spent: dict[str, int]
     sizes: Array
 
 
@@ -73,46 +71,44 @@ def room_inside(x: Array, lower: Array, upper: Array) -> Array:
     return np.asarray((1 - 2 * EPS) * np.minimum(np.minimum(x - lower, upper - x), limit))
 
 
-def from_gradient(evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None) -> ComplexHessian:
+def from_gradient(x: Array, axes: Axes, room: Array, x_scale: Array | None = None) -> Search[ComplexHessian]:
     """Return the Hessian from n complex gradients, and one more for its error bar."""
-    g0, size = check_analytic(evaluator, axes, room, x_scale)
+    g0, size = yield from check_analytic(x, "jac", axes, room, x_scale)
     g0 = g0[axes]
-    checked = evaluator.nfev
     G = np.empty((axes.size, axes.size))
-    rows = max(1, _BLOCK_BYTES // (16 * evaluator.n))
+    rows = max(1, _BLOCK_BYTES // (16 * x.size))
     for first in range(0, axes.size, rows):
         some = axes[first : first + rows]
-        points = np.tile(evaluator.x.astype(np.complex128), (some.size, 1))
+        points = np.tile(x.astype(np.complex128), (some.size, 1))
         points[np.arange(some.size), some] += 1j * IMAGINARY
-        G[first : first + rows] = evaluator.at(points).imag[:, axes] / IMAGINARY
-    with np.errstate(all="ignore"):
-        # Sums whose terms cancel leave asymmetry; the rounding of x, through third derivatives, may not. One more
-        # gradient tells both: H v at a point a few roundings away, v a combination of natural sizes.
-        random = np.random.default_rng(20110317)
-        signs = random.choice((-1.0, 1.0), (2, axes.size))
-        v = signs[1] * size * random.uniform(0.5, 1.0, axes.size)
-        point = evaluator.x.astype(np.complex128)
-        # Uneven, for signs alone may cancel; so far that lengths between points, rounded themselves, change too.
-        nearby = _NEARBY * EPS * np.abs(point[axes].real) * random.uniform(1.0, 3.0, axes.size)
-        point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * IMAGINARY * v
-        missed = size / _NEARBY * np.abs(evaluator.at(point[None, :])[0].imag[axes] / IMAGINARY - v @ G)
-        change = size * (np.abs(v) @ np.abs(G))
-        asymmetry = np.abs(G - G.T)
-        s = equilibrate(G)
-        relative = max(float(np.median(s[:, None] * asymmetry * s)), 2 * _middle(missed / change), EPS)
-        # No entry can be known less than the largest change of g over the sizes of all coordinates.
-        condition = np.fmin(1 / np.multiply.outer(s, s), np.fmax(np.max(change), 0.0) / np.multiply.outer(size, size))
-        condition = relative * condition + 2 * asymmetry + 4 * EPS * np.abs(G)
-        # What the rounding of the sums explains is in `relative`.
-        beyond = np.fmax(np.nan_to_num(missed, posinf=0.0) - 4 * EPS * change, 0.0)
-        rows = np.sqrt(16 * beyond) / size
-        condition += np.multiply.outer(rows, rows)
-        # x itself is only known to its rounding, which moves g by as much.
-        jac_error = 4 * EPS * (np.abs(g0) + np.abs(G) @ np.abs(evaluator.x[axes]))
-    spent = {"origin": 1, "calibration": checked, "pairs": axes.size}
+        G[first : first + rows] = (yield Rows(points, "pairs")).imag[:, axes] / IMAGINARY
+    # Sums whose terms cancel leave asymmetry; the rounding of x, through third derivatives, may not. One more
+    # gradient tells both: H v at a point a few roundings away, v a combination of natural sizes.
+    random = np.random.default_rng(20110317)
+    signs = random.choice((-1.0, 1.0), (2, axes.size))
+    v = signs[1] * size * random.uniform(0.5, 1.0, axes.size)
+    point = x.astype(np.complex128)
+    # Uneven, for signs alone may cancel; so far that lengths between points, rounded themselves, change too.
+    nearby = _NEARBY * EPS * np.abs(point[axes].real) * random.uniform(1.0, 3.0, axes.size)
+    point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * IMAGINARY * v
+    product = (yield Rows(point[None, :], "calibration"))[0].imag[axes] / IMAGINARY
+    missed = size / _NEARBY * np.abs(product - v @ G)
+    change = size * (np.abs(v) @ np.abs(G))
+    asymmetry = np.abs(G - G.T)
+    s = equilibrate(G)
+    relative = max(float(np.median(s[:, None] * asymmetry * s)), 2 * _middle(missed / change), EPS)
+    # No entry can be known less than the largest change of g over the sizes of all coordinates.
+    condition = np.fmin(1 / np.multiply.outer(s, s), np.fmax(np.max(change), 0.0) / np.multiply.outer(size, size))
+    condition = relative * condition + 2 * asymmetry + 4 * EPS * np.abs(G)
+    # What the rounding of the sums explains is in `relative`.
+    beyond = np.fmax(np.nan_to_num(missed, posinf=0.0) - 4 * EPS * change, 0.0)
+    rows = np.sqrt(16 * beyond) / size
+    condition += np.multiply.outer(rows, rows)
+    # x itself is only known to its rounding, which moves g by as much.
+    jac_error = 4 * EPS * (np.abs(g0) + np.abs(G) @ np.abs(x[axes]))
     step = np.full(axes.size, IMAGINARY)
     zero = np.zeros_like(G)
-    return ComplexHessian(0.5 * (G + G.T), zero, condition, g0, jac_error, step, EPS, spent, size)
+    return ComplexHessian(0.5 * (G + G.T), zero, condition, g0, jac_error, step, EPS, size)
 
 
 def _middle(a: Array) -> float:
@@ -121,20 +117,32 @@ def _middle(a: Array) -> float:
     return float(np.median(finite)) if finite.size else 0.0
 
 
-class ComplexSearch:
-    """The Hessian of a complex f: one level of steps h_i = 2^k u_i found for each axis, all axes side by side."""
+def start_search(x: Array, axes: Axes, room: Array, x_scale: Array | None = None) -> Search[ComplexSearch]:
+    """Return the search of an f that is made sure to be analytic."""
+    tight = (room < _SHORTEST * np.abs(x[axes])) | (room <= 0)
+    if tight.any():
+        i = axes[np.argmax(tight)]
+        raise ValueError(f'bounds: method "cs" needs room on both sides of x0[{i}] = {x[i]!r}')
+    f0, size = yield from check_analytic(x, "fun", axes, room, x_scale)
+    return ComplexSearch(x, axes, room, float(f0), size)
 
-    def __init__(self, evaluator: ComplexEvaluator, axes: Axes, room: Array, x_scale: Array | None = None) -> None:
-        self.evaluator, self.axes, self.m = evaluator, axes, axes.size
-        x = evaluator.x[axes]
-        tight = (room < _SHORTEST * np.abs(x)) | (room <= 0)
-        if tight.any():
-            i = axes[np.argmax(tight)]
-            raise ValueError(f'bounds: method "cs" needs room on both sides of x0[{i}] = {evaluator.x[i]!r}')
-        self.room = room
-        f0, size = check_analytic(evaluator, axes, room, x_scale)
-        self.f0, self.size = float(f0), size
-        self.spent = {"origin": 1, "calibration": evaluator.nfev - 1, "axes": 0, "pairs": 0}
+
+class ComplexSearch:
+    """The Hessian of a complex f: one level of steps h_i = 2^k u_i found for each axis, all axes side by side.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+    axes : ndarray of int32, shape (m,)
+    room, size : ndarray, shape (m,)
+        How far each coordinate can go to both sides, and its natural size.
+    f0 : float
+        f(x).
+    """
+
+    def __init__(self, x: Array, axes: Axes, room: Array, f0: float, size: Array) -> None:
+        self.x, self.axes, self.m = x, axes, axes.size
+        self.room, self.f0, self.size = room, f0, size
         self.unit = np.minimum(unit_of(size), np.exp2(np.floor(np.log2(room))))
         fits = np.floor(np.log2(room) - np.log2(self.unit)) - 1
         self.ceiling = np.minimum(fits, -1.0).astype(np.intp)
@@ -146,7 +154,7 @@ class ComplexSearch:
         self.spread = np.zeros(self.m)
         self.shows = np.zeros(self.m, dtype=np.bool_)
 
-    def run(self, step: Array | None = None) -> ComplexHessian:
+    def run(self, step: Array | None = None) -> Search[ComplexHessian]:
         """Search the steps, or take those given, and return the Hessian with its bars."""
         if step is not None:
             self.unit = step
@@ -154,42 +162,41 @@ class ComplexSearch:
             if outside.any():
                 i = int(np.argmax(outside))
                 raise ValueError(f"rel_step, abs_step: {step[i]} leaves the bounds at x0[{self.axes[i]}]")
-            return self._at_levels(np.zeros(self.m, dtype=np.intp))
-        level = self._search()
-        found = self._at_levels(level)
-        refuted = [] if self.shows.all() else self._refuted(found.hess)
+            return (yield from self._at_levels(np.zeros(self.m, dtype=np.intp)))
+        level = yield from self._search()
+        found = yield from self._at_levels(level)
+        refuted = [] if self.shows.all() else (yield from self._refuted(found.hess))
         if refuted:
-            level[refuted] = self._search_below(refuted, level)
-            level = self._verified(level)
-            found = self._at_levels(level)
+            level[refuted] = yield from self._search_below(refuted, level)
+            level = yield from self._verified(level)
+            found = yield from self._at_levels(level)
         return found
 
-    def _at_levels(self, level: NDArray[np.intp]) -> ComplexHessian:
-        self._sample([(i, int(level[i]) + up) for i in range(self.m) for up in (0, 1)])
-        return self._assemble(self.unit * np.exp2(level), level)
+    def _at_levels(self, level: NDArray[np.intp]) -> Search[ComplexHessian]:
+        yield from self._sample([(i, int(level[i]) + up) for i in range(self.m) for up in (0, 1)])
+        return (yield from self._assemble(self.unit * np.exp2(level), level))
 
     # ---- axes
 
     def _point(self, axis: int, a: float) -> complex:
         """Displaced coordinate x + (1 + i) a, for the a that rounding leaves in the real part."""
-        x = float(self.evaluator.x[self.axes[axis]])
+        x = float(self.x[self.axes[axis]])
         moved = x + a
         return complex(moved, moved - x)
 
-    def _sample(self, requests: list[tuple[int, int]]) -> None:
-        """Evaluate both sides of the axes and levels that were not seen."""
+    def _sample(self, requests: list[tuple[int, int]]) -> Search[None]:
+        """Ask for both sides of the axes and levels that were not seen."""
         fresh = [key for key in dict.fromkeys(requests) if key not in self.seen]
-        rows = max(1, _BLOCK_BYTES // (32 * self.evaluator.n))
+        rows = max(1, _BLOCK_BYTES // (32 * self.x.size))
         for first in range(0, len(fresh), rows):
             some = fresh[first : first + rows]
-            points = np.tile(self.evaluator.x.astype(np.complex128), (2 * len(some), 1))
+            points = np.tile(self.x.astype(np.complex128), (2 * len(some), 1))
             for row, (i, k) in enumerate(some):
                 h = float(self.unit[i]) * 2.0**k
                 points[2 * row, self.axes[i]] = self._point(i, h)
                 points[2 * row + 1, self.axes[i]] = self._point(i, -h)
-            values = self.evaluator.at(points).reshape(-1, 2)
+            values = (yield Rows(points)).reshape(-1, 2)
             self.seen.update(zip(some, values, strict=True))
-        self.spent["axes"] += 2 * len(fresh)
 
     def _taken(self, i: int, k: int) -> tuple[float, float]:
         h = float(self.unit[i]) * 2.0**k
@@ -219,26 +226,25 @@ class ComplexSearch:
         return float(EPS * np.abs(self.seen[i, k].imag).sum() / (a + b))
 
     def _errors(self, i: int, k: int) -> Errors:
-        with np.errstate(all="ignore"):
-            near, far = self._curvature(i, k), self._curvature(i, k + 1)
-            size = np.fmax(abs(near), TINY)
-            N = np.fmin(np.fmax(self.spread[i] / (self.unit[i] * 2.0**k) / size, EPS / 4), 1 / TINY)
-            T = np.fmin(np.fmax(abs(near - far) / 15 / size, 0.0), 1 / TINY)
+        near, far = self._curvature(i, k), self._curvature(i, k + 1)
+        size = np.fmax(abs(near), TINY)
+        N = np.fmin(np.fmax(self.spread[i] / (self.unit[i] * 2.0**k) / size, EPS / 4), 1 / TINY)
+        T = np.fmin(np.fmax(abs(near - far) / 15 / size, 0.0), 1 / TINY)
         return Errors(float(N), float(_MIXED * T), bool(T < 0.3 * N), bool(np.isfinite(near + far)), float(size))
 
-    def _search(self) -> NDArray[np.intp]:
+    def _search(self) -> Search[NDArray[np.intp]]:
         """Choose a level for each axis."""
         start = round(np.log2(EPS) / (_ORDER + 1))
-        level = self._verified(np.minimum(start, self.ceiling))
+        level = yield from self._verified(np.minimum(start, self.ceiling))
         first = level.copy()
-        best, seen = self._climb(range(self.m), level, self.ceiling, _MOST_LEVELS)
+        best, seen = yield from self._climb(range(self.m), level, self.ceiling, _MOST_LEVELS)
         self.shows = seen
         # Where no level shows a curvature above its noise, the pairs are best served by an ordinary step.
         return np.where(seen, best, np.minimum(level, first))
 
     def _climb(
         self, axes: Iterable[int], level: NDArray[np.intp], ceiling: NDArray[np.intp], leap: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    ) -> Search[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
         """Move the level of each axis to where its errors balance; return the best one, and whether curvature shows.
 
         Above its ceiling an axis goes as long as its curvature does not show.
@@ -247,7 +253,7 @@ class ComplexSearch:
         best, least, seen = level.copy(), np.full(self.m, np.inf), np.zeros(self.m, dtype=np.bool_)
         active = list(axes)
         for _ in range(_ROUNDS):
-            self._sample([(i, int(level[i]) + up) for i in active for up in (0, 1)])
+            yield from self._sample([(i, int(level[i]) + up) for i in active for up in (0, 1)])
             going = []
             for i in active:
                 errors = self._errors(i, int(level[i]))
@@ -267,14 +273,14 @@ class ComplexSearch:
 
     # ---- one more look
 
-    def _refuted(self, H: Array) -> list[int]:
+    def _refuted(self, H: Array) -> Search[list[int]]:
         """Return the axes along which f curves otherwise at steps far shorter than all others.
 
         Beyond its natural length f may be flat: its curvature then vanishes at every step in sight. One line of short
         steps in all coordinates tells, and each axis is asked where it contradicts. Noise contradicts too, but not
         alike at twice the step.
         """
-        x = self.evaluator.x
+        x = self.x
         short = 2.0**_GLANCE * unit_of(np.maximum(np.abs(x[self.axes]), self.size))
         signs = np.random.default_rng(20080305).choice((-1.0, 1.0), self.m)
         told = 0.0
@@ -282,8 +288,7 @@ class ComplexSearch:
             d = np.zeros(x.size)
             d[self.axes] = longer * np.minimum(short, self.room / 2) * signs
             d = (x + d) - x
-            ends = self.evaluator.at(np.array([x + (1 + 1j) * d, x - (1 + 1j) * d]))
-            self.spent["calibration"] += 2
+            ends = yield Rows(np.array([x + (1 + 1j) * d, x - (1 + 1j) * d]), "calibration")
             d = d[self.axes] / longer
             curved, known = float(ends.imag.sum()) / 2 / longer**2, float(d @ H @ d)
             noise = 20 * EPS * float(np.abs(ends.imag).sum()) / longer**2
@@ -293,7 +298,7 @@ class ComplexSearch:
                 return []
             told = curved
         levels = self._glances()
-        self._sample([(i, k + up) for i, k in enumerate(levels) for up in (0, 1)])
+        yield from self._sample([(i, k + up) for i, k in enumerate(levels) for up in (0, 1)])
         near, far = (np.array([self._curvature(i, k + up) for i, k in enumerate(levels)]) for up in (0, 1))
         missed = np.abs(near - np.diag(H))
         clear = (missed > 1e-2 * np.abs(near)) & (np.abs(near - far) < 0.1 * missed)
@@ -301,18 +306,18 @@ class ComplexSearch:
 
     def _glances(self) -> list[int]:
         """Level of a glance at each axis."""
-        size = np.maximum(np.abs(self.evaluator.x[self.axes]), self.size)
+        size = np.maximum(np.abs(self.x[self.axes]), self.size)
         return [int(k) for k in _GLANCE + np.round(np.log2(size) - np.log2(self.unit))]
 
-    def _search_below(self, axes: list[int], level: NDArray[np.intp]) -> NDArray[np.intp]:
+    def _search_below(self, axes: list[int], level: NDArray[np.intp]) -> Search[NDArray[np.intp]]:
         """Search these axes anew from the glance up, in small leaps."""
         ceiling, below = self.ceiling.copy(), level.copy()
         ceiling[axes] = level[axes] - 2
         below[axes] = np.minimum(np.array(self._glances())[axes], ceiling[axes])
-        best, _ = self._climb(axes, below, ceiling, _SMALL_LEAP)
+        best, _ = yield from self._climb(axes, below, ceiling, _SMALL_LEAP)
         return best[axes]
 
-    def _verified(self, level: NDArray[np.intp]) -> NDArray[np.intp]:
+    def _verified(self, level: NDArray[np.intp]) -> Search[NDArray[np.intp]]:
         """Measure the noise of the curvatures six and eight levels below, where it is 64 and 256 times as large.
 
         What both have in common against the value above is no noise: the step is beyond the natural length of f, and
@@ -320,21 +325,20 @@ class ComplexSearch:
         curvature, is two lucky draws, and raised.
         """
         for _ in range(4):
-            self._sample([(i, int(k) + up) for i, k in enumerate(level) for up in (0, 1, *_LOW)])
+            yield from self._sample([(i, int(k) + up) for i, k in enumerate(level) for up in (0, 1, *_LOW)])
             floor, scale, below = np.zeros(self.m), np.ones(self.m), []
-            with np.errstate(all="ignore"):
-                for i, k in enumerate(level.tolist()):
-                    value = (16 * self._curvature(i, k) - self._curvature(i, k + 1)) / 15
-                    missed = np.array([self._curvature(i, k + low) - value for low in _LOW])
-                    self.spread[i] = np.sqrt(np.mean((missed * self.unit[i] * np.exp2(k + np.array(_LOW))) ** 2))
-                    floor[i] = self._floor(i, k + _LOW[0])
-                    scale[i] = np.sqrt(abs(value)) if value != 0 else np.nan
-                    common = abs(missed[1] - missed[0]) < 0.25 * abs(missed[0])
-                    if not np.isfinite(value) or (common and self.spread[i] > 1e3 * floor[i]):
-                        below.append(i)
-                usual = max(_middle(self.spread / floor), 1.0) * floor
-                scaled = _middle(self.spread / scale) * scale
-                self.spread = np.fmax(np.fmax(self.spread, usual), np.fmax(0.5 * scaled, 0.0))
+            for i, k in enumerate(level.tolist()):
+                value = (16 * self._curvature(i, k) - self._curvature(i, k + 1)) / 15
+                missed = np.array([self._curvature(i, k + low) - value for low in _LOW])
+                self.spread[i] = np.sqrt(np.mean((missed * self.unit[i] * np.exp2(k + np.array(_LOW))) ** 2))
+                floor[i] = self._floor(i, k + _LOW[0])
+                scale[i] = np.sqrt(abs(value)) if value != 0 else np.nan
+                common = abs(missed[1] - missed[0]) < 0.25 * abs(missed[0])
+                if not np.isfinite(value) or (common and self.spread[i] > 1e3 * floor[i]):
+                    below.append(i)
+            usual = max(_middle(self.spread / floor), 1.0) * floor
+            scaled = _middle(self.spread / scale) * scale
+            self.spread = np.fmax(np.fmax(self.spread, usual), np.fmax(0.5 * scaled, 0.0))
             if not below:
                 break
             level = level.copy()
@@ -343,30 +347,30 @@ class ComplexSearch:
 
     # ---- pairs
 
-    def _assemble(self, step: Array, level: NDArray[np.intp]) -> ComplexHessian:
+    def _assemble(self, step: Array, level: NDArray[np.intp]) -> Search[ComplexHessian]:
         m, k = self.m, level.tolist()
         H, T, N = np.zeros((m, m)), np.zeros((m, m)), np.zeros((m, m))
         self._refuse_growth(k)
-        with np.errstate(all="ignore"):
-            near = np.array([self._curvature(i, k[i]) for i in range(m)])
-            far = np.array([self._curvature(i, k[i] + 1) for i in range(m)])
-            spread = np.array([max(self.spread[i], self._floor(i, k[i])) for i in range(m)])
-            drift = np.abs(near - far) / 15
-            sixth = self._sixth(step, drift, k)
-            np.fill_diagonal(H, (16 * near - far) / 15)
-            # The next term, of order 8, follows the first as 4 drift^2 / H between the exponential and 1/(1 - x).
-            np.fill_diagonal(T, drift * np.minimum(1.0, 4 * drift / np.maximum(np.abs(near), TINY)))
-            np.fill_diagonal(N, spread / step)
-            unsettled = np.sqrt(EPS * self._pairs(H, T, N, k, 2 * spread * step, sixth, step))
-            condition = _CONDITION_BAR * N + 4 * EPS * np.abs(H)
-            condition += np.tril(np.multiply.outer(unsettled, unsettled))
-            for matrix in (H, T, condition):
-                matrix += np.tril(matrix, -1).T
-            jac, jac_error = self._gradient(k, spread, sixth)
-            jac_error += 4 * EPS * (np.abs(H) @ np.abs(self.evaluator.x[self.axes]))
+        near = np.array([self._curvature(i, k[i]) for i in range(m)])
+        far = np.array([self._curvature(i, k[i] + 1) for i in range(m)])
+        spread = np.array([max(self.spread[i], self._floor(i, k[i])) for i in range(m)])
+        drift = np.abs(near - far) / 15
+        sixth = self._sixth(step, drift, k)
+        np.fill_diagonal(H, (16 * near - far) / 15)
+        # The next term, of order 8, follows the first as 4 drift^2 / H between the exponential and 1/(1 - x).
+        np.fill_diagonal(T, drift * np.minimum(1.0, 4 * drift / np.maximum(np.abs(near), TINY)))
+        np.fill_diagonal(N, spread / step)
+        turned = yield from self._pairs(H, T, N, k, 2 * spread * step, sixth, step)
+        unsettled = np.sqrt(EPS * turned)
+        condition = _CONDITION_BAR * N + 4 * EPS * np.abs(H)
+        condition += np.tril(np.multiply.outer(unsettled, unsettled))
+        for matrix in (H, T, condition):
+            matrix += np.tril(matrix, -1).T
+        jac, jac_error = self._gradient(k, spread, sixth)
+        jac_error += 4 * EPS * (np.abs(H) @ np.abs(self.x[self.axes]))
         noise = float(np.median(spread * step))
         sizes = np.maximum(self.size, step)
-        return ComplexHessian(H, _TRUNCATION_BAR * T, condition, jac, jac_error, step, noise, self.spent, sizes)
+        return ComplexHessian(H, _TRUNCATION_BAR * T, condition, jac, jac_error, step, noise, sizes)
 
     def _refuse_growth(self, level: list[int]) -> None:
         """Refuse a real part that grows like h^2, as that of |z|^2 does: in an analytic f it grows like h^4."""
@@ -387,7 +391,9 @@ class ComplexSearch:
         usual = np.median(found[seen])
         return np.asarray(np.where(seen, found, np.maximum(usual, np.median(found[seen] / square[seen]) * square)))
 
-    def _pairs(self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array, step: Array) -> Array:
+    def _pairs(
+        self, H: Array, T: Array, N: Array, level: list[int], sigma: Array, sixth: Array, step: Array
+    ) -> Search[Array]:
         """Fill the strict lower triangles; return by how much each diagonal entry turns with x.
 
         With psi = f(x + r a) - f(x + r a_i) - f(x + r a_j) + f(x): Im (psi+ + psi-) = 4 h_i h_j H_ij - M_6 / 45 and
@@ -396,16 +402,16 @@ class ComplexSearch:
         ends = np.array([self.seen[i, k] for i, k in enumerate(level)])
         taken = np.array([self._taken(i, k) for i, k in enumerate(level)])
         rows, columns = np.tril_indices(self.m, -1)
-        x = self.evaluator.x.astype(np.complex128)
-        place, unsettled = self.evaluator.x[self.axes], np.zeros(self.m)
-        size = max(1, _BLOCK_BYTES // (32 * self.evaluator.n))
+        x = self.x.astype(np.complex128)
+        place, unsettled = self.x[self.axes], np.zeros(self.m)
+        size = max(1, _BLOCK_BYTES // (32 * self.x.size))
         for first in range(0, rows.size, size):
             i, j = rows[first : first + size], columns[first : first + size]
             points = np.tile(x, (2 * i.size, 1))
             for side, sign in enumerate((1.0, -1.0)):
                 for axis in (i, j):
                     points[np.arange(side, 2 * i.size, 2), self.axes[axis]] += sign * taken[axis, side] * (1 + 1j)
-            values = self.evaluator.at(points).reshape(-1, 2)
+            values = (yield Rows(points, "pairs")).reshape(-1, 2)
             psi = values - ends[i] - ends[j] + self.f0
             product = taken[i] * taken[j]
             # Im (psi+ - psi-) / 2 is d3 f / dx_i dx_i dx_j h_i h_i h_j and its mirror image: how H_ii turns with x_j.
@@ -418,7 +424,6 @@ class ComplexSearch:
             own = EPS * np.abs(values.imag).sum(axis=1)
             # Measured: the noise of the four values of a pair is 0.6 of what their axes would say.
             N[i, j] = 0.6 * np.hypot(np.hypot(sigma[i], sigma[j]), own) / (4 * area)
-        self.spent["pairs"] += 2 * rows.size
         return np.nan_to_num(unsettled, posinf=0.0)
 
     def _gradient(self, level: list[int], spread: Array, sixth: Array) -> tuple[Array, Array]:

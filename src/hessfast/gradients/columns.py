@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hessfast.calls.points import Displaced, Rows, Search
 from hessfast.values.stencils import stencil
 
 Array = NDArray[np.float64]
@@ -28,53 +28,42 @@ _BLOCK_BYTES = 1 << 18  # gradients kept at a time while columns are differenced
 _BLOCK_COLUMNS = 16  # or those of so many columns: enough for all workers
 
 
-class GradientEvaluator(Protocol):
-    """What evaluates gradients at displaced and at dense points, (p, n) values, counting its calls in nfev."""
-
-    x: Array
-
-    @property
-    def nfev(self) -> int: ...
-    def displaced(self, index: Axes, value: Array) -> Array: ...
-    def dense(self, X: Array) -> Array: ...
-    def probe(self, X: Array) -> Array: ...
-
-
 class Gradient:
-    """The gradient over the coordinates `axes` alone: all that is seen of x and g here has their length m."""
+    """What is asked of g around x, over the coordinates `axes` alone: all that is seen here has their length m.
 
-    def __init__(self, evaluator: GradientEvaluator, axes: Axes) -> None:
-        self._evaluator = evaluator
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+    axes : ndarray of int32, shape (m,)
+    """
+
+    def __init__(self, x: Array, axes: Axes) -> None:
+        self._at = x
         self._axes = axes
-        self._whole = axes.size == evaluator.x.size
-        self.x = evaluator.x[axes]
+        self._whole = axes.size == x.size
+        self.x = x[axes]
         self.size = axes.size
 
-    @property
-    def njev(self) -> int:
-        """Gradients so far."""
-        return self._evaluator.nfev
-
-    def along(self, which: NDArray[np.intp], value: Array) -> Array:
-        """Evaluate x with coordinate which[p] put at value[p]: (p, m)."""
+    def along(self, which: NDArray[np.intp], value: Array) -> Search[Array]:
+        """Ask for g at x with coordinate which[p] put at value[p]: (p, m)."""
         index = np.full((which.size, 2), -1, dtype=np.int32)
         index[:, 0] = self._axes[which]
         displaced = np.zeros((which.size, 2))
         displaced[:, 0] = value
-        return self._own(self._evaluator.displaced(index, displaced))
+        return self._own((yield Displaced(index, displaced)))
 
-    def dense(self, X: Array) -> Array:
-        """Evaluate the rows of X (p, m), the other coordinates of x as they are."""
-        return self._own(self._evaluator.dense(self._full(X)))
+    def dense(self, X: Array) -> Search[Array]:
+        """Ask for g at the rows of X (p, m), the other coordinates of x as they are."""
+        return self._own((yield Rows(self._full(X))))
 
-    def probe(self, X: Array) -> Array:
-        """Evaluate the rows of X as `dense` does, out of curiosity: what g raises there counts as nan."""
-        return self._own(self._evaluator.probe(self._full(X)))
+    def probe(self, X: Array) -> Search[Array]:
+        """Ask as `dense` does, out of curiosity: what g raises there counts as nan."""
+        return self._own((yield Rows(self._full(X), curious=True)))
 
     def _full(self, X: Array) -> Array:
         if self._whole:
             return X
-        full = np.tile(self._evaluator.x, (len(X), 1))
+        full = np.tile(self._at, (len(X), 1))
         full[:, self._axes] = X
         return full
 
@@ -143,20 +132,22 @@ class Differences:
     bend: Array
 
 
-def differences(gradient: Gradient, which: NDArray[np.intp], step: Array, nodes: Family, g0: Array) -> Differences:
-    """Evaluate the nodes of the coordinates `which` with their steps, signed where the stencil is one-sided."""
+def differences(
+    gradient: Gradient, which: NDArray[np.intp], step: Array, nodes: Family, g0: Array
+) -> Search[Differences]:
+    """Ask for the nodes of the coordinates `which` with their steps, signed where the stencil is one-sided."""
     x = gradient.x[which]
     signs = (1.0, -1.0) if nodes.symmetric else (1.0,)
     offsets = [t * s for t in nodes.nodes for s in signs]
     value = np.stack([x + t * step for t in offsets], axis=1)
-    g = gradient.along(np.repeat(which, len(offsets)), value.ravel()).reshape(which.size, len(offsets), -1)
+    g = yield from gradient.along(np.repeat(which, len(offsets)), value.ravel())
+    g = g.reshape(which.size, len(offsets), -1)
     a = (value - x[:, None])[:, :, None]
-    with np.errstate(all="ignore"):
-        slopes = (g - g0) / a
-        if not nodes.symmetric:
-            return Differences([slopes[:, k] for k in range(len(offsets))], np.full_like(g[:, 0], np.nan))
-        D = [_central(g, slopes, a, k) for k in range(0, len(offsets), 2)]
-        return Differences(D, np.abs(slopes[:, 0] - slopes[:, 1]) / 2)
+    slopes = (g - g0) / a
+    if not nodes.symmetric:
+        return Differences([slopes[:, k] for k in range(len(offsets))], np.full_like(g[:, 0], np.nan))
+    D = [_central(g, slopes, a, k) for k in range(0, len(offsets), 2)]
+    return Differences(D, np.abs(slopes[:, 0] - slopes[:, 1]) / 2)
 
 
 def _central(g: Array, slopes: Array, a: Array, k: int) -> Array:
@@ -187,7 +178,7 @@ def blocks(count: int, order: int, size: int) -> Iterator[slice]:
         yield slice(first, min(first + columns, count))
 
 
-def jacobian(gradient: Gradient, g0: Array, step: Array, order: int, symmetric: NDArray[np.bool_]) -> Array:
+def jacobian(gradient: Gradient, g0: Array, step: Array, order: int, symmetric: NDArray[np.bool_]) -> Search[Array]:
     """Return the columns for given steps, before they are symmetrised.
 
     Parameters
@@ -212,5 +203,7 @@ def jacobian(gradient: Gradient, g0: Array, step: Array, order: int, symmetric: 
         chosen = np.flatnonzero(symmetric == both)
         for run in blocks(chosen.size, order, gradient.size):
             which = chosen[run]
-            G[which] = extrapolate(differences(gradient, which, step[which], nodes, g0).D, nodes.weights)
+            D = (yield from differences(gradient, which, step[which], nodes, g0)).D
+            G[which] = extrapolate(D, nodes.weights)
+            del D
     return G

@@ -14,12 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hessfast.calls.points import Search
-from hessfast.calls.run import drive
+from hessfast.calls.points import Search, spent_on
 from hessfast.gradients.columns import Array, Family, Gradient, blocks, differences, extrapolate, family
 from hessfast.gradients.levels import (
     CLEAR,
@@ -88,9 +88,6 @@ class GradientHessian:
         Of the formula; what "auto" came to.
     searched, walled : ndarray of int
         Coordinates that left the common level, and those whose steps a non-finite g kept short.
-    spent : dict
-        Gradients by purpose, named as in `hessfast.results.EvaluationCounts`: the columns count as `pairs`, the
-        certificate as `calibration`.
     sizes : ndarray, shape (m,)
         Natural size of each coordinate: |x_i|, or what the search found in its place.
     random, drifted : bool
@@ -108,14 +105,16 @@ class GradientHessian:
     order: int
     searched: NDArray[np.intp]
     walled: NDArray[np.intp]
-    spent: dict[str, int]
     sizes: Array
     random: bool
     drifted: bool
 
 
 class GradientSearch:
-    """The search for one Hessian; `run` is called once."""
+    """The search for one Hessian; `run` is called once.
+
+    By purpose the columns count as `pairs`, the certificate as `calibration`.
+    """
 
     def __init__(
         self,
@@ -129,25 +128,22 @@ class GradientSearch:
     ) -> None:
         x = gradient.x
         self._noise_given = noise is not None
-        self.gradient = gradient
+        self.gradient, self._asked_order, self._given = gradient, order, noise
         self.lower = np.full(x.size, -_HUGE) if lower is None else np.maximum(lower, -_HUGE)
         self.upper = np.full(x.size, _HUGE) if upper is None else np.minimum(upper, _HUGE)
         # A difference is rounded; what is less by two eps is no more than the true one, and x + h then stays inside.
         self.below, self.above = ((1 - 2 * EPS) * room for room in (x - self.lower, self.upper - x))
         self.size = ORDINARY.of(x) if x_scale is None else x_scale
         self.unit = unit_of(self.size)
-        self.spent = dict.fromkeys(("origin", "noise", "axes", "pairs", "refinement", "calibration"), 0)
         self._random = np.random.default_rng(20110317)
         self.repeatable, self.random, self.drifted = True, False, False
         self._signs = self._random.choice((-1.0, 1.0), x.size)
         self._paces = 1.0 + np.random.default_rng(20110318).integers(-127, 128, x.size) / 256.0 + 2.0**-9
-        self._counted = gradient.njev
         self._sized = x_scale is not None
-        self._measure_noise(order, noise, x_scale is None)
         m = x.size
         self.value = np.full((m, m), np.nan)
         self.truncation = np.full((m, m), np.nan)
-        self.level = np.full(m, self.start)
+        self.level = np.zeros(m, dtype=np.intp)
         self.symmetric = np.ones(m, dtype=np.bool_)
         self.side = np.ones(m)
         self.ceiling = np.zeros(m, dtype=np.intp)
@@ -167,61 +163,56 @@ class GradientSearch:
         self.doubted: bool | None = None
         self._displacement = np.zeros(m)
 
-    def run(self) -> GradientHessian:
+    def run(self) -> Search[GradientHessian]:
         """Search, and return the Hessian with its bars."""
-        self._scan()
+        yield from spent_on("noise", self._measure_noise())
+        yield from spent_on("axes", self._scan())
         self._place()
-        self._sweep()
+        yield from spent_on("pairs", self._sweep())
         for _ in range(2):
             doubtful = self._doubtful()
             if not doubtful:
                 break
-            self._search(doubtful)
+            yield from spent_on("refinement", self._search(doubtful))
             self.scale = equilibrate(self.value)
         refuted = self._refuted()
         for everywhere in (False, True):  # most often the diagonal entry is what is wrong
             if not refuted.any():
                 break
-            self._search_below(np.flatnonzero(self.glance[0] if everywhere else refuted))
+            wrong = np.flatnonzero(self.glance[0] if everywhere else refuted)
+            yield from spent_on("refinement", self._search_below(wrong))
             self.scale = equilibrate(self.value)
             refuted = self._refuted()
-        if not self._certified():
-            self._search({i: 0.0 for i in range(self.gradient.size) if i not in self.searched})
+        if not (yield from spent_on("calibration", self._certified())):
+            others = {i: 0.0 for i in range(self.gradient.size) if i not in self.searched}
+            yield from spent_on("refinement", self._search(others))
             refuted = self._refuted()
         self._blur()
         self._charge(refuted)
         if not (self.repeatable or self.random):
-            last = self.gradient.dense(self.gradient.x[None, :])[0]
-            self.drifted = self._in_noise(last - self.g0) > _RANDOM
-            self._count("calibration")
+            last = yield from spent_on("calibration", self.gradient.dense(self.gradient.x[None, :]))
+            self.drifted = self._in_noise(last[0] - self.g0) > _RANDOM
         return self._result()
 
-    def roughness(self, found: GradientHessian) -> Array | None:
+    def roughness(self, found: GradientHessian) -> Search[Array | None]:
         """Look at g over steps of about the coordinates' own sizes; return its noise level if that shows roughness."""
-        if self.random or self.drifted or not (self.doubted or self._stands_still(found.hess)):
+        if self.random or self.drifted or not (self.doubted or (yield from self._stands_still(found.hess))):
             return None
         d = self._displacement
         size = np.abs(d)
         bar = float(size @ found.truncation_error @ size + size @ found.condition_error @ size)
         noise = float(np.sqrt(size**2 @ self.noise**2))
-
-        def difference(t: float) -> Search[Array]:
-            yield from ()
-            return self._difference(d, t)
-
-        seen = drive(plateau(difference, d, float(d @ found.hess @ d), bar, noise), None)
-        self._count("calibration")
+        seen = yield from plateau(partial(self._difference, d), d, float(d @ found.hess @ d), bar, noise)
         return None if seen is None else seen.height
 
-    def _stands_still(self, hess: Array) -> bool:
+    def _stands_still(self, hess: Array) -> Search[bool]:
         """Whether g, which does not notice some coordinates at their steps, does over longer ones."""
         room = FARTHEST * self.unit <= np.minimum(self.below, self.above)
         flat = room & (np.abs(self.step) < FAR * self.unit) & ~hess.any(axis=0)
         if self._noise_given or not flat.any() or (self.doubted is not None and not hess.any()):
             return False  # where nothing moved at all the scan has looked already
         self._displacement = np.where(flat, self._signs * self.unit, 0.0)
-        moved = 2 * FAR * np.abs(self._difference(self._displacement, FAR))
-        self._count("calibration")
+        moved = 2 * FAR * np.abs((yield from self._difference(self._displacement, FAR)))
         return bool((moved > CLEAR * self.noise).any())
 
     def again(self, noise: Array) -> GradientSearch:
@@ -229,10 +220,6 @@ class GradientSearch:
         return GradientSearch(
             self.gradient, self.order, lower=self.lower, upper=self.upper, noise=noise, x_scale=self.size
         )
-
-    def _count(self, purpose: str) -> None:
-        self.spent[purpose] += self.gradient.njev - self._counted
-        self._counted = self.gradient.njev
 
     @property
     def step(self) -> Array:
@@ -246,71 +233,69 @@ class GradientSearch:
 
     # ---- noise, and a level for all coordinates
 
-    def _measure_noise(self, order: int | str, given: float | Array | None, probing: bool) -> None:
+    def _measure_noise(self) -> Search[None]:
         """Measure g(x) and its noise, find the sizes, resolve the order, choose the level where the scan begins.
 
         Where half of the first differences vanish g is coarser than the spacing, and the table is made anew, wider;
         also where the sizes that were found are longer and it stood still, or shorter.
         """
+        probing = not self._sized
         spacings = [-43, -36, -29, -22]
         while spacings:
             offsets = 2.0 ** spacings.pop(0) * _UNEVEN
-            table = self._table(offsets)
+            table = yield from self._table(offsets)
             stands_still = np.mean(np.diff(table, axis=0) == 0) >= 0.5
             if probing:
                 probing = False
                 self._sized, before = True, self.unit
-                found = self._find_sizes(np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0)))
-                if found and (stands_still or (self.unit < before).any()):
+                noise = np.maximum(noise_level(offsets, table), EPS / 2 * np.abs(self.g0))
+                if (yield from self._find_sizes(noise)) and (stands_still or (self.unit < before).any()):
                     spacings = [-43, -36, -29, -22]
                     continue
             if not stands_still:
                 break
         floor = EPS / 2 * np.abs(self.g0)
-        with np.errstate(all="ignore"):
-            measured = np.maximum(noise_level(offsets, table), floor)
-            size = np.abs(self.g0) + np.abs(table[-1] - table[0]) / offsets[-1]
-        self.noise = measured if given is None else np.maximum(given, floor)
+        measured = np.maximum(noise_level(offsets, table), floor)
+        size = np.abs(self.g0) + np.abs(table[-1] - table[0]) / offsets[-1]
+        self.noise = measured if self._given is None else np.maximum(self._given, floor)
         self.measured = self.noise
         known = np.isfinite(size) & (size > 0)
         relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
-        with np.errstate(all="ignore"):
-            unlike_rounding = np.median((np.maximum(measured, self.noise) / size)[known]) if known.any() else 0.0
+        unlike_rounding = np.median((np.maximum(measured, self.noise) / size)[known]) if known.any() else 0.0
         if unlike_rounding > _ROUNDING:
-            self._ask_again()
+            yield from self._ask_again()
             relative = float(np.median(self.noise[known] / size[known])) if known.any() else EPS
         relative = min(max(relative, EPS / 2), 1e-2)
-        self.order = (6 if relative <= 16 * EPS else 4) if order == "auto" else int(order)
+        automatic = 6 if relative <= 16 * EPS else 4
+        self.order = automatic if self._asked_order == "auto" else int(self._asked_order)
         self.start = round(np.log2(relative) / (self.order + 1))
         self.attainable = relative ** (self.order / (self.order + 1))
-        self._count("noise")
 
-    def _ask_again(self) -> None:
+    def _ask_again(self) -> Search[None]:
         """Ask g for its value at x again: one that answers differently each time shows it nowhere else.
 
         Its noise is no less than that. Where two more answers differ by far less, it is a drift.
         """
         x = self.gradient.x[None, :]
-        again = self.gradient.dense(x)[0]
+        again = (yield from self.gradient.dense(x))[0]
         if np.array_equal(again, self.g0):
             return
         self.repeatable = False
-        answers = np.stack([self.g0, again, *self.gradient.dense(np.repeat(x, 2, axis=0))])
-        with np.errstate(all="ignore"):
-            apart, *next_to = (self._in_noise(step) for step in np.diff(answers, axis=0))
-            drifting = max(next_to) < apart / 5
-            self.random = apart > _RANDOM and not drifting
-            scatter = np.std(answers, axis=0, ddof=1)
-            if drifting:
-                scatter = np.max(np.abs(np.diff(answers[1:], axis=0)), axis=0)
-            self.noise = np.maximum(self.noise * max(self._in_noise(scatter), 1.0), scatter)
+        answers = np.stack([self.g0, again, *(yield from self.gradient.dense(np.repeat(x, 2, axis=0)))])
+        apart, *next_to = (self._in_noise(step) for step in np.diff(answers, axis=0))
+        drifting = max(next_to) < apart / 5
+        self.random = apart > _RANDOM and not drifting
+        scatter = np.std(answers, axis=0, ddof=1)
+        if drifting:
+            scatter = np.max(np.abs(np.diff(answers[1:], axis=0)), axis=0)
+        self.noise = np.maximum(self.noise * max(self._in_noise(scatter), 1.0), scatter)
 
     def _in_noise(self, differences: Array) -> float:
         """Root mean square in units of the noise that the table showed, or that was given."""
         return float(np.sqrt(np.mean((differences / np.fmax(self.measured, TINY)) ** 2)))
 
-    def _table(self, offsets: Array) -> Array:
-        """Evaluate g along one irregular direction inside the bounds: (7, m), the first at x."""
+    def _table(self, offsets: Array) -> Search[Array]:
+        """Ask for g along one irregular direction inside the bounds: (7, m), the first at x."""
         x = self.gradient.x
         # Where all coordinates are small zeros are not moved by more than the others, before their sizes are known.
         longest = float(np.abs(x).max()) or 1.0
@@ -320,7 +305,7 @@ class GradientSearch:
         sign = np.where(self.above < room, -1.0, np.where(self.below < room, 1.0, self._signs))
         # Displacements of many bits, unlike in every coordinate, so that sums are rounded afresh and none cancel.
         points = np.clip(x + offsets[:, None] * (sign * self._paces * spread), self.lower, self.upper)
-        table = self.gradient.dense(points)
+        table = yield from self.gradient.dense(points)
         self.g0 = table[0]
         if not np.isfinite(self.g0).all():
             raise ValueError("jac: is not finite at x0")
@@ -331,30 +316,27 @@ class GradientSearch:
         """Keep the longest displacement of a line, and what g changes along it but for the second derivatives of g."""
         t = np.max(np.abs(d), axis=1)
         t /= t[-1] or 1.0
-        with np.errstate(all="ignore"):
-            self.glance = d[-1], (np.linalg.pinv(np.stack([t, t * t], axis=1)) @ change)[0]
+        self.glance = d[-1], (np.linalg.pinv(np.stack([t, t * t], axis=1)) @ change)[0]
 
-    def _find_sizes(self, noise: Array) -> bool:
+    def _find_sizes(self, noise: Array) -> Search[bool]:
         """Ask g for the sizes of coordinates that are next to zero; return whether they differ from |x_i|."""
         x = self.gradient.x
         last = [self.g0]
 
         def change(d: Array) -> Search[tuple[float, float]]:
-            yield from ()
             point = np.clip(x + d, self.lower, self.upper)
             moved = point - x
-            g = self.gradient.probe(point[None, :])[0]
+            g = (yield from self.gradient.probe(point[None, :]))[0]
             # One that keeps its last result while x hardly moves says nothing at such displacements.
             same, last[0] = np.array_equal(g, last[0]), g
-            with np.errstate(all="ignore"):
-                level = np.maximum(noise, EPS / 2 * np.abs(g))
-                lost = max(float(np.abs(moved) @ level), EPS * float(norm(self.g0) * norm(moved)))
-                return float(moved @ (g - self.g0)), math.inf if same else lost
+            level = np.maximum(noise, EPS / 2 * np.abs(g))
+            lost = max(float(np.abs(moved) @ level), EPS * float(norm(self.g0) * norm(moved)))
+            return float(moved @ (g - self.g0)), math.inf if same else lost
 
         toward = None
         if np.minimum(self.below, self.above).min() < _HUGE / 2:
             toward = np.where(self.above >= self.below, 1.0, -1.0)
-        found: Sizes = drive(find_sizes(x, change, power=2, toward=toward), None)
+        found: Sizes = yield from find_sizes(x, change, power=2, toward=toward)
         if found is ORDINARY:
             return False
         self.size = found.of(x)
@@ -362,14 +344,14 @@ class GradientSearch:
         # A look at each coordinate over as much of its size as the table has.
         d = self.glance[0] / self._spread * self.unit
         points = np.clip(x + np.array([[0.5], [1.0]]) * d, self.lower, self.upper)
-        self._look(points - x, self.gradient.dense(points) - self.g0)
+        self._look(points - x, (yield from self.gradient.dense(points)) - self.g0)
         return True
 
     def _cap(self) -> int:
         """Level at which the outermost node displaces a coordinate by its own size."""
         return 1 - max(1, self.order // 2)
 
-    def _scan(self) -> None:
+    def _scan(self) -> Search[None]:
         """Find a level along one random direction, and verify it."""
         x, both = self.gradient.x, self.order > 1
         room = np.minimum(self.below, self.above) if both else np.maximum(self.below, self.above)
@@ -383,17 +365,17 @@ class GradientSearch:
         if not d.any():
             return
         ray = Ray(1.0, family(self.order, both), self.start, self._cap(), lowest=_DIGITS)
-        self._climb_direction(ray, d)
+        yield from self._climb_direction(ray, d)
         for _ in range(2 if both else 0):
-            if self._follows(ray, d) or ray.best is None:
+            if (yield from self._follows(ray, d)) or ray.best is None:
                 break
-            self._sample_direction(ray, d, ray.unseen(ray.best - VERIFY))
+            yield from self._sample_direction(ray, d, ray.unseen(ray.best - VERIFY))
             wrong = failing(ray, self._judge_direction(ray), self.noise)
             if np.mean(wrong) <= 0.25:  # a few odd coordinates have searches of their own
                 break
-            self._sample_direction(ray, d, ray.unseen(ray.best - VERIFY - DEEPER))
+            yield from self._sample_direction(ray, d, ray.unseen(ray.best - VERIFY - DEEPER))
             ray, self.noise = again(ray, wrong, self.noise)
-            self._climb_direction(ray, d)
+            yield from self._climb_direction(ray, d)
         if ray.best is not None:
             self.start = ray.best
             j = self._judge_direction(ray)
@@ -402,61 +384,58 @@ class GradientSearch:
                 self.bend = float(np.median(j.drift[shows] / np.abs(j.value[shows])))
             self.along, self.turning = (d, np.maximum(j.drift - 2 * j.condition, 0.0)), j.drift + j.condition
             self.course = ray.course(self.noise)
-        self._count("axes")
 
-    def _follows(self, ray: Ray, d: Array) -> bool:
+    def _follows(self, ray: Ray, d: Array) -> Search[bool]:
         """Whether g at a long step is what short ones foretell; that verifies them as well as still shorter ones do."""
         best = min(ray.seen) if ray.best is None else ray.best
         if self.doubted is not None or self._noise_given or 8.0 * 2.0**best > FAR or best + 1 not in ray.seen:
             return False
         weight = np.abs(d)
-        with np.errstate(all="ignore"):
-            k, close = best, _SHORT_OF_LENGTH * (weight @ np.abs(ray.seen[best][0]))
-            if ray.best is None and close > 0.0:
-                return False
-            for level in sorted(ray.seen):  # the longest steps that are short say most of the t² term
-                if level > k and level + 1 in ray.seen:
-                    three = [ray.seen[number][0] for number in (k, level, level + 1)]
-                    if weight @ np.abs(three[2] - three[1]) <= close >= weight @ np.abs(three[1] - three[0]):
-                        k = level
-            h = 2.0**k
-            ratio = (FAR / h) ** 2
-            bend = (ray.seen[k + 1][0] - ray.seen[k][0]) * (ratio / 3.0)
-            value, spread = weight * (ray.seen[k][0] - bend / ratio), weight * (self.noise / h * ratio)
-            bend *= weight
-            sight = look_far(value, bend, weight * self._difference(d, FAR), spread)
-            self.doubted, self._displacement = sight is Sight.SUSPECT, d
-            if sight is Sight.BROKEN:
-                less = (NEAR / FAR) ** 2
-                near, here = weight * self._difference(d, NEAR), weight * self.noise / NEAR
-                self.doubted = is_broken_near(value, less * bend, near, less * spread + here)
-            return sight is Sight.SMOOTH and best >= self.start - 4
+        k, close = best, _SHORT_OF_LENGTH * (weight @ np.abs(ray.seen[best][0]))
+        if ray.best is None and close > 0.0:
+            return False
+        for level in sorted(ray.seen):  # the longest steps that are short say most of the t² term
+            if level > k and level + 1 in ray.seen:
+                three = [ray.seen[number][0] for number in (k, level, level + 1)]
+                if weight @ np.abs(three[2] - three[1]) <= close >= weight @ np.abs(three[1] - three[0]):
+                    k = level
+        h = 2.0**k
+        ratio = (FAR / h) ** 2
+        bend = (ray.seen[k + 1][0] - ray.seen[k][0]) * (ratio / 3.0)
+        value, spread = weight * (ray.seen[k][0] - bend / ratio), weight * (self.noise / h * ratio)
+        bend *= weight
+        sight = look_far(value, bend, weight * (yield from self._difference(d, FAR)), spread)
+        self.doubted, self._displacement = sight is Sight.SUSPECT, d
+        if sight is Sight.BROKEN:
+            less = (NEAR / FAR) ** 2
+            near, here = weight * (yield from self._difference(d, NEAR)), weight * self.noise / NEAR
+            self.doubted = is_broken_near(value, less * bend, near, less * spread + here)
+        return sight is Sight.SMOOTH and best >= self.start - 4
 
-    def _difference(self, d: Array, t: float) -> Array:
+    def _difference(self, d: Array, t: float) -> Search[Array]:
         """Central difference at a long step; nan where there is none."""
         x = self.gradient.x
-        g = self.gradient.probe(np.array([x + t * d, x - t * d]))
+        g = yield from self.gradient.probe(np.array([x + t * d, x - t * d]))
         return np.asarray((g[0] - g[1]) / (2 * t))
 
-    def _climb_direction(self, ray: Ray, d: Array) -> None:
+    def _climb_direction(self, ray: Ray, d: Array) -> Search[None]:
         going = True
         while going:
-            self._sample_direction(ray, d, ray.missing(ray.level))
+            yield from self._sample_direction(ray, d, ray.missing(ray.level))
             going = ray.advance(direction_errors(self._judge_direction(ray, ray.level)))
 
-    def _sample_direction(self, ray: Ray, d: Array, levels: Sequence[int]) -> None:
+    def _sample_direction(self, ray: Ray, d: Array, levels: Sequence[int]) -> Search[None]:
         if not levels:
             return
         offsets = (1.0, -1.0) if ray.nodes.symmetric else tuple(range(1, max(self.order, 2) + 1))
         h = [2.0**k for k in levels]
-        g = self.gradient.dense(np.array([self.gradient.x + t * s * d for s in h for t in offsets]))
+        g = yield from self.gradient.dense(np.array([self.gradient.x + t * s * d for s in h for t in offsets]))
         g = g.reshape(len(h), len(offsets), -1)
-        with np.errstate(all="ignore"):
-            for row, (k, s) in enumerate(zip(levels, h, strict=True)):
-                if ray.nodes.symmetric:
-                    ray.seen[k] = [(g[row, 0] - g[row, 1]) / (2 * s)]
-                else:
-                    ray.seen[k] = [(at - self.g0) / (t * s) for at, t in zip(g[row], offsets, strict=True)]
+        for row, (k, s) in enumerate(zip(levels, h, strict=True)):
+            if ray.nodes.symmetric:
+                ray.seen[k] = [(g[row, 0] - g[row, 1]) / (2 * s)]
+            else:
+                ray.seen[k] = [(at - self.g0) / (t * s) for at, t in zip(g[row], offsets, strict=True)]
 
     def _judge_direction(self, ray: Ray, level: int | None = None) -> Judgement:
         k = ray.best if level is None else level
@@ -474,9 +453,8 @@ class GradientSearch:
         """
         both, one = family(self.order, True), family(self.order, False)
         near, far = np.minimum(self.below, self.above), np.maximum(self.below, self.above)
-        with np.errstate(divide="ignore"):
-            fits_both = np.fmax(np.floor(np.log2(near / max(both.nodes[-1], 2.0)) - np.log2(self.unit)), -_LEVELS)
-            fits_one = np.fmax(np.floor(np.log2(far / max(one.nodes[-1], 2.0)) - np.log2(self.unit)), -_LEVELS)
+        fits_both = np.fmax(np.floor(np.log2(near / max(both.nodes[-1], 2.0)) - np.log2(self.unit)), -_LEVELS)
+        fits_one = np.fmax(np.floor(np.log2(far / max(one.nodes[-1], 2.0)) - np.log2(self.unit)), -_LEVELS)
         self.symmetric = (fits_both >= self.start - 2) | (fits_both >= fits_one - 1)
         if not both.symmetric:
             self.symmetric[:] = False
@@ -501,8 +479,8 @@ class GradientSearch:
         roundings = float(np.fmax(np.abs(self.gradient.x[axis]), TINY) / self.unit[axis])
         return _DIGITS + max(math.frexp(roundings)[1], -int(_LEVELS))
 
-    def _sweep(self) -> None:
-        """Evaluate all columns at the common level and estimate their truncation errors."""
+    def _sweep(self) -> Search[None]:
+        """Ask for all columns at the common level and estimate their truncation errors."""
         m = self.gradient.size
         drift = np.zeros((m, m))
         for both in (True, False):
@@ -510,12 +488,11 @@ class GradientSearch:
             chosen = np.flatnonzero(self.symmetric == both)
             for run in blocks(chosen.size, self.order, m):
                 which = chosen[run]
-                found = differences(self.gradient, which, self.step[which], nodes, self.g0)
+                found = yield from differences(self.gradient, which, self.step[which], nodes, self.g0)
                 self._keep(which, found.D, found.bend, nodes, drift)
                 if both:
                     self.unsettled[which] = self._turned(found.bend, self.step[which])
                     self.bends[which] = np.abs(found.bend[np.arange(which.size), which])
-        self._count("pairs")
         self.scale = equilibrate(self.value)
         self._settle(drift)
 
@@ -529,13 +506,12 @@ class GradientSearch:
             return
         x, h = np.abs(self.gradient.x)[:, None], np.abs(self.step)[:, None]
         moved, rounding = np.zeros((2, self.gradient.size))
-        with np.errstate(all="ignore"):
-            for rows in self._rows():
-                size = np.abs(self.value[rows])
-                moved = np.fmax(moved, np.max(size * h[rows], axis=0))
-                rounding = np.fmax(rounding, ROUNDING * np.max(size * x[rows], axis=0))
-            nothing = (np.abs(self.g0) < _NEXT_TO_ZERO * moved) & (self.noise < _OF_NOTHING * rounding)
-            self.noise = np.where(nothing, rounding, self.noise)
+        for rows in self._rows():
+            size = np.abs(self.value[rows])
+            moved = np.fmax(moved, np.max(size * h[rows], axis=0))
+            rounding = np.fmax(rounding, ROUNDING * np.max(size * x[rows], axis=0))
+        nothing = (np.abs(self.g0) < _NEXT_TO_ZERO * moved) & (self.noise < _OF_NOTHING * rounding)
+        self.noise = np.where(nothing, rounding, self.noise)
 
     def _turned(self, bend: Array, step: Array) -> Array:
         """Return the square root of what H_ii changes where x does by its rounding.
@@ -543,24 +519,22 @@ class GradientSearch:
         c_1 h / h is half the third derivative d2 g_k / dx_i dx_i = dH_ii / dx_k; steps so short that g does not show
         its bend show its noise.
         """
-        with np.errstate(all="ignore"):
-            slopes = np.fmax(bend, self.noise / np.abs(step)[:, None])
-            turned = 2 * (slopes @ np.abs(self.gradient.x)) / np.abs(step)
-            return np.asarray(np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0)))
+        slopes = np.fmax(bend, self.noise / np.abs(step)[:, None])
+        turned = 2 * (slopes @ np.abs(self.gradient.x)) / np.abs(step)
+        return np.asarray(np.sqrt(EPS * np.nan_to_num(turned, posinf=0.0)))
 
     def _keep(self, which: NDArray[np.intp], D: list[Array], bend: Array, nodes: Family, drift: Array) -> None:
         """Keep the columns, their last corrections and their h^2 terms, until the scale of the entries is known."""
-        with np.errstate(all="ignore"):
-            self.value[which] = value = extrapolate(D, nodes.weights)
-            if len(D) == 1:
-                drift[which] = self.truncation[which] = bend
-            else:
-                drift[which] = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
-                if nodes.symmetric and len(D) > 2:  # a kink that the last node crosses, as in a judgement
-                    rough = CLEAR * norm(nodes.noise / np.abs(self.step[which])[:, None] * self.noise)
-                    crossed = norm(D[-2] - D[-1]) > 32.0 ** (len(D) - 2) * norm(D[0] - D[1]) + rough
-                    drift[which[crossed]] = np.abs(value[crossed])
-                self.truncation[which] = np.abs(value - extrapolate(D[:-1], nodes.shorter.weights))
+        self.value[which] = value = extrapolate(D, nodes.weights)
+        if len(D) == 1:
+            drift[which] = self.truncation[which] = bend
+        else:
+            drift[which] = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
+            if nodes.symmetric and len(D) > 2:  # a kink that the last node crosses, as in a judgement
+                rough = CLEAR * norm(nodes.noise / np.abs(self.step[which])[:, None] * self.noise)
+                crossed = norm(D[-2] - D[-1]) > 32.0 ** (len(D) - 2) * norm(D[0] - D[1]) + rough
+                drift[which[crossed]] = np.abs(value[crossed])
+            self.truncation[which] = np.abs(value - extrapolate(D[:-1], nodes.shorter.weights))
 
     def _rows(self) -> Iterator[slice]:
         """Runs of rows, short enough for what is made of them on the way."""
@@ -577,49 +551,45 @@ class GradientSearch:
         of each component of g.
         """
         d, along = self.along
-        with np.errstate(all="ignore"):
-            sizes = [np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()]
-            allotted = quotient(along, np.sum(sizes, axis=0))
+        sizes = [np.abs(d[run]) @ np.abs(self.value[run]) for run in self._rows()]
+        allotted = quotient(along, np.sum(sizes, axis=0))
         allotted = np.where(along > 0, np.minimum(allotted, 1.0), 0.0)
         if self.order == 1:  # columns say nothing of their second derivatives: the direction does, of all together
             turned = EPS * 2.0 ** (1 - self.start) * float(np.abs(self.gradient.x) @ self.turning)
             self.unsettled = np.sqrt(np.nan_to_num(turned, posinf=0.0)) / self.unit
         for i in range(self.gradient.size):
             nodes = family(self.order, bool(self.symmetric[i]))
-            with np.errstate(all="ignore"):
-                whole = norm(self.value[i] * self.scale)
-                ratio = float(quotient(norm(drift[i] * self.scale), whole))
-                size = np.abs(self.value[i])
-                if len(nodes.nodes) > 1:
-                    above = np.fmax(self.truncation[i] - 2 * self._condition(slice(i, i + 1))[0], 0.0)
-                    last, bend = norm(above * self.scale), self.bends[i] * self.scale[i]
-                    rate = falling(nodes, ratio, quotient(last, whole), quotient(bend, whole))
-                    self.truncation[i] *= follow(nodes, ratio)
-                    self.rate[i] = rate
-                    continue
-                at_least = np.maximum(self.bend / self.gradient.size, np.maximum(allotted, allotted[i]))
-                if nodes.symmetric:
-                    ratio = min(ratio, 1.0)
-                    at_least = np.maximum(2 / 3 * ratio**2, at_least)
-                    self.truncation[i] = np.maximum(2 / 3 * ratio * drift[i], at_least * size)
-                else:
-                    self.truncation[i] = np.maximum(self.bend, at_least) * size
+            whole = norm(self.value[i] * self.scale)
+            ratio = float(quotient(norm(drift[i] * self.scale), whole))
+            size = np.abs(self.value[i])
+            if len(nodes.nodes) > 1:
+                above = np.fmax(self.truncation[i] - 2 * self._condition(slice(i, i + 1))[0], 0.0)
+                last, bend = norm(above * self.scale), self.bends[i] * self.scale[i]
+                rate = falling(nodes, ratio, quotient(last, whole), quotient(bend, whole))
+                self.truncation[i] *= follow(nodes, ratio)
+                self.rate[i] = rate
+                continue
+            at_least = np.maximum(self.bend / self.gradient.size, np.maximum(allotted, allotted[i]))
+            if nodes.symmetric:
+                ratio = min(ratio, 1.0)
+                at_least = np.maximum(2 / 3 * ratio**2, at_least)
+                self.truncation[i] = np.maximum(2 / 3 * ratio * drift[i], at_least * size)
+            else:
+                self.truncation[i] = np.maximum(self.bend, at_least) * size
 
     def _condition(self, rows: slice, columns: slice = slice(None)) -> Array:
         """Condition error of each entry of some rows and columns."""
         factor = np.where(self.symmetric, family(self.order, True).noise, family(self.order, False).noise)
-        with np.errstate(all="ignore"):
-            per_step = (factor / np.abs(self.step))[rows, None]
-            return np.asarray(np.hypot(per_step * self.noise[columns], EPS * self.value[rows, columns]))
+        per_step = (factor / np.abs(self.step))[rows, None]
+        return np.asarray(np.hypot(per_step * self.noise[columns], EPS * self.value[rows, columns]))
 
     def _relative(self) -> tuple[Array, Array, Array]:
         """Return the norm of each column, and its condition and truncation errors relative to that."""
         found = np.empty((3, self.gradient.size))
-        with np.errstate(all="ignore"):
-            for rows in self._rows():
-                found[0, rows] = size = norm(self.value[rows] * self.scale)
-                found[1, rows] = np.maximum(quotient(norm(self._condition(rows) * self.scale), size), EPS / 4)
-                found[2, rows] = quotient(norm(self.truncation[rows] * self.scale), size)
+        for rows in self._rows():
+            found[0, rows] = size = norm(self.value[rows] * self.scale)
+            found[1, rows] = np.maximum(quotient(norm(self._condition(rows) * self.scale), size), EPS / 4)
+            found[2, rows] = quotient(norm(self.truncation[rows] * self.scale), size)
         return found[0], found[1], found[2]
 
     def _doubtful(self) -> dict[int, float]:
@@ -647,22 +617,25 @@ class GradientSearch:
 
     # ---- a search for each coordinate
 
-    def _search(self, moves: dict[int, float]) -> None:
+    def _search(self, moves: dict[int, float]) -> Search[None]:
         axes, count = list(moves), self._rays
         for first in range(0, len(axes), count):
             rays = [self._ray(i, int(self.level[i] + np.floor(moves[i]))) for i in axes[first : first + count]]
-            self._climb(rays)
-            self._reconsider(rays)
-            for ray in rays:
-                self._adopt(ray)
+            yield from self._search_along(rays)
         self.searched.update(axes)
-        self._count("refinement")
 
-    def _climb(self, rays: list[Ray]) -> None:
+    def _search_along(self, rays: list[Ray]) -> Search[None]:
+        """Search along the rays, and take over what they find."""
+        yield from self._climb(rays)
+        yield from self._reconsider(rays)
+        for ray in rays:
+            self._adopt(ray)
+
+    def _climb(self, rays: list[Ray]) -> Search[None]:
         """Advance all rays side by side, a batch of gradients a round."""
         active = rays
         while active:
-            self._sample([(ray, k) for ray in active for k in ray.missing(ray.level)])
+            yield from self._sample([(ray, k) for ray in active for k in ray.missing(ray.level)])
             active = [
                 ray
                 for ray in active
@@ -671,19 +644,19 @@ class GradientSearch:
                 )
             ]
 
-    def _reconsider(self, rays: list[Ray]) -> None:
+    def _reconsider(self, rays: list[Ray]) -> Search[None]:
         """Verify each symmetric ray far below, twice at most; try both sides where a wall leaves no room for one."""
-        failed = self._unverified(rays)
+        failed = yield from self._unverified(rays)
         for _ in range(2):
             if not failed:
                 break
-            self._sample([(ray, k) for ray, low, _ in failed for k in ray.unseen(low - DEEPER)])
+            yield from self._sample([(ray, k) for ray, low, _ in failed for k in ray.unseen(low - DEEPER)])
             fresh: dict[int, Ray] = {}
             for ray, _, wrong in failed:
                 fresh[ray.axis], self.noise = again(ray, wrong, self.noise)
-            self._climb(list(fresh.values()))
+            yield from self._climb(list(fresh.values()))
             rays[:] = [fresh.get(ray.axis, ray) for ray in rays]
-            failed = self._unverified(list(fresh.values()))
+            failed = yield from self._unverified(list(fresh.values()))
         one = family(self.order, False)
         for r, ray in enumerate(rays):
             if not ray.walled:
@@ -698,31 +671,31 @@ class GradientSearch:
                         fits = np.floor(np.log2(room / max(one.nodes[-1], 2.0)) - np.log2(unit))
                         top = int(min(max(fits, -_LEVELS), self._cap()))
                         sides.append(Ray(sign * unit, one, min(max(start, self.start), top), top, ray.axis))
-                self._climb(sides)
+                yield from self._climb(sides)
                 rays[r] = min([ray, *sides], key=lambda candidate: candidate.error)
 
-    def _sample(self, requests: Sequence[tuple[Ray, int]]) -> None:
+    def _sample(self, requests: Sequence[tuple[Ray, int]]) -> Search[None]:
         for both in (True, False):
             chosen = [(ray, k) for ray, k in requests if ray.nodes.symmetric == both]
             if chosen:
                 which = np.array([ray.axis for ray, _ in chosen])
                 step = np.array([ray.unit * 2.0**k for ray, k in chosen])
                 nodes = family(2, True) if both else family(max(self.order, 2), False)
-                found = differences(self.gradient, which, step, nodes, self.g0)
+                found = yield from differences(self.gradient, which, step, nodes, self.g0)
                 turned = self._turned(found.bend, step)
                 for row, (ray, k) in enumerate(chosen):
                     ray.seen[k] = [d[row] for d in found.D]
                     if both:
                         ray.bends[k] = abs(float(found.bend[row, ray.axis])), turned[row]
 
-    def _unverified(self, rays: list[Ray]) -> list[tuple[Ray, int, NDArray[np.bool_]]]:
+    def _unverified(self, rays: list[Ray]) -> Search[list[tuple[Ray, int, NDArray[np.bool_]]]]:
         """Return the rays whose verification failed, its level, and at which components."""
         lows = [
             (ray, ray.best - VERIFY)
             for ray in rays
             if ray.nodes.symmetric and ray.best is not None and not self._same(ray)
         ]
-        self._sample([(ray, k) for ray, low in lows for k in ray.unseen(low)])
+        yield from self._sample([(ray, k) for ray, low in lows for k in ray.unseen(low)])
         judged = [(ray, low, ray.judge(low + VERIFY, self.noise, self.scale)) for ray, low in lows]
         found = [(ray, low, failing(ray, j, self.noise)) for ray, low, j in judged]
         return [entry for entry in found if entry[2].any()]
@@ -760,21 +733,19 @@ class GradientSearch:
         """
         d, change = self.glance
         product, size, truncation, condition = self._products(d)
-        with np.errstate(all="ignore"):
-            bound = CLEAR * (5.0 * self.noise + np.sqrt(condition)) + 3 * truncation + 1e-2 * size
-            missed = np.abs(change - product)
-            return np.asarray(np.where(missed > bound, missed, 0.0))
+        bound = CLEAR * (5.0 * self.noise + np.sqrt(condition)) + 3 * truncation + 1e-2 * size
+        missed = np.abs(change - product)
+        return np.asarray(np.where(missed > bound, missed, 0.0))
 
     def _charge(self, refuted: Array) -> None:
         """Charge contradictions that no search resolved to all that may be their cause."""
         which = np.flatnonzero(refuted)
-        with np.errstate(all="ignore"):
-            for j in which:
-                missed = refuted[j] / np.fmax(np.abs(self.glance[0]), TINY)
-                self.truncation[:, j] = np.maximum(self.truncation[:, j], missed)
-                self.truncation[j] = np.maximum(self.truncation[j], missed)
+        for j in which:
+            missed = refuted[j] / np.fmax(np.abs(self.glance[0]), TINY)
+            self.truncation[:, j] = np.maximum(self.truncation[:, j], missed)
+            self.truncation[j] = np.maximum(self.truncation[j], missed)
 
-    def _search_below(self, which: NDArray[np.intp]) -> None:
+    def _search_below(self, which: NDArray[np.intp]) -> Search[None]:
         """Search these coordinates anew from the short steps of the table up, in small leaps."""
         d = np.abs(self.glance[0])
         which = which[d[which] > 0]
@@ -787,16 +758,12 @@ class GradientSearch:
                 ray.leap, ray.beyond = _SMALL_LEAP, 0
                 ray.ceiling = min(ray.ceiling, max(int(self.level[ray.axis]) - 2, ray.level))
                 self.errors[ray.axis] = self.relative[ray.axis] = np.inf
-            self._climb(rays)
-            self._reconsider(rays)
-            for ray in rays:
-                self._adopt(ray)
+            yield from self._search_along(rays)
         self.searched.update(which.tolist())
-        self._count("refinement")
 
     # ---- certificate and bars
 
-    def _certified(self) -> bool:
+    def _certified(self) -> Search[bool]:
         """Compare H v with one central difference along v, a random combination of the steps / 32.
 
         Its own h^2 term is that of the scanned direction, 32^2 times smaller.
@@ -805,16 +772,14 @@ class GradientSearch:
         short = np.abs(self.step) / 32
         v = self._random.choice((-1.0, 1.0), x.size) * np.where(short <= np.minimum(self.below, self.above), short, 0.0)
         X = np.array([x + v, x - v])
-        g = self.gradient.dense(X)
-        self._count("calibration")
+        g = yield from self.gradient.dense(X)
         v = (X[0] - X[1]) / 2
-        with np.errstate(all="ignore"):
-            product, size, truncation, condition = self._products(v)
-            residual = np.abs((g[0] - g[1]) / 2 - product)
-            noise = np.sqrt(self.noise**2 / 2 + condition)
-            bound = CLEAR * noise + 3 * truncation + max(self.bend / 64, 1e-6) * size
-            if self.order <= 2:  # its own h^2 term is then far smaller than that of the columns
-                self.missed = np.where(residual > 5 * noise, np.minimum(quotient(residual, size), 1.0), 0.0)
+        product, size, truncation, condition = self._products(v)
+        residual = np.abs((g[0] - g[1]) / 2 - product)
+        noise = np.sqrt(self.noise**2 / 2 + condition)
+        bound = CLEAR * noise + 3 * truncation + max(self.bend / 64, 1e-6) * size
+        if self.order <= 2:  # its own h^2 term is then far smaller than that of the columns
+            self.missed = np.where(residual > 5 * noise, np.minimum(quotient(residual, size), 1.0), 0.0)
         return not np.any(residual > bound)
 
     def _products(self, v: Array) -> tuple[Array, Array, Array, Array]:
@@ -835,12 +800,11 @@ class GradientSearch:
         level; and by column what the latter falls to at shorter steps. Corrections that vanish (`seen`, of the columns)
         by more than chance leaves are those of a polynomial, which has no more terms.
         """
-        with np.errstate(all="ignore"):
-            sizes = np.sum([np.abs(self.along[0][run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0)
-            both, one = (follows(family(self.order, symmetric), self.rate) for symmetric in (True, False))
-            of_columns = np.fmin(np.where(self.symmetric, both, one), _LUCK * seen)
-            shorter = np.where(self.level <= self.start, np.exp2(self.order * (self.level - float(self.start))), 0.0)
-            return of_columns, quotient(_COURSE * self.course, sizes), shorter
+        sizes = np.sum([np.abs(self.along[0][run]) @ np.abs(self.value[run]) for run in self._rows()], axis=0)
+        both, one = (follows(family(self.order, symmetric), self.rate) for symmetric in (True, False))
+        of_columns = np.fmin(np.where(self.symmetric, both, one), _LUCK * seen)
+        shorter = np.where(self.level <= self.start, np.exp2(self.order * (self.level - float(self.start))), 0.0)
+        return of_columns, quotient(_COURSE * self.course, sizes), shorter
 
     def _excess(self) -> float:
         """Asymmetry of the pairs whose truncation errors do not hide it, over what the noise level explains."""
@@ -872,44 +836,43 @@ class GradientSearch:
         m = self.gradient.size
         G, T = self.value, self.truncation
         condition = np.empty((m, m))
-        with np.errstate(all="ignore"):
-            # An entry's own estimate may vanish by chance: that of its column stands behind it.
-            size, _, truncation = self._relative()
-            usual = np.nan_to_num(size * truncation / math.sqrt(m), posinf=np.inf)
-            of_columns, of_components, shorter = self._expected(truncation)
-            excess = min(max(self._excess(), 1.0), 30.0)
-            for rows in self._rows():
-                condition[rows] = self._condition(rows)
-            condition *= excess
-            for a, b in self._tiles():
-                C, D = condition[a, b], condition[b, a].T
-                own = C + np.maximum(T[a, b], usual[a, None] / self.scale[b])
-                other = D + np.maximum(T[b, a].T, usual[b] / self.scale[a, None])
-                asymmetry = np.abs(G[a, b] - G[b, a].T)
-                least = np.minimum(own, other)
-                useless = np.maximum(own, other) > _USELESS * least
-                better = np.where(useless, other < own, C + T[a, b] > D + T[b, a].T)
-                H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
-                missed = np.maximum(self.missed[a, None], self.missed[b])
-                left_out = np.where(better, T[b, a].T, T[a, b])
-                expected, mirrored = (
-                    np.fmax(of_columns[i, None], np.fmin(shorter[i, None] * of_components[j], 1.0))
-                    for i, j in ((a, b), (b, a))
-                )
-                left_out = np.fmax(left_out, np.where(better, mirrored.T, expected) * np.abs(H))
-                if self.order <= 2:  # where symmetry hides terms it hides the asymmetry too
-                    common = np.fmin(usual[a, None] / self.scale[b], usual[b] / self.scale[a, None])
-                    left_out = np.fmax(left_out, common / 2)
-                if a == b:  # no asymmetry tells
-                    np.fill_diagonal(left_out, np.fmax(np.diag(left_out), usual[a] / self.scale[a]))
-                explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)
-                bar = _TRUNCATION_BAR * np.maximum(left_out, missed * np.abs(H))
-                bar += np.fmax(asymmetry - explained, 0.0) if useless.any() else asymmetry
-                error = _CONDITION_BAR * np.where(better, D, C) + 4 * EPS * np.abs(H)
-                error += np.multiply.outer(self.unsettled[a], self.unsettled[b])
-                for whole, part in ((G, H), (T, bar), (condition, error)):
-                    whole[a, b] = part
-                    whole[b, a] = part.T
+        # An entry's own estimate may vanish by chance: that of its column stands behind it.
+        size, _, truncation = self._relative()
+        usual = np.nan_to_num(size * truncation / math.sqrt(m), posinf=np.inf)
+        of_columns, of_components, shorter = self._expected(truncation)
+        excess = min(max(self._excess(), 1.0), 30.0)
+        for rows in self._rows():
+            condition[rows] = self._condition(rows)
+        condition *= excess
+        for a, b in self._tiles():
+            C, D = condition[a, b], condition[b, a].T
+            own = C + np.maximum(T[a, b], usual[a, None] / self.scale[b])
+            other = D + np.maximum(T[b, a].T, usual[b] / self.scale[a, None])
+            asymmetry = np.abs(G[a, b] - G[b, a].T)
+            least = np.minimum(own, other)
+            useless = np.maximum(own, other) > _USELESS * least
+            better = np.where(useless, other < own, C + T[a, b] > D + T[b, a].T)
+            H = np.where(useless, np.where(better, G[b, a].T, G[a, b]), 0.5 * (G[a, b] + G[b, a].T))
+            missed = np.maximum(self.missed[a, None], self.missed[b])
+            left_out = np.where(better, T[b, a].T, T[a, b])
+            expected, mirrored = (
+                np.fmax(of_columns[i, None], np.fmin(shorter[i, None] * of_components[j], 1.0))
+                for i, j in ((a, b), (b, a))
+            )
+            left_out = np.fmax(left_out, np.where(better, mirrored.T, expected) * np.abs(H))
+            if self.order <= 2:  # where symmetry hides terms it hides the asymmetry too
+                common = np.fmin(usual[a, None] / self.scale[b], usual[b] / self.scale[a, None])
+                left_out = np.fmax(left_out, common / 2)
+            if a == b:  # no asymmetry tells
+                np.fill_diagonal(left_out, np.fmax(np.diag(left_out), usual[a] / self.scale[a]))
+            explained = np.where(useless, _CONDITION_BAR * np.maximum(own, other), 0.0)
+            bar = _TRUNCATION_BAR * np.maximum(left_out, missed * np.abs(H))
+            bar += np.fmax(asymmetry - explained, 0.0) if useless.any() else asymmetry
+            error = _CONDITION_BAR * np.where(better, D, C) + 4 * EPS * np.abs(H)
+            error += np.multiply.outer(self.unsettled[a], self.unsettled[b])
+            for whole, part in ((G, H), (T, bar), (condition, error)):
+                whole[a, b] = part
+                whole[b, a] = part.T
         jac_error = _CONDITION_BAR * self.noise
         return GradientHessian(
             G,
@@ -923,7 +886,6 @@ class GradientSearch:
             self.order,
             np.array(sorted(self.searched), dtype=np.intp),
             np.array(sorted(self.walled), dtype=np.intp),
-            self.spent,
             np.maximum(self.size, np.abs(self.step)),
             self.random,
             self.drifted,

@@ -12,7 +12,6 @@ from hessfast.arguments import Box
 from hessfast.calls.points import Rows, Search, spent_on
 from hessfast.estimate import Found
 from hessfast.resolution import row_blocks
-from hessfast.results import EvaluationCounts
 from hessfast.values import _pairs
 from hessfast.values.axes import StepSearch, first_rung, make_axes
 from hessfast.values.bars import (
@@ -370,9 +369,6 @@ def smoothed(short: Found, long: Found) -> Found:
     assert short.condition_error is not None
     assert long.truncation_error is not None
     assert long.condition_error is not None
-    counts = None
-    if short.evaluations is not None and long.evaluations is not None:
-        counts = EvaluationCounts(*(a + b for a, b in zip(short.evaluations, long.evaluations, strict=True)))
     bar = long.truncation_error + long.condition_error
     with np.errstate(all="ignore"):
         between = np.abs(short.hess - long.hess)
@@ -381,7 +377,6 @@ def smoothed(short: Found, long: Found) -> Found:
         nothing = bool(np.abs(np.diag(short.hess)).max() <= VAGUE * size)
     chosen = long if nothing else short
     return chosen._replace(
-        evaluations=counts,
         drifted=short.drifted or long.drifted,
         rough=contradicts,
         truncation_error=long.truncation_error + between,

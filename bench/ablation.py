@@ -269,7 +269,8 @@ def main() -> None:
     else:
         rules = {name: RULES[name] for name in options.rules or RULES}
     with ProcessPoolExecutor(options.processes) as pool:
-        whole, *parts = pool.map(partial(under, seed=options.seed), [{}, *rules.values()])
+        parts = pool.map(partial(under, seed=options.seed), [{}, *rules.values()])
+        whole = next(parts)
         print(HEADER)
         print(row("nothing", whole, whole))
         for name, part in zip(rules, parts, strict=True):

@@ -29,10 +29,9 @@ FARTHEST = 16.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """Where the points of all pairs lie when some axes are one-sided.
+    """Axes ordered symmetric first, so that pairs of two such form the leading triangle and take the symmetric stencil.
 
-    The axes are ranked, symmetric ones first: in the triangle of ranked pairs those of two symmetric axes then come
-    first, and all others, one-sided pairs, after them.
+    All other pairs come after them and take the one-sided stencil.
 
     Attributes
     ----------

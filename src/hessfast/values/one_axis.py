@@ -22,10 +22,7 @@ def search(axis: Axis, derivative: int, order: int, start: int, weight: float) -
 
 
 def leave(axis: Axis, derivative: int, order: int, start: int, weight: float) -> Request:
-    """Search a confined axis by one-sided steps that are long against x: x lies next to a bound at or near zero.
-
-    The size of x says nothing there; the lengths tried are those of a coordinate that is zero, within the box.
-    """
+    """x_i is near a bound and near zero: try one-sided steps of the size that a coordinate at zero would take."""
     for side in (axis.inward(), -axis.inward()):
         room = axis.upper - axis.x if side > 0 else axis.x - axis.lower
         if axis.ladder is None or room < math.ldexp(axis.unit, LOWEST):

@@ -42,7 +42,8 @@ class Policy:
     """Share of |f| up to which steps of f are those of float64, after some roundings."""
 
     stair_noise: float = 0.05
-    """Noise of a staircase over its smallest step, at least: equal steps leave differences of rounding errors only."""
+    """On a staircase all first differences are equal and the table sees rounding only: a level below this share of the
+    smallest stair is not believed."""
 
     swamped: float = 16.0
     """|f - f(x)| over |f(x)| from which the noise at x says nothing about the noise there."""

@@ -58,7 +58,7 @@ def refine(
             fresh = np.isfinite(new_value) & ~np.isfinite(value[where])
             better = new_condition + new_truncation < condition[where] + truncation[where]
             better = fresh | (better & (change > policy.better * new_condition))
-            # A change that noise explains shows the old truncation to have been overrated; its noise is less.
+            # If halving changed the value by less than its noise, the old truncation estimate was too large.
             unmoved = ~better & (change <= policy.better * new_condition)
         truncation[where[unmoved]] = np.minimum(truncation[where], change + new_condition)[unmoved]
         lost = where[~np.isfinite(new_value) & ~np.isfinite(value[where])]

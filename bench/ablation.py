@@ -223,6 +223,18 @@ def row(name: str, whole: dict[str, Run], part: dict[str, Run]) -> str:
     )
 
 
+def losers(whole: dict[str, Run], part: dict[str, Run]) -> list[str]:
+    """Name the runs whose error grows most, and those that are silently wrong now."""
+    told = []
+    for key, a in whole.items():
+        b = part[key]
+        growth = (b.error + 1e-16) / (a.error + 1e-16)
+        if growth > 3.0 or b.silent > a.silent or b.lost > a.lost:
+            fate = " silent" if b.silent > a.silent else " lost" if b.lost > a.lost else ""
+            told.append((growth, f"{key}: {a.error:.1e} -> {b.error:.1e}, {a.evaluations} -> {b.evaluations}{fate}"))
+    return [line for _, line in sorted(told, reverse=True)]
+
+
 HEADER = (
     "| off | runs changed | evaluations | worse 3x (10x) | better 3x (10x) | lost | coverage | silent | alarms |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -252,6 +264,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--halves", nargs="*", metavar="CONSTANT", help="constants at half and at double instead")
     parser.add_argument("--together", nargs="+", choices=RULES, metavar="RULE", help="these at once instead")
     parser.add_argument("--seed", type=int, default=4_000_000, help="of the drawn states")
+    parser.add_argument("--each", type=int, default=0, metavar="N", help="name the N runs that lose most")
     parser.add_argument("--processes", type=int, default=2)
     return parser.parse_args()
 
@@ -275,6 +288,8 @@ def main() -> None:
         print(row("nothing", whole, whole))
         for name, part in zip(rules, parts, strict=True):
             print(row(name, whole, part), flush=True)
+            for line in losers(whole, part)[: options.each]:
+                print(f"      {line}", flush=True)
 
 
 if __name__ == "__main__":

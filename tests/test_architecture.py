@@ -34,11 +34,11 @@ FRONT = {
 DOORS = {
     "algebra": set(),
     "complexsteps": {"calls.points"},
-    "gradients": {"calls.line", "calls.points", "calls.run"},
+    "gradients": {"calls.points"},
     "models": {"calls.hessians", "calls.points", "calls.run"},
-    "values": {"calls.evaluator", "calls.line", "calls.points", "calls.run", "calls.team"},
+    "values": {"calls.points"},
 }
-"""The rooms by which a wing reaches f: none enters a lane of values, and values alone know of a team."""
+"""The rooms by which a wing reaches f: derivatives know the points that they want, and only models drive."""
 
 THREADED = {"algebra.quadratic", "algebra.vectors", "calls.team", "config"}
 """The rooms that start or stop threads; `config` measures with them."""

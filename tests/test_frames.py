@@ -3,7 +3,15 @@
 import pytest
 from stack import CALLS, Watch, watch_call
 
-LIMITS = {"quadratic_form": 1}
+LIMITS = {
+    "curvature, values": 6,
+    "curvature, gradients": 6,
+    "hvp, values": 6,
+    "hvp, gradients": 6,
+    "HessianOperator.matvec, values": 6,
+    "HessianOperator.matvec, gradients": 6,
+    "quadratic_form": 1,
+}
 """Frames that may stand between, by the names of `stack.CALLS`."""
 
 

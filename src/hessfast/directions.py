@@ -15,11 +15,13 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arguments import checked_order, given_step, noise_given, plain, real_vector
 from hessfast.arithmetic import quiet
-from hessfast.calls.line import Floats, Fun, Jac, Neighbourhood, surround
-from hessfast.calls.points import Search
+from hessfast.calls.line import Neighbourhood
+from hessfast.calls.points import OnLine, Search
 from hessfast.calls.run import drive
 from hessfast.gradients.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.gradients.line import HEADROOM, SAME, Differences, SlopeCurvatures, richardson
+from hessfast.lines import Floats, Lines
+from hessfast.problem import Fun, Jac, surround
 from hessfast.resolution import MATTERS, TENTH, seen_at
 from hessfast.results import CurvatureResult, CurvatureStatus
 from hessfast.scale import EPS
@@ -137,7 +139,7 @@ def curvature(
     if order == 1 and (jac is None or jac is False or given[0] is None):
         raise ValueError("order: 1 is the forward difference of gradients at a given step; it needs jac and a step")
     noise = noise_given(noise)
-    around = surround(
+    lines, around = surround(
         fun,
         x0,
         jac=jac,
@@ -150,17 +152,16 @@ def curvature(
         on_error=on_error,
     )
     rows = plain("v", v)
-    n = around.x.size
+    n = lines.x.size
     if rows.ndim != 2:
-        found = [_along(around, real_vector(rows, "v", n), order, given, noise)]
+        found = [drive(_along(lines, real_vector(rows, "v", n), order, given, noise), around)]
     else:
         if rows.shape[1] != n or len(rows) == 0:
             raise ValueError(f"v: shape {(n,)} or (k, {n}) expected, got {rows.shape}")
-        f0 = None if around.evaluator.gradient else around.at(around.x, 0.0)
-        found = [_along(around, real_vector(row, "v", n), order, given, noise, f0) for row in rows]
+        found = drive(_each(lines, rows, order, given, noise), around)
     result = _result(around, found, single=rows.ndim != 2)
     if not result.success:
-        _warn(found, around.evaluator.confines is not None, around.evaluator.gradient)
+        _warn(found, lines.within is not None, lines.gradient)
     return result
 
 
@@ -190,21 +191,32 @@ class _Along:
         return CurvatureStatus.POSITIVE if self.value > 0.0 else CurvatureStatus.NEGATIVE
 
 
+def _each(
+    lines: Lines, rows: npt.NDArray[Any], order: int, given: tuple[float | None, bool], noise: float | None
+) -> Search[list[_Along]]:
+    """Look along each of the rows; f(x) is asked for once."""
+    f0 = None if lines.gradient else (yield OnLine(lines.x, lines.x, (0.0,), "origin")).pop()
+    found = []
+    for row in rows:
+        found.append((yield from _along(lines, real_vector(row, "v", lines.x.size), order, given, noise, f0)))
+    return found
+
+
 def _along(
-    around: Neighbourhood,
+    lines: Lines,
     v: Vector,
     order: int,
     given: tuple[float | None, bool],
     noise: float | None,
     f0: float | None = None,
-) -> _Along:
+) -> Search[_Along]:
     """Look along v."""
-    unit = around.unit(v)
+    unit = yield from lines.unit(v)
     if unit == 0.0:
         return _Along(0.0, 0.0, 0.0)
     step, relative = given
     if not _SMALLEST_UNIT < unit < 1.0 / _SMALLEST_UNIT:  # its square would leave the range of numbers
-        return _along_scaled(around, v, math.frexp(unit)[1] - HEADROOM, order, given, noise, f0)
+        return (yield from _along_scaled(lines, v, math.frexp(unit)[1] - HEADROOM, order, given, noise, f0))
     if step is not None:
         unit = step * unit if relative else step
         if not 0.0 < unit < math.inf:
@@ -212,34 +224,36 @@ def _along(
                 f"{'rel_step' if relative else 'abs_step'}: leaves the range of float64 along this direction"
             )
         reach = unit if order == 1 else 2.0 ** (order // 2 - 1) * unit
-        if min(around.room(v)) < reach:
+        if min(lines.room(v)) < reach:
             raise ValueError(f"{'rel_step' if relative else 'abs_step'}: points at x0 ± {reach:.3g} v leave the bounds")
     if order == 1:
-        return _Along(_forward(around, v, unit), math.nan, unit)
+        return _Along((yield from _forward(lines, v, unit)), math.nan, unit)
     differences: SlopeCurvatures | ValueCurvatures
-    if around.evaluator.gradient:
-        differences = SlopeCurvatures(around, v, unit)
+    if lines.gradient:
+        differences = SlopeCurvatures(lines, v, unit)
     else:
         if f0 is None:
-            f0 = around.at(v, 0.0)
+            f0 = (yield OnLine(lines.x, v, (0.0,), "origin")).pop()
+            assert f0 is not None
         if not math.isfinite(f0):
             raise ValueError(f"fun: is {f0} at x0; it must be finite there")
-        differences = ValueCurvatures(around, v, unit, f0, noise)
+        differences = ValueCurvatures(lines, v, unit, f0, noise)
     if step is not None:
-        return _Along(*_at_given_step(differences, order // 2, noise), unit)
-    return _searched(differences, order)
+        value, error = yield from _at_given_step(differences, order // 2, noise)
+        return _Along(value, error, unit)
+    return (yield from _searched(differences, order))
 
 
-def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Along:
+def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> Search[_Along]:
     """Search the step; say whether the value is known, and whether chance had a part in it."""
     # From values one level more pays: it costs 2 evaluations of 19 and gains a factor of 3.
     order += 2 * (differences.power - 1)
-    look, balance = first_look(differences)
-    found = search_from(differences, order, look, balance)
+    look, balance = yield from first_look(differences)
+    found = yield from search_from(differences, order, look, balance)
     if differences.power == 2 or is_suspect(differences, look.noise, found.value):
-        spread = differences.spread()
+        spread = yield from differences.spread()
         if spread > SAME * differences.floor:
-            found = without_chance(differences, order // 2, look, found, spread)
+            found = yield from without_chance(differences, order // 2, look, found, spread)
     value, error, unit = found.value, found.error, differences.unit
     resolved = is_known(error, abs(value), TENTH, found.turned)
     if not resolved and math.isfinite(error):
@@ -250,9 +264,9 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
     step = differences.step(found.level)
     off = vague = 0.0  # the bar covers both curvatures
     if isinstance(differences, SlopeCurvatures):
-        off, vague = roughness(differences, look, found)
+        off, vague = yield from roughness(differences, look, found)
     elif differences.may_be_rough(found.level) and not found.random:
-        seen = _roughness(differences, value, error)
+        seen = yield from _roughness(differences, value, error)
         if seen is not None:
             off, vague = abs(seen.curvature - value), seen.change
     if off + vague > 0.0:
@@ -261,50 +275,51 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> _Al
     return _Along(value, error, step, resolved, found.random)
 
 
-def _roughness(differences: ValueCurvatures, value: float, error: float) -> plateaus.Roughness | None:
+def _roughness(differences: ValueCurvatures, value: float, error: float) -> Search[plateaus.Roughness | None]:
     """Look at steps within which each coordinate moves by less than its size, where the bounds have room for them."""
-    around, v = differences.around, differences.v
-    least, largest = around.lengths(v)
+    lines, v = differences.lines, differences.v
+    least, largest = lines.lengths(v)
     unit = min(differences.unit, least)
-    if largest > _ALIKE * least or min(around.room(v)) < 0.25 * unit:
+    if largest > _ALIKE * least or min(lines.room(v)) < 0.25 * unit:
         return None
 
     def ask(steps: Floats) -> Search[tuple[Floats, Floats]]:
-        yield from ()
-        ahead, behind = (np.array([around.probe(v, sign * t * unit) for t in steps.tolist()]) for sign in (1.0, -1.0))
-        return ahead, behind
+        t = [sign * step * unit for sign in (1.0, -1.0) for step in steps.tolist()]
+        values = np.array((yield OnLine(lines.x, v, t, "calibration", curious=True)))
+        return values[: steps.size], values[steps.size :]
 
-    search = plateaus.roughness(ask, value * unit * unit, error * unit * unit, differences.model)
-    seen = drive(search, around)
+    seen = yield from plateaus.roughness(ask, value * unit * unit, error * unit * unit, differences.model)
     return seen and plateaus.Roughness(seen.height, seen.curvature / (unit * unit), seen.change / (unit * unit))
 
 
 def _along_scaled(
-    around: Neighbourhood,
+    lines: Lines,
     v: Vector,
     exponent: int,
     order: int,
     given: tuple[float | None, bool],
     noise: float | None,
     f0: float | None,
-) -> _Along:
+) -> Search[_Along]:
     """Look along v 2^exponent instead; what vᵀHv itself cannot be in float64 comes out as inf or 0."""
     step, relative = given
     if step is not None and not relative:
         given = float(np.ldexp(step, -exponent)), False
     scaled: Vector = np.ldexp(v.astype(np.float64), exponent)
-    found = _along(around, scaled, order, given, noise, f0)
+    found = yield from _along(lines, scaled, order, given, noise, f0)
     value, error = (float(number) for number in np.ldexp([found.value, found.error], -2 * exponent))
     return _Along(value, error, float(np.ldexp(found.step, exponent)), found.resolved, found.random)
 
 
-def _forward(around: Neighbourhood, v: Vector, t: float) -> float:
-    return vectors.dot_difference(v, around.at(v, t), around.at(v, 0.0), around.threads) / t
+def _forward(lines: Lines, v: Vector, t: float) -> Search[float]:
+    gradients = yield OnLine(lines.x, v, (t, 0.0))
+    here, there = gradients.pop(), gradients.pop()
+    return vectors.dot_difference(v, there, here, lines.threads) / t
 
 
-def _at_given_step(differences: Differences[float], q: int, noise: float | None) -> tuple[float, float]:
+def _at_given_step(differences: Differences[float], q: int, noise: float | None) -> Search[tuple[float, float]]:
     """Extrapolate over q levels from 0; the change from q - 1 levels bounds the truncation error, no change is nan."""
-    differences.see(range(q))
+    yield from differences.see(range(q))
     value = differences.combine(0, richardson(q))
     if q == 1:
         return value, math.nan

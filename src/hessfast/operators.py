@@ -12,18 +12,21 @@ import numpy.typing as npt
 from hessfast.alarms import alarm
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.arguments import Box, box, checked_order, flag, given_step, plain, real_vector
+from hessfast.arguments import box, checked_order, flag, given_step, plain, real_vector
 from hessfast.arithmetic import quiet
 from hessfast.calls.lanes import make_evaluator
-from hessfast.calls.line import Fun, Jac, surround
+from hessfast.calls.line import Neighbourhood
+from hessfast.calls.points import OnLine, Rows, Search
+from hessfast.calls.run import drive, walled
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance
 from hessfast.gradients.line import ASTRAY, HEADROOM, SAME, TURNED, Products, astray, richardson
+from hessfast.problem import Fun, Jac, surround
 from hessfast.resolution import MATTERS, TENTH
 from hessfast.results import HessianStatus, HvpResult
 from hessfast.scale import EPS, ORDINARY
 from hessfast.values.noise import ROUNDING
-from hessfast.values.products import CrossProducts
+from hessfast.values.products import CrossProducts, start_products
 
 __all__ = ["HessianOperator", "hvp"]
 
@@ -188,7 +191,8 @@ def hvp(
     full_output = flag(full_output, "full_output")
     operator._name, operator._always = "hvp", True
     V = plain("v", v)
-    product = operator.matmat(V) if V.ndim == 2 else operator.matvec(V)
+    search = operator._columns(V) if V.ndim == 2 else operator._single(V)
+    product = drive(search, operator._source())
     if not full_output:
         return product
     bars, steps = np.array(operator._bars).reshape(-1, 2).T
@@ -292,7 +296,7 @@ class HessianOperator:
             raise ValueError("rel_step, abs_step: without jac each coordinate has a step of its own, by search")
         self._step, self._relative = given_step(rel_step, abs_step)
         self._order = order
-        self._around = surround(
+        self._lines, self._around = surround(
             fun,
             x0,
             jac=jac,
@@ -305,10 +309,11 @@ class HessianOperator:
             on_error=on_error,
         )
         # An own copy: an optimizer that moves its x in place shall not move the Hessian unnoticed.
-        self._around.x = self._around.x.copy()
+        self._lines.x = self._lines.x.copy()
         self._batched = bool(vectorized) and not from_values
         self._workers = workers
         self._from_values = from_values
+        self._team: Team | None = None  # around x, where there is no gradient
         self._crosses: CrossProducts | None = None
         self._nfev = 0
         self._level: int | None = _FORWARD_LEVEL if order == 1 else None
@@ -325,22 +330,22 @@ class HessianOperator:
     @property
     def shape(self) -> tuple[int, int]:
         """(n, n)."""
-        return self._around.x.size, self._around.x.size
+        return self._lines.x.size, self._lines.x.size
 
     @property
     def x(self) -> Vector:
         """Where the Hessian is."""
-        return self._around.x
+        return self._lines.x
 
     @property
     def njev(self) -> int:
         """Gradients so far."""
-        return 0 if self._from_values else self._around.evaluator.nfev
+        return 0 if self._from_values else self._around.nfev
 
     @property
     def nfev(self) -> int:
         """Evaluations of f so far; 0 where there is a gradient."""
-        return self._nfev + (0 if self._crosses is None else self._crosses.nfev)
+        return self._nfev + (0 if self._team is None else self._team.nfev)
 
     @property
     def status(self) -> HessianStatus:
@@ -355,12 +360,27 @@ class HessianOperator:
     @quiet
     def matvec(self, v: npt.ArrayLike) -> Floats:
         """Return H v; v of shape (n,) or (n, 1)."""
-        array = plain("v", v)
+        search = self._single(plain("v", v))
+        return drive(search, self._source())
+
+    def _single(self, array: npt.NDArray[Any]) -> Search[Floats]:
+        """Return what asks for one product; refuse what is no vector."""
         column = array.ndim == 2 and array.shape[1] == 1
-        product = self._product(real_vector(array[:, 0] if column else array, "v", self.shape[0]))
+        return self._matvec(real_vector(array[:, 0] if column else array, "v", self.shape[0]), column)
+
+    def _matvec(self, v: Vector, column: bool = False) -> Search[Floats]:
+        product = yield from self._product(v)
         if not math.isfinite(vectors.norm(product)):
             self._lost(HessianStatus.NOT_FINITE, "a product is not finite")
         return product[:, None] if column else product
+
+    def _source(self) -> Neighbourhood | Team:
+        """Return what evaluates points around x."""
+        if not self._from_values:
+            return self._around
+        if self._team is None:
+            self._team = self._bind(self._lines.x.astype(np.float64))
+        return self._team
 
     rmatvec = matvec
 
@@ -397,22 +417,30 @@ class HessianOperator:
     @quiet
     def matmat(self, V: npt.ArrayLike) -> Floats:
         """Return H V, V of shape (n, k)."""
-        V = plain("V", V)
+        search = self._columns(plain("V", V))
+        return drive(search, self._source())
+
+    def _columns(self, V: npt.NDArray[Any]) -> Search[Floats]:
+        """Return what asks for the products of columns; refuse what has none."""
         n = self.shape[0]
         if V.ndim != 2 or V.shape[0] != n:
             raise ValueError(f"V: shape ({n}, k) expected, got {V.shape}")
+        return self._matmat(V)
+
+    def _matmat(self, V: npt.NDArray[Any]) -> Search[Floats]:
+        n, k = V.shape
         product = np.empty(V.shape)
         done = 0
-        if not self._looked_at and self._step is None and V.shape[1] and self._batched:
-            product[:, 0] = self.matvec(V[:, 0])
+        if not self._looked_at and self._step is None and k and self._batched:
+            product[:, 0] = yield from self._matvec(real_vector(V[:, 0], "v"))
             done = 1
         together = self._batched and not self._always and not self._central
         width = max(1, _BLOCK_NUMBERS // (n * self._order)) if together else 1
-        while done < V.shape[1]:
+        while done < k:
             if width == 1:
-                product[:, done] = self.matvec(V[:, done])
+                product[:, done] = yield from self._matvec(real_vector(V[:, done], "v"))
             else:
-                product[:, done : done + width] = self._block(V[:, done : done + width])
+                product[:, done : done + width] = yield from self._block(V[:, done : done + width])
             done += width
         return product
 
@@ -436,7 +464,7 @@ class HessianOperator:
         if self._from_values:
             raise TypeError("gradient: the operator was made without jac")
         x = real_vector(x, "x", self.shape[0])
-        g = self._gradient_at(x)
+        g = drive(self._gradient_at(x), self._around)
         if self._order == 1:
             self._latest = x.copy(), g.copy()
         return g
@@ -445,26 +473,22 @@ class HessianOperator:
     def move(self, x: npt.ArrayLike) -> None:
         """Take the Hessian at x from now on; the level of the step stays."""
         x = real_vector(x, "x", self.shape[0])
-        stays = np.array_equal(x, self._around.x)
+        stays = np.array_equal(x, self._lines.x)
         if stays and self._g0 is not None:
             return
         if self._latest is not None and np.array_equal(x, self._latest[0]):
-            self._around.x, self._g0 = self._latest
+            self._lines.x, self._g0 = self._latest
         elif not stays:
-            self._around.x, self._g0 = x.copy(), None
-            self._nfev, self._crosses = self.nfev, None
+            self._lines.x, self._g0 = x.copy(), None
+            self._nfev, self._team, self._crosses = self.nfev, None, None
         if not stays:
             if not self.success and self._order > 1:
                 self._level = None  # what was found where nothing is known is of no use elsewhere
             self._looked_at = self._central = False
             self._status = HessianStatus.COMPLETE if self._step is None else HessianStatus.UNVERIFIED
 
-    def _gradient_at(self, x: Vector) -> Vector:
-        x_now, self._around.x = self._around.x, x
-        try:
-            gradient: Vector = self._around.at(x, 0.0)
-        finally:
-            self._around.x = x_now
+    def _gradient_at(self, x: Vector) -> Search[Vector]:
+        gradient: Vector = (yield OnLine(x, x, (0.0,), "origin")).pop()
         return gradient
 
     @property
@@ -478,76 +502,77 @@ class HessianOperator:
             return (unit * self._step if self._relative else self._step), 0
         return unit, self._level if self._level is not None else 0
 
-    def _product(self, v: Vector) -> Floats:
-        around = self._around
-        x = ORDINARY.of(around.x.astype(np.float64)) if self._from_values else around.x
-        natural = vectors.line_unit(x, v) if self._from_values else around.unit(v)
+    def _product(self, v: Vector) -> Search[Floats]:
+        if self._from_values:
+            natural = vectors.line_unit(ORDINARY.of(self._lines.x.astype(np.float64)), v)
+        else:
+            natural = yield from self._lines.unit(v)
         exponent = math.frexp(natural)[1]
         if abs(exponent) > _LARGE_EXPONENT and self._step is None:
             exponent -= HEADROOM
             v = np.ldexp(v.astype(np.float64), exponent)
-            product = self._product(v)
+            product = yield from self._product(v)
             bar, step = self._bars[-1]
             self._bars[-1] = float(np.ldexp(bar, -exponent)), float(np.ldexp(step, exponent))
             return np.asarray(np.ldexp(product, -exponent))
         self.products += 1
         if self._from_values:
-            return self._from_crosses(v)
+            return (yield from self._from_crosses(v))
         if natural == 0.0:
             self._bars.append((0.0, 0.0))
             return np.zeros(v.size)
         unit, level = self._line(natural)
-        if self._step is not None and min(self._around.room(v)) < 2.0 ** (self._q - 1) * unit:
+        if self._step is not None and min(self._lines.room(v)) < 2.0 ** (self._q - 1) * unit:
             raise ValueError(f"{'rel_step' if self._relative else 'abs_step'}: points leave the bounds")
         if self._order == 1 and not self._central:
-            return self._forward(v, unit, level)
-        differences = Products(self._around, v, unit)
+            return (yield from self._forward(v, unit, level))
+        differences = Products(self._lines, v, unit)
         if self._step is None and self._level is None:
-            return self._searched(differences)
+            return (yield from self._searched(differences))
         differences.floor = self._noise
-        differences.see(range(level, level + self._q))
+        yield from differences.see(range(level, level + self._q))
         product = differences.D[level] if self._q == 1 else differences.combine(level, richardson(self._q))
         if self._step is not None:
             self._bars.append((math.nan, unit))
             return product
         size = differences.size(product)
-        if (self._always or not self._looked_at) and self._amiss(differences, level, product, size):
+        if (self._always or not self._looked_at) and (yield from self._amiss(differences, level, product, size)):
             differences.D.clear()
-            return self._searched(differences)
+            return (yield from self._searched(differences))
         strength = unit * size
         if strength > _STRONGER * self._strongest:
             self._strongest = strength
-            if self._shortened(differences, level, size):
+            if (yield from self._shortened(differences, level, size)):
                 differences.D.clear()
-                return self._product_again(differences)
+                return (yield from self._product_again(differences))
         return product
 
-    def _from_crosses(self, v: Vector) -> Floats:
-        around = self._around
+    def _from_crosses(self, v: Vector) -> Search[Floats]:
         if self._crosses is None:
-            self._crosses = CrossProducts(self._bind, around.x, self._order, self._within(), around.x_scale)
-        found = self._crosses.product(v)
+            assert self._team is not None
+            x, within = self._team.x, self._lines.within
+            f0 = float((yield OnLine(x, x, (0.0,), "origin")).pop())
+            if not math.isfinite(f0):
+                raise ValueError(f"fun: is {f0} at x0; it must be finite there") from walled(self._team)
+            within = box(None, x) if within is None else within
+            self._crosses = yield from start_products(x, f0, self._order, within, self._lines.x_scale)
+        found = yield from self._crosses.product(v)
         self._judge(v, vectors.norm(found.value), found.error, 1.0, found.scale, found.random, found.step)
         return found.value
 
-    def _within(self) -> Box:
-        confines, x = self._around.evaluator.confines, self._around.x.astype(np.float64)
-        return box(None, x) if confines is None else Box(confines.lower, confines.upper, False)
-
     def _bind(self, x: Floats) -> Team:
-        assert self._around.function is not None
-        evaluator = make_evaluator(self._around.function, x, wall=self._around.wall)
+        evaluator = make_evaluator(self._around.evaluator.function, x, wall=self._around.evaluator.wall)
         evaluator.confines = self._around.evaluator.confines
         return Team(evaluator, self._workers if evaluator.lane == "native" else None)
 
-    def _searched(self, differences: Products) -> Floats:
+    def _searched(self, differences: Products) -> Search[Floats]:
         """Search the level along this line, the first at x or one for which the level kept is not good."""
         order = max(2, self._order)
-        look, balance = first_look(differences)
-        found = search_from(differences, order, look, balance)
-        spread = differences.spread() if is_suspect(differences, look.noise, found.value) else 0.0
+        look, balance = yield from first_look(differences)
+        found = yield from search_from(differences, order, look, balance)
+        spread = (yield from differences.spread()) if is_suspect(differences, look.noise, found.value) else 0.0
         if spread > SAME * differences.floor:
-            found = without_chance(differences, order // 2, look, found, spread)
+            found = yield from without_chance(differences, order // 2, look, found, spread)
         # The value found is of the next order, at longer steps than a product of this order wants.
         self._level = found.level if balance is None else min(found.level, balance.level(order))
         self._noise = look.noise
@@ -556,13 +581,13 @@ class HessianOperator:
         self._looked_at = True
         gradient = differences.floor / differences.rounding
         step = differences.step(found.level)
-        off, vague = roughness(differences, look, found)
+        off, vague = yield from roughness(differences, look, found)
         rough = off + vague > TENTH * size
         bar = found.error + off + vague  # it covers both curvatures
         self._judge(differences.v, size, bar, differences.unit, gradient, found.random, step, rough, found.turned)
         return found.value
 
-    def _amiss(self, differences: Products, level: int, product: Floats, size: float) -> bool:
+    def _amiss(self, differences: Products, level: int, product: Floats, size: float) -> Search[bool]:
         """Look at a product by two more gradients, at a step so short that it still has some digits.
 
         A kink or a wall within the longer steps shows, as far as it lies beyond the short one.
@@ -571,7 +596,7 @@ class HessianOperator:
         unseen = differences.condition(level, self._q, self._noise)
         digits = math.log2(max(0.1 * _AMISS * size / unseen, 1.0)) if 0.0 < unseen < math.inf else _GLANCE
         below = level - max(1, min(_GLANCE, int(digits)))
-        differences.see((below,))
+        yield from differences.see((below,))
         apart = differences.distance(differences.D.pop(below), product)
         bound = _CHECKED * (differences.condition(level, self._q, self._noise) + unseen * 2.0 ** (level - below))
         rounded = differences.turned() + differences.astray(product, level)
@@ -581,9 +606,9 @@ class HessianOperator:
         self._bars.pop()
         return True
 
-    def _shortened(self, differences: Products, level: int, size: float) -> bool:
+    def _shortened(self, differences: Products, level: int, size: float) -> Search[bool]:
         """Go down where the next level shows more truncation error than noise; return whether that was so."""
-        differences.see((level + self._q,))
+        yield from differences.see((level + self._q,))
         truncation = change(differences, level, self._q)
         condition = max(differences.condition(level, self._q, self._noise), EPS * size)
         if not truncation > _UNBALANCED * condition:
@@ -592,18 +617,18 @@ class HessianOperator:
         self._level = level - max(1, round(fall))
         return True
 
-    def _product_again(self, differences: Products) -> Floats:
+    def _product_again(self, differences: Products) -> Search[Floats]:
         level = self._level
         assert level is not None
-        differences.see(range(level, level + self._q))
+        yield from differences.see(range(level, level + self._q))
         product: Floats = differences.combine(level, richardson(self._q))
         return product
 
-    def _forward(self, v: Vector, unit: float, level: int) -> Floats:
+    def _forward(self, v: Vector, unit: float, level: int) -> Search[Floats]:
         t = math.ldexp(unit, level)
         if self._g0 is None:
-            self._g0 = self._gradient_at(self._around.x)
-        product = self._quotient(v, t)
+            self._g0 = yield from self._gradient_at(self._lines.x)
+        product = yield from self._quotient(v, t)
         if self._step is not None:
             self._bars.append((math.nan, t))
             return product
@@ -611,43 +636,45 @@ class HessianOperator:
             self._looked_at = True
             size = vectors.norm(product)
             if size * t <= ROUNDING * vectors.norm(self._g0):  # where nothing moved, nothing was measured
-                return self._searched(Products(self._around, v, unit))
-            bent = self._quotient(v, -0.5 * t)  # at -t an odd gradient would say the same again
+                return (yield from self._searched(Products(self._lines, v, unit)))
+            bent = yield from self._quotient(v, -0.5 * t)  # at -t an odd gradient would say the same again
             apart = vectors.norm(np.subtract(bent, product, out=bent))
             # What is left is T(v, v) over 3 t / 4.
-            rounded = TURNED * abs(vectors.dot(self._around.x, bent)) / (0.75 * t * vectors.norm(v))
-            rounded += ASTRAY * astray(self._around.x, v, t, product, sides=(1.0,))
+            rounded = TURNED * abs(vectors.dot(self._lines.x, bent)) / (0.75 * t * vectors.norm(v))
+            rounded += ASTRAY * astray(self._lines.x, v, t, product, sides=(1.0,))
             rounding = max(ROUNDING * vectors.norm(self._g0), 0.5 * EPS * unit * size)
             if not apart <= _AMISS * size and not apart * unit <= MATTERS * vectors.norm(self._g0):
                 self._central = True
-                return self._searched(Products(self._around, v, unit))
+                return (yield from self._searched(Products(self._lines, v, unit)))
             few = 1.0 + _CHECKED / v.size  # one difference of few components says little of their noise
             self._bars.append((_CHECKED * few * (apart + rounding / t) + rounded, t))
         return product
 
-    def _quotient(self, v: Vector, t: float) -> Floats:
-        g: Any = self._around.at(v, t)
+    def _quotient(self, v: Vector, t: float) -> Search[Floats]:
+        g: Any = (yield OnLine(self._lines.x, v, (t,))).pop()
         product: Floats = g if g.dtype == np.float64 else np.empty(g.size)
         np.subtract(g, cast(Vector, self._g0), out=product, dtype=np.float64)
         product *= 1.0 / t
         return product
 
-    def _block(self, V: npt.NDArray[Any]) -> Floats:
+    def _block(self, V: npt.NDArray[Any]) -> Search[Floats]:
         """Multiply several columns through one batch of points."""
         columns = [real_vector(column, "V") for column in V.T]
         self.products += len(columns)
-        lines = [self._line(self._around.unit(v) or 1.0) for v in columns]
+        lines = []
+        for v in columns:
+            lines.append(self._line((yield from self._lines.unit(v)) or 1.0))
         steps = np.array([math.ldexp(unit, level) for unit, level in lines])
         if self._order == 1:
             nodes, weights = [1.0], [1.0]
             if self._g0 is None:
-                self._g0 = self._gradient_at(self._around.x)
+                self._g0 = yield from self._gradient_at(self._lines.x)
         else:
             nodes = [sign * 2.0**offset for offset in range(self._q) for sign in (1.0, -1.0)]
             weights = [0.5 * w / node for w, node in zip(np.repeat(richardson(self._q), 2), nodes, strict=True)]
-        x = self._around.x
+        x = self._lines.x
         points = np.stack([x + (node * h) * v for v, h in zip(columns, steps, strict=True) for node in nodes])
-        gradients = self._around.evaluator.dense(points).reshape(len(columns), len(nodes), -1)
+        gradients = (yield Rows(points)).reshape(len(columns), len(nodes), -1)
         if self._g0 is not None:
             gradients -= self._g0
         product: Floats = np.einsum("w,kwn->nk", weights, gradients)
@@ -656,7 +683,7 @@ class HessianOperator:
             strength = np.linalg.norm(product, axis=0) * [unit for unit, _ in lines]
             for k in np.flatnonzero(strength > _STRONGER * self._strongest):
                 self.products -= 1
-                product[:, k] = self._product(columns[k])
+                product[:, k] = yield from self._product(columns[k])
         return product
 
     def __add__(self, other: object) -> Any:

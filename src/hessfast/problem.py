@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hessfast.arguments import Box, box, coordinates, exceptions, flag, further, labels, point, typical_sizes
+from hessfast.arguments import (
+    Box,
+    box,
+    coordinates,
+    exceptions,
+    flag,
+    further,
+    labels,
+    point,
+    real_vector,
+    refuse_infinite,
+    typical_sizes,
+)
 from hessfast.calls.foreign import NativeFunction
 from hessfast.calls.functions import make_function
 from hessfast.calls.lanes import make_evaluator
+from hessfast.calls.line import Neighbourhood
 from hessfast.calls.team import Team
+from hessfast.lines import Lines
 from hessfast.workers import thread_count
 
 Fun = Callable[..., Any] | NativeFunction
@@ -125,3 +139,53 @@ def bind(
     if functions == [None, None]:
         raise TypeError("fun: None needs a callable jac")
     return Problem(x, axes, functions[0], functions[1], scale, labels(x0, axes, x.size))
+
+
+def surround(
+    fun: Fun | None,
+    x0: ArrayLike,
+    *,
+    jac: Jac,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None,
+    vectorized: bool,
+    workers: int | None,
+    x_scale: ArrayLike | None = None,
+    bounds: Any = None,
+    on_error: Any = "raise",
+) -> tuple[Lines, Neighbourhood]:
+    """Check the arguments that the matrix-free functions share; bind the gradient where there is one, else f.
+
+    x0 is neither copied nor converted where it is a contiguous float64 or float32 array.
+
+    Returns
+    -------
+    Lines, Neighbourhood
+        The lines through x0, and what evaluates points on them.
+    """
+    x = real_vector(x0, "x0")
+    threads = thread_count(workers)
+    gradient = jac is not None and jac is not False
+    obj, name = (jac, "jac") if gradient and jac is not True else (fun, "fun")
+    if obj is None:
+        raise TypeError("fun: None needs a callable jac")
+    positional, named = further(args, kwargs)
+    function = make_function(
+        obj,
+        name=name,
+        args=positional,
+        kwargs=named,
+        vectorized=flag(vectorized, "vectorized"),
+        gradient=gradient,
+        part=1 if jac is True else None,
+    )
+    wall = exceptions(on_error)
+    # The evaluator reads its own x for displaced points alone, of which there are none here.
+    evaluator = make_evaluator(function, cast("NDArray[np.float64]", x), wall=wall, gradient=gradient)
+    within = None
+    if bounds is not None:
+        refuse_infinite(x, "x0")
+        within = box(bounds, x.astype(np.float64))
+        evaluator.confine(within.lower, within.upper)
+    around = Neighbourhood(evaluator, threads)
+    return Lines(x, gradient, threads, typical_sizes(x_scale, x.size), within, around.scratch), around

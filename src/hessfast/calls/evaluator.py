@@ -130,6 +130,11 @@ class Evaluator(ABC):
         self._x_inside = box is None or bool(box.hold_rows(self.x[None, :])[0])
         self._nodes_inside = None
 
+    def move(self, x: NDArray[np.float64]) -> None:
+        """Displace points from another x from now on."""
+        self.x = x
+        self.confines = self._confines
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one value."""

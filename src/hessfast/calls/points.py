@@ -6,7 +6,7 @@ what they are for, and stops where it must.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -66,11 +66,14 @@ class Nodes:
     axes : ndarray of int32, shape (m,)
     nodes : ndarray, shape (m, k)
     purpose : str
+    x : ndarray, shape (n,), optional
+        Another point than the search's own from which they are displaced.
     """
 
     axes: NDArray[np.int32]
     nodes: Array
     purpose: Purpose = "axes"
+    x: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,22 +101,25 @@ class PairRange:
     purpose: Purpose = "axes"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: that would double the price of a request for a single cheap value
 class OnLine:
-    """The point x + t v; the value is a number, of a gradient an array (n,), float64 or float32, the caller's own.
+    """Points x + t v; the values are a list, one for each t: numbers, or gradients (n,), float64 or float32.
+
+    Gradients are the caller's own. Who takes one out of the list is alone in holding it: it may fill the memory.
 
     Attributes
     ----------
-    v : ndarray, shape (n,)
+    x, v : ndarray, shape (n,)
         In float64 or float32 storage.
-    t : float
+    t : sequence of float
     purpose : str
     curious : bool
-        As in `Rows`.
+        As in `Rows`, for each point.
     """
 
+    x: NDArray[Any]
     v: NDArray[Any]
-    t: float
+    t: Sequence[float]
     purpose: Purpose = "axes"
     curious: bool = False
 

@@ -76,11 +76,11 @@ def value_at(team: Team) -> float:
     """
     f0 = float(drive(asked(Rows(team.x[None, :], "origin")), team)[0])
     if not np.isfinite(f0):
-        raise ValueError(f"fun: is {f0} at x0; it must be finite there") from _walled(team)
+        raise ValueError(f"fun: is {f0} at x0; it must be finite there") from walled(team)
     return f0
 
 
-def _walled(team: Team) -> BaseException | None:
+def walled(team: Team) -> BaseException | None:
     """Return the exception behind the wall at x0, None where there is none: what f says there is worth another call."""
     at = team.evaluator
     try:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from hessfast.arithmetic import aside
 from hessfast.calls import _calls
 from hessfast.calls.evaluator import Evaluator
+from hessfast.calls.line import Neighbourhood
 from hessfast.calls.native_lane import NativeEvaluator
-from hessfast.calls.points import Displaced, Nodes, PairRange, Points, Purpose, Rows
+from hessfast.calls.points import Displaced, Nodes, OnLine, PairRange, Points, Purpose, Rows
 from hessfast.workers import thread_count
 
 if TYPE_CHECKING:  # imported where threads are asked for: a tenth of the library's own import time
@@ -58,6 +59,7 @@ class Team:
             evaluator.lane,
         )
         self.spent: Counter[Purpose] = Counter()
+        self._on_lines = Neighbourhood(evaluator)
         self._others: list[Evaluator] = []
         self._count = thread_count(workers)
         self._pool: ThreadPoolExecutor | None = None
@@ -94,9 +96,17 @@ class Team:
         if isinstance(points, Nodes):
             index, value = self.evaluator.buffers(points.nodes.size)
             _calls.axis_points(points.axes, points.nodes, index, value)
-            return self._for(len(index)).displaced(index, value).reshape(points.nodes.shape)
+            if points.x is not None:
+                self._move(points.x)
+            try:
+                return self._for(len(index)).displaced(index, value).reshape(points.nodes.shape)
+            finally:
+                if points.x is not None:
+                    self._move(self.x)
         if isinstance(points, Displaced):
             return self._for(len(points.index)).displaced(points.index, points.value)
+        if isinstance(points, OnLine):
+            return self._on_lines.answer(points)
         raise TypeError(f"points: {type(points).__name__} are not for a team")
 
     def _for(self, points: int) -> Evaluator | Team:
@@ -125,11 +135,9 @@ class Team:
             return self.evaluator.displaced(index, value)
         return self._shared(len(index), lambda worker, part: worker.displaced(index[part], value[part]))
 
-    def at_nodes(self, axes: NDArray[np.int32], nodes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Evaluate x with one coordinate displaced: each of axes (m,) in turn at its nodes (m, k)."""
-        index, value = self.evaluator.buffers(nodes.size)
-        _calls.axis_points(axes, nodes, index, value)
-        return self.displaced(index, value).reshape(nodes.shape)
+    def _move(self, x: NDArray[np.float64]) -> None:
+        for worker in (self.evaluator, *self._others):
+            worker.move(x)
 
     def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Evaluate the rows of X, as `Evaluator.dense`."""

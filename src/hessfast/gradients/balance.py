@@ -20,7 +20,6 @@ import numpy as np
 
 from hessfast.algebra import vectors
 from hessfast.calls.points import Search
-from hessfast.calls.run import drive
 from hessfast.gradients.line import TINY, Differences, Floats, Slopes, T, extension, richardson
 from hessfast.gradients.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
 from hessfast.scale import EPS
@@ -131,13 +130,8 @@ class Balance:
         return round(min(max(self.length + self.noise / (order + self.power) - _EARLY, _LOWEST), top))
 
 
-def search(differences: Differences[T], order: int) -> Found[T]:
-    """Find the level of a central difference of that order and return the value of order + 2 there."""
-    return search_from(differences, order, *first_look(differences))
-
-
-def search_from(differences: Differences[T], order: int, look: Look, balance: Balance | None) -> Found[T]:
-    """Do the same after a first look."""
+def search_from(differences: Differences[T], order: int, look: Look, balance: Balance | None) -> Search[Found[T]]:
+    """Find the level of a central difference of that order after a first look; return the value of order + 2 there."""
     q = order // 2
     level = look.top - q if look.blocked else look.wide
     if balance is not None:
@@ -146,7 +140,7 @@ def search_from(differences: Differences[T], order: int, look: Look, balance: Ba
         level = look.wide
     elif level == look.wide - q - 1:
         level += 1
-    found = _corrected(differences, q, level, look)
+    found = yield from _corrected(differences, q, level, look)
     turned = differences.turned()
     error = found.error + turned + differences.astray(found.value, found.level)
     return replace(found, error=error, turned=turned)
@@ -167,13 +161,13 @@ class Look:
     jump: float = 0.0
 
 
-def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
+def first_look(differences: Differences[T]) -> Search[tuple[Look, Balance | None]]:
     """Go down until the wide level lies within the natural length; None where that is not known."""
     wide, deep, size = differences.wide, differences.deep, differences.size
     for shift in range(_SHIFTS + 1):
-        noise, bend = differences.look(wide, deep)
+        noise, bend = yield from differences.look(wide, deep)
         if shift == 0 and size(differences.D[wide]) == size(differences.D[deep]) == 0.0:
-            noise, bend, wide, deep = _nothing_moved(differences)
+            noise, bend, wide, deep = yield from _nothing_moved(differences)
         gap = differences.distance(differences.D[wide], differences.D[deep])
         unseen = differences.condition(deep, 1, noise)
         clear = gap > 0.1 * size(differences.D[deep]) and gap > _CLEAR * unseen
@@ -184,13 +178,13 @@ def first_look(differences: Differences[T]) -> tuple[Look, Balance | None]:
         wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
     noise, deep_size = max(noise, bend), size(differences.D[deep])
     if differences.power == 1 and size(differences.D[wide]) <= _INVISIBLE * differences.condition(wide, 1, noise):
-        beneath = _beneath(differences, wide, deep)
+        beneath = yield from _beneath(differences, wide, deep)
         if beneath is not None:
             noise, bend, wide, deep = beneath
             noise, deep_size = max(noise, bend), size(differences.D[deep])
             gap = differences.distance(differences.D[wide], differences.D[deep])
     unseen = differences.condition(deep, 1, noise)
-    raised, blocked = _raised(differences, wide, noise)
+    raised, blocked = yield from _raised(differences, wide, noise)
     top = raised if blocked else 0 if raised == wide else max(0, raised + 2)
     look = Look(raised, deep, noise, top, blocked, deep_size if jumps else 0.0)
     wide = raised
@@ -215,7 +209,7 @@ def _jumps(differences: Differences[T], wide: int, deep: int) -> bool:
     return 0.0 < change < math.inf and long * differences.apart(wide, deep, ratio) < _SAME_JUMP * change
 
 
-def _beneath(differences: Differences[T], wide: int, deep: int) -> tuple[float, float, int, int] | None:
+def _beneath(differences: Differences[T], wide: int, deep: int) -> Search[tuple[float, float, int, int] | None]:
     """Look far below levels at which a gradient shows no curvature; return that look where it is seen there.
 
     Around a peak that is narrow for the size of its place, gradients vanish wherever the levels above reach.
@@ -225,7 +219,7 @@ def _beneath(differences: Differences[T], wide: int, deep: int) -> tuple[float, 
         return None
     differences.narrow(wide, 1)
     above = differences.D
-    noise, bend = differences.look(low_wide, low_deep)
+    noise, bend = yield from differences.look(low_wide, low_deep)
     size = min(differences.size(differences.D[low_wide]), differences.size(differences.D[low_deep]))
     if size > _INVISIBLE * differences.condition(low_deep, 1, max(noise, bend)):
         return noise, bend, low_wide, low_deep
@@ -233,21 +227,21 @@ def _beneath(differences: Differences[T], wide: int, deep: int) -> tuple[float, 
     return None
 
 
-def _nothing_moved(differences: Differences[T]) -> tuple[float, float, int, int]:
+def _nothing_moved(differences: Differences[T]) -> Search[tuple[float, float, int, int]]:
     """Look at the lowest levels where f was the same at all others: the natural length may be far below these.
 
     The levels stay as they were where it is the same there too.
     """
     wide, deep = differences.wide, differences.deep
     low_wide, low_deep = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
-    noise, bend = differences.look(low_wide, low_deep)
+    noise, bend = yield from differences.look(low_wide, low_deep)
     if differences.size(differences.D[low_wide]) == differences.size(differences.D[low_deep]) == 0.0:
         differences.D = dict.fromkeys((wide, deep), differences.D[low_wide])
         return noise, bend, wide, deep
     return noise, bend, low_wide, low_deep
 
 
-def _raised(differences: Differences[T], wide: int, noise: float) -> tuple[int, bool]:
+def _raised(differences: Differences[T], wide: int, noise: float) -> Search[tuple[int, bool]]:
     """Go up from the wide level while the curvature there is invisible; return it, and whether a wall ended that.
 
     A wider level must not contradict what is seen below it.
@@ -257,7 +251,7 @@ def _raised(differences: Differences[T], wide: int, noise: float) -> tuple[int, 
         unseen = differences.condition(wide, 1, noise)
         if differences.size(differences.D[wide]) > _INVISIBLE * unseen:
             break
-        differences.see((wide + rise,))
+        yield from differences.see((wide + rise,))
         above = differences.D[wide + rise]
         if differences.distance(above, differences.D[wide]) <= _CLEAR * unseen + differences.size(differences.D[wide]):
             wide += rise
@@ -267,7 +261,7 @@ def _raised(differences: Differences[T], wide: int, noise: float) -> tuple[int, 
     return wide, blocked
 
 
-def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> Found[T]:
+def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> Search[Found[T]]:
     """Evaluate q + 1 levels; move while truncation and condition part are far apart; return the best seen.
 
     Two values that contradict each other are both wrong by as much, until a third one, at still shorter steps, agrees
@@ -282,11 +276,11 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
     for turn in range(_DESPERATE_ROUNDS):
         tried.add(level)
         differences.narrow(level, q + 1)
-        differences.see(range(level, level + q + 1))
+        yield from differences.see(range(level, level + q + 1))
         value = differences.combine(level, richardson(q + 1))
         condition, truncation, doubt = _parts(differences, q, level, look, value)
         if doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
-            noise = differences.reconsider(look.deep)
+            noise = yield from differences.reconsider(look.deep)
             if noise > 0.0:
                 look = replace(look, noise=noise)
                 condition, truncation, doubt = _parts(differences, q, level, look, value)
@@ -310,7 +304,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> F
                     break
                 refuted = (best, apart, level) if refuted is None else refuted
                 best, own = Found(value, max(error, apart), level), error
-                differences.settle(level)
+                yield from differences.settle(level)
             else:
                 best = Found(best.value, max(best.error, apart), best.level)
         elif best.error > own and level < best.level:
@@ -352,7 +346,7 @@ def _grows(differences: Differences[T], earlier: float, later: float, levels: in
     return later > _AS_NOISE * earlier * 2.0 ** (differences.power * levels)
 
 
-def without_chance(differences: Differences[T], q: int, look: Look, found: Found[T], spread: float) -> Found[T]:
+def without_chance(differences: Differences[T], q: int, look: Look, found: Found[T], spread: float) -> Search[Found[T]]:
     """Take chance into account: where `spread`, the size of the difference of two answers at one point, is not nothing.
 
     The levels of the value found are seen a second time: their mean is taken, and what differs is the noise there.
@@ -361,8 +355,10 @@ def without_chance(differences: Differences[T], q: int, look: Look, found: Found
     levels = range(found.level, found.level + q + 1)
     missing = [level for level in levels if level not in differences.D]
     differences.narrow(found.level, q + 1)
-    differences.see(missing)
-    seen = [differences.repeat(level) for level in levels]
+    yield from differences.see(missing)
+    seen = []
+    for level in levels:
+        seen.append((yield from differences.repeat(level)))
     noise = max(look.noise, spread / math.sqrt(2.0), math.hypot(*seen) / math.sqrt(len(seen)))
     value = differences.combine(found.level, richardson(q + 1))
     condition = differences.condition(found.level, q + 1, noise)
@@ -381,7 +377,7 @@ _SHORT_OF_LENGTH = 0.03
 """Part of a difference by which it changes from step to step, at most, where these are short."""
 
 
-def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[float, float]:
+def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> Search[tuple[float, float]]:
     """Look at g over long steps on the line where short ones give reason to.
 
     Returns
@@ -396,7 +392,7 @@ def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[floa
         return 0.0, 0.0
     here = seen[found.level]
     short = [k for k in sorted(seen) if abs(seen[k] - here) <= _SHORT_OF_LENGTH * abs(here)]
-    length = vectors.norm(differences.v, differences.around.threads) if isinstance(found.value, np.ndarray) else 1.0
+    length = vectors.norm(differences.v, differences.lines.threads) if isinstance(found.value, np.ndarray) else 1.0
     noise = length * look.noise
 
     def foretold_at(far: float) -> Foretold:
@@ -411,33 +407,26 @@ def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> tuple[floa
 
     if len(short) < 2 or not asks_for_look(foretold_at(FAR * differences.unit)):
         return 0.0, 0.0
-    least, _ = differences.around.lengths(differences.v)
-    unit = min(differences.unit, least, min(differences.around.room(differences.v)) / FARTHEST)
+    least, _ = differences.lines.lengths(differences.v)
+    unit = min(differences.unit, least, min(differences.lines.room(differences.v)) / FARTHEST)
     foretold = foretold_at(FAR * unit)
     if 4.0 * differences.step(found.level) > FAR * unit or not asks_for_look(foretold):
         return 0.0, 0.0
 
-    def difference(t: float) -> Floats:
+    def difference(t: float) -> Search[Floats]:
         return differences.far(t * unit, found.value)
 
-    with np.errstate(all="ignore"):
-        far = difference(FAR)
-        value, bend, further, spread = (None if part is None else np.array([part]) for part in foretold)
-        assert value is not None
-        assert bend is not None
-        assert spread is not None
-        if look_far(value, bend, far[:1], spread, further) is not Sight.SUSPECT:
-            return 0.0, 0.0
-        first = np.zeros(far.size)
-        first[0] = 1.0  # vᵀ of a difference is its first component
-        curvature = differences.curvature(found.value)
-
-        def asking(t: float) -> Search[Floats]:
-            yield from ()
-            return difference(t)
-
-        search = plateau(asking, first, curvature, length * found.error, noise / unit, in_doubt=True)
-        settled = drive(search, None)
+    far = yield from difference(FAR)
+    value, bend, further, spread = (None if part is None else np.array([part]) for part in foretold)
+    assert value is not None
+    assert bend is not None
+    assert spread is not None
+    if look_far(value, bend, far[:1], spread, further) is not Sight.SUSPECT:
+        return 0.0, 0.0
+    first = np.zeros(far.size)
+    first[0] = 1.0  # vᵀ of a difference is its first component
+    curvature = differences.curvature(found.value)
+    settled = yield from plateau(difference, first, curvature, length * found.error, noise / unit, in_doubt=True)
     if settled is None:
         return 0.0, 0.0
     return float(np.linalg.norm(settled.value[1:])), float(np.linalg.norm(settled.error[1:]))

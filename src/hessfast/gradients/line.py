@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.calls.line import Neighbourhood
+from hessfast.calls.points import OnLine, Search
+from hessfast.lines import Lines
 from hessfast.scale import EPS
 from hessfast.values.noise import ROUNDING
 
@@ -88,10 +89,12 @@ def _slope_noise(q: int) -> float:
 
 
 class Differences(ABC, Generic[T]):
-    """Central differences along one line by level; each point is evaluated once.
+    """Central differences along one line by level; each point is asked for once.
 
     Attributes
     ----------
+    lines, v : Lines, ndarray of shape (n,)
+        The line.
     unit : float
         Unit of the line: level k has the step 2^k unit.
     D : dict
@@ -120,8 +123,8 @@ class Differences(ABC, Generic[T]):
     convergence: float
     slack: float
 
-    def __init__(self, around: Neighbourhood, v: Vector, unit: float) -> None:
-        self.around, self.v, self.unit = around, v, unit
+    def __init__(self, lines: Lines, v: Vector, unit: float) -> None:
+        self.lines, self.v, self.unit = lines, v, unit
         self.D: dict[int, T] = {}
         self.floor = 0.0
         self.rounding = ROUNDING
@@ -131,12 +134,16 @@ class Differences(ABC, Generic[T]):
         """Return h."""
         return math.ldexp(self.unit, level)
 
-    @abstractmethod
-    def see(self, levels: Sequence[int]) -> None:
-        """Evaluate the levels that are not known."""
+    def at(self, *t: float) -> OnLine:
+        """Return what asks for the points at t."""
+        return OnLine(self.lines.x, self.v, t)
 
     @abstractmethod
-    def look(self, wide: int, deep: int) -> tuple[float, float]:
+    def see(self, levels: Sequence[int]) -> Search[None]:
+        """Ask for the levels that are not known."""
+
+    @abstractmethod
+    def look(self, wide: int, deep: int) -> Search[tuple[float, float]]:
         """See the two levels afresh; return the noise seen, and again as the even part of slopes shows it."""
 
     @abstractmethod
@@ -158,11 +165,13 @@ class Differences(ABC, Generic[T]):
         """Size of D(level) - weight D(other)."""
         return self.distance(self.D[level], weight * self.D[other])
 
-    def settle(self, level: int) -> None:
+    def settle(self, level: int) -> Search[None]:
         """Learn the noise anew where that was seen above the level: what lies there is not what it is below."""
+        yield from ()
 
-    def reconsider(self, deep: int) -> float:
+    def reconsider(self, deep: int) -> Search[float]:
         """Measure the noise where that was not done yet, and return it as `look` does; 0.0 where it was."""
+        yield from ()
         return 0.0
 
     def residual(self, deep: int, level: int, value: Any) -> float | None:
@@ -180,10 +189,10 @@ class Differences(ABC, Generic[T]):
         """Bar of what no difference shows, for points are rounded: of a value whose lowest level is given."""
         return 0.0
 
-    def repeat(self, level: int) -> float:
+    def repeat(self, level: int) -> Search[float]:
         """See a level once more, take the mean of both, and return the noise that their difference shows."""
         first = self.D.pop(level)
-        self.see((level,))
+        yield from self.see((level,))
         second = self.D[level]
         noise = self.distance(first, second) * self.step(level)
         second += first
@@ -192,7 +201,7 @@ class Differences(ABC, Generic[T]):
         return noise
 
     @abstractmethod
-    def spread(self) -> float:
+    def spread(self) -> Search[float]:
         """Size of the difference between two answers at one point."""
 
     def combine(self, level: int, weights: Sequence[float]) -> Any:
@@ -215,7 +224,7 @@ class Slopes(Differences[T]):
 
     def _turn(self, even: float, size: float, noise: float, wide: int, deep: int) -> None:
         """Learn that from an even part of xᵀg, of terms of that size: at the step at which it shows most."""
-        lost = 8.0 * EPS * size + 2.0 * noise * vectors.norm(self.around.x, self.around.threads)
+        lost = 8.0 * EPS * size + 2.0 * noise * vectors.norm(self.lines.x, self.lines.threads)
         seen = max(abs(even) - lost, 0.0) / (self.step(wide) ** 2 - self.step(deep) ** 2)
         if math.isfinite(seen):
             self.turning = max(self.turning, seen)
@@ -227,10 +236,10 @@ class Slopes(Differences[T]):
     def _size_at(self, level: int) -> float:
         return self.size(self.D[level])
 
-    def spread(self) -> float:
+    def spread(self) -> Search[float]:
         deep = self.step(min(self.D, default=self.wide))
-        first = self.around.at(self.v, deep)
-        second = self.around.at(self.v, deep)
+        first = (yield self.at(deep)).pop()
+        second = (yield self.at(deep)).pop()
         return self._apart(first, second)
 
     @abstractmethod
@@ -242,7 +251,7 @@ class Slopes(Differences[T]):
         """Return vᵀ of the differences seen at this level and those above."""
 
     @abstractmethod
-    def far(self, t: float, value: T) -> Floats:
+    def far(self, t: float, value: T) -> Search[Floats]:
         """Return vᵀ of a difference at a long step, then the difference less `value`, folded; nan at walls."""
 
     @abstractmethod
@@ -265,29 +274,29 @@ class SlopeCurvatures(Slopes[float]):
 
     _slope = _even = _scalar = 0.0
 
-    def see(self, levels: Sequence[int]) -> None:
+    def see(self, levels: Sequence[int]) -> Search[None]:
         missing = sorted(level for level in levels if level not in self.D)
         if missing:
-            self._walk(missing)
+            yield from self._walk(missing)
 
-    def _walk(self, levels: Sequence[int]) -> list[float]:
+    def _walk(self, levels: Sequence[int]) -> Search[list[float]]:
         """Walk from end to end of the line and return the increments of vᵀg between neighbouring points.
 
         Increments keep their digits where vᵀg itself would round, and two gradients at a time are in memory.
         """
-        around, v = self.around, self.v
+        v, x, threads = self.v, self.lines.x, self.lines.threads
         t = [-self.step(level) for level in reversed(levels)] + [self.step(level) for level in levels]
-        last = around.at(v, t[0])
+        last = (yield self.at(t[0])).pop()
         if not 0.0 < self.floor < math.inf and len(levels) > 1:
-            self._keep_floor(last.dtype, math.sqrt(vectors.dot_square(v, last, around.threads)))
-            self._slope = vectors.dot(v, last, around.threads)
+            self._keep_floor(last.dtype, math.sqrt(vectors.dot_square(v, last, threads)))
+            self._slope = vectors.dot(v, last, threads)
         rise, outermost = [], []
         for point in t[1:]:
-            g = around.at(v, point)
-            rise.append(vectors.dot_difference(v, g, last, around.threads))
+            g = (yield self.at(point)).pop()
+            rise.append(vectors.dot_difference(v, g, last, threads))
             if len(levels) > 1 and point in (t[1], t[-1]):
-                outermost.append(vectors.dot_difference(around.x, g, last, around.threads))
-                self._scalar = vectors.dot(around.x, g, around.threads)
+                outermost.append(vectors.dot_difference(x, g, last, threads))
+                self._scalar = vectors.dot(x, g, threads)
             last = g
             del g
         middle = len(levels) - 1
@@ -305,13 +314,14 @@ class SlopeCurvatures(Slopes[float]):
     def curvatures(self, level: int) -> dict[int, float]:
         return {k: value for k, value in self.D.items() if k >= level}
 
-    def far(self, t: float, value: float) -> Floats:
-        ahead, behind = self.around.probe(self.v, t), self.around.probe(self.v, -t)
-        found = vectors.dot_difference(self.v, ahead, behind, self.around.threads) / (2.0 * t)
+    def far(self, t: float, value: float) -> Search[Floats]:
+        gradients = yield OnLine(self.lines.x, self.v, (t, -t), curious=True)
+        behind, ahead = gradients.pop(), gradients.pop()
+        found = vectors.dot_difference(self.v, ahead, behind, self.lines.threads) / (2.0 * t)
         return np.array([found, found - value])
 
     def _apart(self, one: Vector, other: Vector) -> float:
-        return abs(vectors.dot_difference(self.v, one, other, self.around.threads))
+        return abs(vectors.dot_difference(self.v, one, other, self.lines.threads))
 
     def turned(self) -> float:
         return TURNED * self.turning
@@ -320,14 +330,14 @@ class SlopeCurvatures(Slopes[float]):
         """Return vᵀg, as the first point seen has it."""
         return self._slope
 
-    def look(self, wide: int, deep: int) -> tuple[float, float]:
+    def look(self, wide: int, deep: int) -> Search[tuple[float, float]]:
         self.D, self.floor = {}, 0.0
-        rise = self._walk((deep - 1, deep, wide))
+        rise = yield from self._walk((deep - 1, deep, wide))
         # Even parts vᵀg(h) + vᵀg(-h) against that of the innermost pair, less the h² term that the wide level shows.
         inner, outer = rise[3] - rise[1], rise[4] - rise[0]
         ratio = (4.0**deep - 4.0 ** (deep - 1)) / (4.0**wide - 4.0**deep)
         noise = self._odd_noise(deep)
-        along = vectors.norm(self.v, self.around.threads)
+        along = vectors.norm(self.v, self.lines.threads)
         self._turn(self._even, abs(self._scalar), noise / along if along > 0.0 else 0.0, wide, deep)
         return noise, 0.5 * abs(inner - outer * ratio)
 
@@ -335,8 +345,8 @@ class SlopeCurvatures(Slopes[float]):
 class Products(Slopes[Floats]):
     """Differences of g: Hv."""
 
-    def __init__(self, around: Neighbourhood, v: Vector, unit: float) -> None:
-        super().__init__(around, v, unit)
+    def __init__(self, lines: Lines, v: Vector, unit: float) -> None:
+        super().__init__(lines, v, unit)
         self._folds: dict[int, Floats] = {}
         self._sizes: dict[int, float] = {}
         self._along: dict[int, float] = {}
@@ -345,52 +355,52 @@ class Products(Slopes[Floats]):
     def _size_at(self, level: int) -> float:
         return self.size(self.D[level]) if level in self.D else self._sizes[level]
 
-    def see(self, levels: Sequence[int]) -> None:
+    def see(self, levels: Sequence[int]) -> Search[None]:
         for level in levels:
             if level not in self.D:
-                forward = self.around.at(self.v, self.step(level))
+                forward = (yield self.at(self.step(level))).pop()
                 if not 0.0 < self.floor < math.inf:
-                    self._keep_floor(forward.dtype, vectors.norm(forward, self.around.threads))
-                backward = self.around.at(self.v, -self.step(level))
-                x, threads = self.around.x, self.around.threads
+                    self._keep_floor(forward.dtype, vectors.norm(forward, self.lines.threads))
+                backward = (yield self.at(-self.step(level))).pop()
+                x, threads = self.lines.x, self.lines.threads
                 self._evens[level] = vectors.dot(x, forward, threads) + vectors.dot(x, backward, threads)
                 self.D[level] = divided_difference(forward, backward, self.step(level))
                 del forward, backward
                 self._along[level] = self.curvature(self.D[level])
 
-    def look(self, wide: int, deep: int) -> tuple[float, float]:
+    def look(self, wide: int, deep: int) -> Search[tuple[float, float]]:
         self.D, self._evens, self.floor = {}, {}, 0.0
-        self.see((deep - 1, deep))
+        yield from self.see((deep - 1, deep))
         noise = self._odd_noise(deep)
         del self.D[deep - 1]
         self._folds[deep], self._sizes[deep] = _folded(self.D[deep]), self.size(self.D[deep])
-        self.see((wide,))
+        yield from self.see((wide,))
         even = self._evens[wide] - self._evens[deep]
         self._turn(even, abs(self._evens[wide]) + abs(self._evens[deep]), noise, wide, deep)
         return noise, 0.0
 
     def turned(self) -> float:
-        return TURNED * self.turning / vectors.norm(self.v, self.around.threads)
+        return TURNED * self.turning / vectors.norm(self.v, self.lines.threads)
 
     def astray(self, value: Any, level: int) -> float:
-        return ASTRAY * astray(self.around.x, self.v, self.step(level), value)
+        return ASTRAY * astray(self.lines.x, self.v, self.step(level), value)
 
     def size(self, value: Any) -> float:
-        return vectors.norm(value, self.around.threads)
+        return vectors.norm(value, self.lines.threads)
 
     def distance(self, one: Any, other: Any) -> float:
-        return self.size(np.subtract(one, other, out=self.around.scratch()))
+        return self.size(np.subtract(one, other, out=self.lines.scratch()))
 
     def combine(self, level: int, weights: Sequence[float]) -> Any:
         return self._into(np.empty(self.v.size), level, weights)
 
     def combined_size(self, level: int, weights: Sequence[float]) -> float:
-        return self.size(self._into(self.around.scratch(), level, weights))
+        return self.size(self._into(self.lines.scratch(), level, weights))
 
     def _into(self, total: Floats, level: int, weights: Sequence[float]) -> Floats:
         np.multiply(self.D[level], weights[0], out=total)
         for offset, weight in enumerate(weights[1:], 1):
-            vectors.line_point(total, self.D[level + offset], weight, total, self.around.threads)
+            vectors.line_point(total, self.D[level + offset], weight, total, self.lines.threads)
         return total
 
     def narrow(self, level: int, q: int) -> None:
@@ -405,13 +415,14 @@ class Products(Slopes[Floats]):
         return vectors.norm(self._folds[deep] - found - square_term)
 
     def curvature(self, difference: Floats) -> float:
-        return vectors.dot(self.v, difference, self.around.threads)
+        return vectors.dot(self.v, difference, self.lines.threads)
 
     def curvatures(self, level: int) -> dict[int, float]:
         return {k: value for k, value in self._along.items() if k >= level}
 
-    def far(self, t: float, value: Floats) -> Floats:
-        ahead, behind = self.around.probe(self.v, t), self.around.probe(self.v, -t)
+    def far(self, t: float, value: Floats) -> Search[Floats]:
+        gradients = yield OnLine(self.lines.x, self.v, (t, -t), curious=True)
+        behind, ahead = gradients.pop(), gradients.pop()
         found = np.subtract(ahead, behind, dtype=np.float64)
         found *= 0.5 / t
         curvature = self.curvature(found)
@@ -419,7 +430,7 @@ class Products(Slopes[Floats]):
         return np.concatenate([[curvature], _folded(found)])
 
     def _apart(self, one: Vector, other: Vector) -> float:
-        return self.size(np.subtract(one, other, out=self.around.scratch(), dtype=np.float64))
+        return self.size(np.subtract(one, other, out=self.lines.scratch(), dtype=np.float64))
 
 
 def _folded(vector: Floats) -> Floats:

@@ -8,10 +8,9 @@ from dataclasses import replace
 from functools import cache
 
 from hessfast.algebra.vectors import Vector
-from hessfast.calls.line import Neighbourhood
-from hessfast.calls.points import Search
-from hessfast.calls.run import drive
+from hessfast.calls.points import OnLine, Search
 from hessfast.gradients.line import SHORT_LEVEL, Differences, in_order, richardson
+from hessfast.lines import Lines
 from hessfast.scale import EPS
 from hessfast.values.noise import ROUNDING, NoiseModel, along
 
@@ -44,7 +43,7 @@ class ValueCurvatures(Differences[float]):
 
     Parameters
     ----------
-    around, v, unit
+    lines, v, unit
         The line.
     f0 : float
         f(x).
@@ -56,8 +55,8 @@ class ValueCurvatures(Differences[float]):
     wide, deep, wide_shift, deep_shift = -8, -14, 7, 6
     convergence, slack = 1.0, 0.5
 
-    def __init__(self, around: Neighbourhood, v: Vector, unit: float, f0: float, noise: float | None = None) -> None:
-        super().__init__(around, v, unit)
+    def __init__(self, lines: Lines, v: Vector, unit: float, f0: float, noise: float | None = None) -> None:
+        super().__init__(lines, v, unit)
         self.f0 = f0
         self.floor = ROUNDING * abs(f0)
         self._given = noise is not None
@@ -67,13 +66,18 @@ class ValueCurvatures(Differences[float]):
         self._ends: dict[int, tuple[float, float]] = {}
         self._deep = 0.0
 
-    def see(self, levels: Sequence[int]) -> None:
-        for level in levels:
-            if level not in self.D:
-                h = self.step(level)
-                ends = forward, backward = self.around.at(self.v, h), self.around.at(self.v, -h)
-                self._ends[level] = ends
-                self.D[level] = _over_square((forward - self.f0) + (backward - self.f0), h)
+    def see(self, levels: Sequence[int]) -> Search[None]:
+        missing = [level for level in levels if level not in self.D]
+        if not missing:
+            return
+        t: list[float] = []
+        for level in missing:
+            h = self.step(level)
+            t += h, -h
+        values = iter((yield OnLine(self.lines.x, self.v, t)))
+        for level, h, forward, backward in zip(missing, t[::2], values, values, strict=True):
+            self._ends[level] = forward, backward
+            self.D[level] = _over_square((forward - self.f0) + (backward - self.f0), h)
 
     def slope(self) -> float:
         """Return vᵀg as the shortest step shows it."""
@@ -81,12 +85,12 @@ class ValueCurvatures(Differences[float]):
         forward, backward = self._ends[level]
         return (forward - backward) / (2.0 * self.step(level))
 
-    def look(self, wide: int, deep: int) -> tuple[float, float]:
-        self.see((deep, wide))
+    def look(self, wide: int, deep: int) -> Search[tuple[float, float]]:
+        yield from self.see((deep, wide))
         if self._away is not None or not (self._at_x or self._given):
-            self._measure_away(wide)
+            yield from self._measure_away(wide)
         if self._away is None and not (self._at_x or self._given):
-            self._measure_at_x()
+            yield from self._measure_at_x()
         self._deep = self._model.at(self._largest(deep))
         return self._deep, 0.0
 
@@ -99,14 +103,14 @@ class ValueCurvatures(Differences[float]):
         """Whether steps that start at this level are so short that f cannot be smooth over the unit of the line."""
         return not self._given and level <= SHORT_LEVEL
 
-    def settle(self, level: int) -> None:
+    def settle(self, level: int) -> Search[None]:
         if self._away is not None and level < self._away:
-            self._measure_away(level)
+            yield from self._measure_away(level)
 
-    def reconsider(self, deep: int) -> float:
+    def reconsider(self, deep: int) -> Search[float]:
         if self._away is None or self._at_x:
             return 0.0
-        self._measure_at_x()
+        yield from self._measure_at_x()
         self._deep = self._model.at(self._largest(deep))
         return self._deep
 
@@ -114,11 +118,12 @@ class ValueCurvatures(Differences[float]):
         """The value at the level that is farthest from f(x)."""
         return max(self._ends[level], key=lambda value: abs(value - self.f0))
 
-    def _measure_at_x(self) -> None:
+    def _measure_at_x(self) -> Search[None]:
         self._at_x = True
-        self._model = replace(self._model, level=max(self._table(0.0, self.f0, math.inf), self.floor))
+        level = yield from self._table(0.0, self.f0, math.inf)
+        self._model = replace(self._model, level=max(level, self.floor))
 
-    def _measure_away(self, level: int) -> None:
+    def _measure_away(self, level: int) -> Search[None]:
         """Measure the noise where f dwarfs f(x), as a step away from a minimum with f(x) = 0; there its square grows.
 
         What was seen at another level is forgotten: that turned out to be too wide.
@@ -129,20 +134,22 @@ class ValueCurvatures(Differences[float]):
             return
         self._away = None
         if _SWAMPED * abs(self.f0) < abs(there) < math.inf:
-            noise = max(self._table(self.step(level), there, math.ldexp(_PART_OF_WAY, level)), ROUNDING * abs(there))
+            seen = yield from self._table(self.step(level), there, math.ldexp(_PART_OF_WAY, level))
+            noise = max(seen, ROUNDING * abs(there))
             if noise <= _QUALIFIES * change:
                 self._away, growth = level, noise / math.sqrt(change)
         # Below growth² noise exceeds the value itself.
         self._model = replace(self._model, level=max(self._model.level, growth * growth), growth=growth)
 
-    def _table(self, t: float, value: float, widest: float) -> float:
+    def _table(self, t: float, value: float, widest: float) -> Search[float]:
         """Noise of f at x + t v by difference tables along the line."""
 
         def at(spacing: float, multiples: Sequence[float]) -> Search[list[float]]:
-            yield from ()
-            return [self.around.at(self.v, t + multiple * spacing * self.unit) for multiple in multiples]
+            points = [t + multiple * spacing * self.unit for multiple in multiples]
+            values: list[float] = yield OnLine(self.lines.x, self.v, points, "noise")
+            return values
 
-        return drive(along(at, value, widest), self.around)
+        return along(at, value, widest)
 
     def condition(self, level: int, q: int, noise: float) -> float:
         here = max(self._model.at(self._largest(k)) for k in range(level, level + q))
@@ -154,13 +161,14 @@ class ValueCurvatures(Differences[float]):
         rounded = EPS * abs(self.D[level]) * 2.0**-level if level in self.D else 0.0
         return _over_square(_value_noise(q) * here, self.step(level)) + rounded
 
-    def spread(self) -> float:
-        return abs(float(self.around.at(self.v, 0.0)) - self.f0)
+    def spread(self) -> Search[float]:
+        again = (yield self.at(0.0)).pop()
+        return abs(float(again) - self.f0)
 
-    def repeat(self, level: int) -> float:
+    def repeat(self, level: int) -> Search[float]:
         first, ends, f0 = self.D.pop(level), self._ends[level], self.f0
-        self.f0 = self.around.at(self.v, 0.0)
-        self.see((level,))
+        self.f0 = (yield self.at(0.0)).pop()
+        yield from self.see((level,))
         shown = math.hypot(*(one - other for one, other in zip(ends, self._ends[level], strict=True)), self.f0 - f0)
         self.f0, self.D[level] = f0, 0.5 * (first + self.D[level])
         return shown / math.sqrt(6.0)

@@ -9,7 +9,6 @@ with its error bar, vouches for the product: vᵀ(Hv) has to agree with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +17,12 @@ from numpy.typing import NDArray
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arguments import Box
-from hessfast.calls.line import Neighbourhood
-from hessfast.calls.run import drive, value_at
-from hessfast.calls.team import Team
+from hessfast.calls.points import Nodes, Purpose, Rows, Search
 from hessfast.gradients.balance import first_look, search_from
 from hessfast.gradients.line import TINY
+from hessfast.lines import Lines
 from hessfast.scale import EPS
+from hessfast.values.axes import StepSearch
 from hessfast.values.layout import chosen_steps
 from hessfast.values.line import ValueCurvatures
 from hessfast.values.search import run, start_search
@@ -75,72 +74,88 @@ class Crossed:
     random: bool
 
 
-class CrossProducts:
-    """The Hessian of f at one x, by its products.
+def start_products(
+    x: Floats, f0: float, order: int, within: Box, x_scale: Floats | None = None
+) -> Search[CrossProducts]:
+    """Return the Hessian of f at x, by its products, with the steps of all coordinates.
 
     Parameters
     ----------
-    bind : callable
-        Gives the Team that evaluates f around a point.
     x : ndarray, shape (n,)
+    f0 : float
+        f(x).
     order : {2, 4, 6, 8}
     within : Box
         Where f may be evaluated.
     x_scale : ndarray, shape (n,), optional
         Sizes of the coordinates, where the caller knows them.
     """
+    coordinates = np.arange(x.size, dtype=np.int32)
+    search = yield from start_search(x, coordinates, f0, within.lower, within.upper, None, x_scale)
+    yield from run(search, order)
+    products = CrossProducts(x, f0, order, within, search)
+    yield from products.start()
+    return products
 
-    def __init__(
-        self, bind: Callable[[Floats], Team], x: Vector, order: int, within: Box, x_scale: Floats | None
-    ) -> None:
-        self._bind = bind
-        self._x = np.array(x, dtype=np.float64)
+
+class CrossProducts:
+    """The Hessian of f at one x, by its products.
+
+    Parameters
+    ----------
+    x, f0, order, within
+        As in `start_products`.
+    search : StepSearch
+        The steps of the coordinates.
+    """
+
+    def __init__(self, x: Floats, f0: float, order: int, within: Box, search: StepSearch) -> None:
+        self._x, self._f0, self._within = x, f0, within
         self._stencil = stencil(order)
-        self._team = bind(self._x)
-        self._others = 0
-        self._f0 = value_at(self._team)
-        coordinates = np.arange(self._x.size, dtype=np.int32)
-        begin = start_search(self._x, coordinates, self._f0, within.lower, within.upper, None, x_scale)
-        search = drive(begin, self._team)
-        drive(run(search, order), self._team)
-        self._noise, self._sizes = search.noise, search.sizes
+        self._axes = search.axes
+        self._noise = search.noise
+        self._lines = Lines(x, gradient=False, x_scale=search.sizes)
         # Lengths alone count: the stencils are symmetric.
         self._h = np.abs(chosen_steps(search.axes)[0])
-        self._nodes, self._at_nodes = self._along_axes()
+
+    def start(self) -> Search[None]:
+        """See the nodes of every axis."""
+        self._nodes, self._at_nodes = yield from self._along_axes()
         slopes = (self._at_nodes[0] - self._f0) / (self._nodes[0] - self._x)
-        rungs = [None if axis.ladder is None else axis.ladder.best() for axis in search.axes]
+        rungs = [None if axis.ladder is None else axis.ladder.best() for axis in self._axes]
         bends = np.array([0.0 if rung is None else abs(rung.curvature) for rung in rungs])
         self._roots = np.sqrt(bends)
-        self._changes = max(vectors.norm(slopes), float(np.max(bends * self._sizes)))
+        self._changes = max(vectors.norm(slopes), float(np.max(bends * self._lines.x_scale)))
 
-    @property
-    def nfev(self) -> int:
-        """Evaluations of f so far."""
-        return self._team.nfev + self._others
-
-    def _along_axes(self) -> tuple[Floats, Floats]:
-        """Displaced coordinates and values of f at the nodes of every axis, both (m, n)."""
+    def _along_axes(self) -> Search[tuple[Floats, Floats]]:
+        """Return displaced coordinates and values of f at the nodes of every axis, both (m, n)."""
         nodes = np.array([self._x + t * self._h for t in self._stencil.pair_nodes])
-        return nodes, np.array([self._displaced(self._team, row) for row in nodes])
+        values = []
+        for row in nodes:
+            values.append((yield from self._displaced(row)))
+        return nodes, np.array(values)
 
-    def _displaced(self, team: Team, row: Floats) -> Floats:
-        """Values of f with each coordinate in turn at its entry of row."""
-        return team.at_nodes(np.arange(row.size, dtype=np.int32), row[:, None])[:, 0]
+    def _displaced(self, row: Floats, base: Floats | None = None) -> Search[Floats]:
+        """Return values of f at x, or at another base, with each coordinate in turn at its entry of row."""
+        purpose: Purpose = "axes" if base is None else "pairs"
+        values = yield Nodes(np.arange(row.size, dtype=np.int32), row[:, None], purpose, base)
+        found: Floats = values[:, 0]
+        return found
 
-    def product(self, v: Vector) -> Crossed:
+    def product(self, v: Vector) -> Search[Crossed]:
         """Return Hv."""
-        around = Neighbourhood(self._team.evaluator, self._x, x_scale=self._sizes)
-        unit = around.unit(v)
+        unit = yield from self._lines.unit(v)
         if unit == 0.0:
             return Crossed(np.zeros(v.size), 0.0, 0.0, 0.0, False)
         order, q = self._stencil.order, self._stencil.order // 2
-        differences = ValueCurvatures(around, v, unit, self._f0, self._noise.level)
-        look, balance = first_look(differences)
-        along = search_from(differences, order, look, balance)
-        random = differences.spread() > _RANDOM * self._noise.level + 4.0 * EPS * abs(self._f0)
+        differences = ValueCurvatures(self._lines, v, unit, self._f0, self._noise.level)
+        look, balance = yield from first_look(differences)
+        along = yield from search_from(differences, order, look, balance)
+        spread = yield from differences.spread()
+        random = spread > _RANDOM * self._noise.level + 4.0 * EPS * abs(self._f0)
         level = look.wide if balance is None else balance.level(order)
         h = differences.step(min(level, along.level + q, _LONGEST))
-        product, lower, noise, h = self._within_reach(v, h)
+        product, lower, noise, h = yield from self._within_reach(v, h)
         size = vectors.norm(product)
         length = vectors.norm(v)
         truncation = self._truncation(product, lower)
@@ -153,9 +168,9 @@ class CrossProducts:
         )
         return Crossed(product, bar, h, self._changes / unit, random)
 
-    def _within_reach(self, v: Vector, h: float) -> tuple[Floats, Floats, float, float]:
+    def _within_reach(self, v: Vector, h: float) -> Search[tuple[Floats, Floats, float, float]]:
         """Return what `_mixed` does and the step along v, all steps shortened where two orders are far apart."""
-        product, lower, noise = self._mixed(v, h)
+        product, lower, noise = yield from self._mixed(v, h)
         for _ in range(_SHORTENED if self._stencil.order > 2 else 0):
             size, change = vectors.norm(product), vectors.norm(product - lower)
             if not change > max(_FAR * size, _SEEN * noise):
@@ -165,8 +180,8 @@ class CrossProducts:
             shorter = 2.0 ** min(-1, round(math.log2(wanted)))
             h *= shorter
             self._h *= shorter
-            self._nodes, self._at_nodes = self._along_axes()
-            product, lower, noise = self._mixed(v, h)
+            self._nodes, self._at_nodes = yield from self._along_axes()
+            product, lower, noise = yield from self._mixed(v, h)
         return product, lower, noise, h
 
     def _truncation(self, product: Floats, lower: Floats) -> float:
@@ -187,7 +202,7 @@ class CrossProducts:
         lost = np.abs(((self._x + h * v) - self._x) - h * v)
         return vectors.norm(self._roots) * float(self._roots @ lost) / h
 
-    def _mixed(self, v: Vector, h: float) -> tuple[Floats, Floats, float]:
+    def _mixed(self, v: Vector, h: float) -> Search[tuple[Floats, Floats, float]]:
         """Return the product, the same two orders lower (0 at order 2), and the norm of its condition error."""
         product, lower, spread = np.zeros(v.size), np.zeros(v.size), np.zeros(v.size)
         below = self._stencil.order - 2
@@ -195,21 +210,18 @@ class CrossProducts:
         largest = abs(self._f0)
         for k, t in enumerate(self._stencil.pair_nodes):
             base = self._x + (t * h) * v
-            confines = self._team.evaluator.confines
-            if confines is not None and not confines.hold_rows(base[None, :])[0]:
+            if (base < self._within.lower).any() or (base > self._within.upper).any():
                 product[:] = np.nan
                 break
-            team = self._bind(base)
-            there = float(team.evaluator.at(base.copy()))
+            there = float((yield Rows(base[None, :], "pairs"))[0])
             # Both ends of an edge along e_i take the same step, each from its own rounded coordinate.
             step = self._nodes[k] - self._x
-            beside = self._displaced(team, base + step)
+            beside = yield from self._displaced(base + step, base)
             mixed = ((beside - there) - (self._at_nodes[k] - self._f0)) / (t * h * step)
             product += self._stencil.pair_weights[k] * mixed
             if k < len(lower_weights):
                 lower += lower_weights[k] * mixed
             spread += (self._stencil.pair_weights[k] / (t * h * step)) ** 2
             largest = max(largest, abs(there), float(np.abs(beside).max()))
-            self._others += team.nfev
         noise = 2.0 * max(self._noise.level, EPS * largest, self._noise.at(largest))
         return product, lower, noise * math.sqrt(float(spread.sum()))

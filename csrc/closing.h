@@ -27,11 +27,10 @@ HF_INLINE hf_sums close_short(const pass *p, const bundle *h, lanes sofar)
     for (size_t r = 0; r < h->count; r++) {
         hf_sums row = {0.0, 0.0};
         for (size_t c = 0; c < r; c++) {
-            const double entry = p->H.order == HF_BY_COLUMNS ? at(p->H.storage, h->line[c], h->first + r)
-                                                             : at(p->H.storage, h->line[r], h->first + c);
-            add_sums(p->wanted, &row, (hf_sums){entry * g[c], fabs(entry * g[c])});
+            const double term = near_diagonal(p->H, h, r, c) * g[c];
+            add_sums(p->wanted, &row, (hf_sums){term, fabs(term)});
         }
-        const double on = at(p->H.storage, h->line[r], h->first + r) * g[r] * g[r];
+        const double on = near_diagonal(p->H, h, r, r) * g[r] * g[r];
         add_sums(p->wanted, &below, (hf_sums){row.value * g[r], row.size * fabs(g[r])});
         add_sums(p->wanted, &diagonal, (hf_sums){on, fabs(on)});
     }

@@ -17,9 +17,9 @@ enum {
 
 typedef enum { FETCH_NOTHING, FETCH_NEAR, FETCH_FAR } fetch_mode;
 
-HF_INLINE fetch_mode fetch_mode_of(const hf_triangle *H)
+HF_INLINE fetch_mode fetch_mode_of(held H)
 {
-    return H->n * H->n / 2 * hf_width(H->storage) < FAR_FROM ? FETCH_NEAR : FETCH_FAR;
+    return H.in->n * H.in->n / 2 * hf_width(H.storage) < FAR_FROM ? FETCH_NEAR : FETCH_FAR;
 }
 
 /* Eight lines are crossed up to entry `end`, the next eight from entry `next_start`. That is not where the streams were
@@ -29,7 +29,7 @@ typedef struct {
     size_t to_next; /* entries of memory from these lines to the next eight */
 } crossing;
 
-HF_INLINE crossing cross(const hf_triangle *H, size_t first, size_t end, size_t next_start)
+HF_INLINE crossing cross(held H, size_t first, size_t end, size_t next_start)
 {
     return (crossing){end, next_start, line_start(H, first + PANEL) - line_start(H, first)};
 }
@@ -40,16 +40,16 @@ HF_INLINE size_t ahead_of(size_t j, size_t distance, crossing way)
     return j + distance < way.end ? j + distance : way.to_next + way.next_start + (j + distance - way.end);
 }
 
-HF_INLINE void fetch_ahead(fetch_mode mode, const hf_triangle *H, const bundle *h, size_t j, crossing way)
+HF_INLINE void fetch_ahead(fetch_mode mode, held H, const bundle *h, size_t j, crossing way)
 {
     if (mode == FETCH_NOTHING) return;
-    const size_t longer = H->order == HF_BY_COLUMNS ? (size_t)0 - PANEL : PANEL; /* packed lines change their length */
-    const size_t drift = H->packed ? longer : 0;
+    const size_t longer = H.order == HF_BY_COLUMNS ? (size_t)0 - PANEL : PANEL; /* packed lines change their length */
+    const size_t drift = H.in->packed ? longer : 0;
     const size_t near = ahead_of(j, AHEAD, way);
-    for (size_t r = 0; r < PANEL; r++) HF_PREFETCH(address(H->storage, h->line[r], near + r * drift));
+    for (size_t r = 0; r < PANEL; r++) HF_PREFETCH(address(H.storage, h->line[r], near + r * drift));
     if (mode == FETCH_NEAR) return;
     const size_t far = ahead_of(j, FAR_AHEAD, way);
-    for (size_t r = 0; r < PANEL; r++) HF_PREFETCH_FAR(address(H->storage, h->line[r], far + r * drift));
+    for (size_t r = 0; r < PANEL; r++) HF_PREFETCH_FAR(address(H.storage, h->line[r], far + r * drift));
 }
 
 #endif

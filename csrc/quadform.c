@@ -32,16 +32,16 @@ enum {
 HF_INLINE hf_sums panel_by_rows(const pass *p, size_t i, size_t rows)
 {
     bundle h;
-    find_lines(&p->H, i, rows, &h);
+    find_lines(p->H, i, rows, &h);
     const panel_g gi = spread(p->g, &h);
     lanes sum = no_lanes();
     if (rows < PANEL) {
         for (size_t j = 0; j < i; j += 4) sum = tile_by_rows(p, &h, &gi, j, sum);
         return close_short(p, &h, sum);
     }
-    const crossing way = cross(&p->H, i, i, 0);
+    const crossing way = cross(p->H, i, i, 0);
     for (size_t j = 0; j < i; j += 8) {
-        fetch_ahead(p->fetch, &p->H, &h, j, way);
+        fetch_ahead(p->fetch, p->H, &h, j, way);
         sum = tile_by_rows(p, &h, &gi, j, sum);
         sum = tile_by_rows(p, &h, &gi, j + 4, sum);
     }
@@ -52,7 +52,7 @@ HF_INLINE hf_sums panel_by_rows(const pass *p, size_t i, size_t rows)
 
 HF_INLINE hf_sums block_by_rows(const pass *p, size_t i)
 {
-    const size_t end = i + HF_BLOCK < p->H.n ? i + HF_BLOCK : p->H.n;
+    const size_t end = i + HF_BLOCK < p->H.in->n ? i + HF_BLOCK : p->H.in->n;
     hf_sums block = {0.0, 0.0};
     for (; i < end; i += PANEL)
         add_sums(p->wanted, &block, i + PANEL <= end ? panel_by_rows(p, i, PANEL) : panel_by_rows(p, i, end - i));
@@ -77,12 +77,12 @@ HF_INLINE void strip_by_columns(const pass *p, size_t start, size_t end, hf_sums
     for (size_t q = 0; q * PANEL < end - start; q++) value[q] = size[q] = v4_all(0.0);
     for (size_t j = 0; j < full; j += PANEL) {
         size_t i = j < start ? start : j, q = (i - start) / PANEL;
-        const crossing way = cross(&p->H, j, full, j + PANEL < start ? start : j + PANEL);
+        const crossing way = cross(p->H, j, full, j + PANEL < start ? start : j + PANEL);
         bundle h;
-        find_lines(&p->H, j, PANEL, &h);
+        find_lines(p->H, j, PANEL, &h);
         if (i == j) add_pair(p, &h, ON_DIAGONAL, i, PANEL, &value[q], &size[q]), i += PANEL, q++;
         for (; i < full; i += PANEL, q++) {
-            fetch_ahead(p->fetch, &p->H, &h, i, way);
+            fetch_ahead(p->fetch, p->H, &h, i, way);
             add_pair(p, &h, OFF_DIAGONAL, i, PANEL, &value[q], &size[q]);
         }
         if (i < end) add_pair(p, &h, OFF_DIAGONAL, i, end - i, &value[q], &size[q]);
@@ -90,7 +90,7 @@ HF_INLINE void strip_by_columns(const pass *p, size_t start, size_t end, hf_sums
     for (size_t i = start, q = 0; i < end; i += PANEL, q++) {
         const lanes sum = {value[q], size[q]};
         bundle h;
-        find_lines(&p->H, i, i < full ? PANEL : end - i, &h);
+        find_lines(p->H, i, i < full ? PANEL : end - i, &h);
         hf_sums *to = block + (i - start) / HF_BLOCK;
         if ((i - start) % HF_BLOCK == 0) *to = (hf_sums){0.0, 0.0};
         add_sums(p->wanted, to, i < full ? close_full(p, &h, sum) : close_short(p, &h, sum));
@@ -99,12 +99,14 @@ HF_INLINE void strip_by_columns(const pass *p, size_t start, size_t end, hf_sums
 
 /* ---- Blocks ------------------------------------------------------------------------------------------------------ */
 
-HF_INLINE void blocks(const pass *p, size_t first, size_t last, hf_sums *block)
+HF_INLINE void blocks(hf_storage storage, wanted_sums wanted, const hf_triangle *H, const double *g, size_t first,
+                      size_t last, hf_sums *block)
 {
-    const size_t end = last * HF_BLOCK < p->H.n ? last * HF_BLOCK : p->H.n;
-    const pass by_rows = {held(HF_BY_ROWS, &p->H), p->g, p->wanted, p->fetch};
-    const pass by_columns = {held(HF_BY_COLUMNS, &p->H), p->g, p->wanted, p->fetch};
-    if (p->H.order == HF_BY_COLUMNS)
+    const size_t end = last * HF_BLOCK < H->n ? last * HF_BLOCK : H->n;
+    const held rows = {H, HF_BY_ROWS, storage}, columns = {H, HF_BY_COLUMNS, storage};
+    const pass by_rows = {rows, g, wanted, fetch_mode_of(rows)};
+    const pass by_columns = {columns, g, wanted, fetch_mode_of(columns)};
+    if (H->order == HF_BY_COLUMNS)
         for (size_t i = first * HF_BLOCK; i < end; i += STRIP, block += STRIP / HF_BLOCK)
             strip_by_columns(&by_columns, i, i + STRIP < end ? i + STRIP : end, block);
     else
@@ -113,26 +115,12 @@ HF_INLINE void blocks(const pass *p, size_t first, size_t last, hf_sums *block)
 
 static void blocks_of_double(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
 {
-    const pass p = pass_over(HF_DOUBLE, H, g, VALUE);
-    blocks(&p, first, last, block);
+    blocks(HF_DOUBLE, VALUE, H, g, first, last, block);
 }
 
 static void blocks_of_single(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
 {
-    const pass p = pass_over(HF_SINGLE, H, g, VALUE);
-    blocks(&p, first, last, block);
-}
-
-static void sized_blocks_of_double(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
-{
-    const pass p = pass_over(HF_DOUBLE, H, g, VALUE_AND_SIZE);
-    blocks(&p, first, last, block);
-}
-
-static void sized_blocks_of_single(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
-{
-    const pass p = pass_over(HF_SINGLE, H, g, VALUE_AND_SIZE);
-    blocks(&p, first, last, block);
+    blocks(HF_SINGLE, VALUE, H, g, first, last, block);
 }
 
 void HF_SIMD(hf_quadform)(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
@@ -142,7 +130,10 @@ void HF_SIMD(hf_quadform)(const hf_triangle *H, const double *g, size_t first, s
 
 void HF_SIMD(hf_quadform_sized)(const hf_triangle *H, const double *g, size_t first, size_t last, hf_sums *block)
 {
-    (H->storage == HF_SINGLE ? sized_blocks_of_single : sized_blocks_of_double)(H, g, first, last, block);
+    if (H->storage == HF_SINGLE)
+        blocks(HF_SINGLE, VALUE_AND_SIZE, H, g, first, last, block);
+    else
+        blocks(HF_DOUBLE, VALUE_AND_SIZE, H, g, first, last, block);
 }
 
 /* ---- Stacks ------------------------------------------------------------------------------------------------------ */
@@ -152,15 +143,15 @@ typedef double form_fn(const hf_triangle *H, const double *g);
 
 HF_INLINE double form_below_panel(const hf_triangle *H, const double *g)
 {
-    const pass p = {*H, g, VALUE, FETCH_NOTHING};
+    const pass p = {{H, H->order, H->storage}, g, VALUE, FETCH_NOTHING};
     bundle h;
-    find_lines(H, 0, H->n, &h);
+    find_lines(p.H, 0, H->n, &h);
     return close_short(&p, &h, no_lanes()).value;
 }
 
 HF_INLINE double form_by_rows(const hf_triangle *H, const double *g)
 {
-    const pass p = {*H, g, VALUE, FETCH_NOTHING};
+    const pass p = {{H, HF_BY_ROWS, H->storage}, g, VALUE, FETCH_NOTHING};
     return block_by_rows(&p, 0).value;
 }
 
@@ -171,19 +162,19 @@ HF_INLINE double form_by_columns(const hf_triangle *H, const double *g)
     return block.value;
 }
 
-HF_INLINE void each(form_fn *form, hf_triangle H, size_t count, ptrdiff_t stride, const double *G, double *out)
+/* One of them after the other, each H as `first` but for its data. */
+HF_INLINE void each(form_fn *form, hf_triangle first, size_t count, ptrdiff_t stride, const double *G, double *out)
 {
+    hf_triangle H = first;
     for (size_t m = 0; m < count; m++, G += H.n) {
         out[m] = form(&H, G);
         H.data = (const char *)H.data + stride * (ptrdiff_t)hf_width(H.storage);
     }
 }
 
-HF_INLINE hf_triangle of_order(size_t n, hf_triangle H)
-{
-    H.n = n;
-    return H;
-}
+/* H with its order n, or its storage, as a constant. */
+HF_INLINE hf_triangle of_order(size_t n, hf_triangle H) { return H.n = n, H; }
+HF_INLINE hf_triangle stored_as(hf_storage storage, hf_triangle H) { return H.storage = storage, H; }
 
 /* With a constant order the smallest matrices become straight lines of code. */
 HF_INLINE void each_below_panel(hf_triangle H, size_t count, ptrdiff_t stride, const double *G, double *out)
@@ -208,12 +199,12 @@ HF_INLINE void each_of_block(hf_triangle H, size_t count, ptrdiff_t stride, cons
 /* Functions of their own, so that the smallest matrices do not pay for the others' room on the stack. */
 static void each_of_double(const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G, double *out)
 {
-    each_of_block(stored_as(HF_DOUBLE, H), count, stride, G, out);
+    each_of_block(stored_as(HF_DOUBLE, *H), count, stride, G, out);
 }
 
 static void each_of_single(const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G, double *out)
 {
-    each_of_block(stored_as(HF_SINGLE, H), count, stride, G, out);
+    each_of_block(stored_as(HF_SINGLE, *H), count, stride, G, out);
 }
 
 /* The triangles of small matrices leave cache lines out here and there, and the processor foresees only unbroken
@@ -233,9 +224,9 @@ void HF_SIMD(hf_quadform_stack)(const hf_triangle *H, size_t count, ptrdiff_t st
         const size_t some = count - m < batch ? count - m : batch;
         if (stream) fetch_stack(from.data, some * size);
         if (n < PANEL && H->storage == HF_SINGLE)
-            each_below_panel(stored_as(HF_SINGLE, &from), some, stride, G + m * n, out + m);
+            each_below_panel(stored_as(HF_SINGLE, from), some, stride, G + m * n, out + m);
         else if (n < PANEL)
-            each_below_panel(stored_as(HF_DOUBLE, &from), some, stride, G + m * n, out + m);
+            each_below_panel(stored_as(HF_DOUBLE, from), some, stride, G + m * n, out + m);
         else
             (H->storage == HF_SINGLE ? each_of_single : each_of_double)(&from, some, stride, G + m * n, out + m);
         from.data = (const char *)from.data + (ptrdiff_t)(some * width) * stride;

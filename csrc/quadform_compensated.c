@@ -140,17 +140,16 @@ HF_INLINE twofold pair_by_columns(hf_storage storage, const bundle *columns, con
 /* ---- Panels ------------------------------------------------------------------------------------------------------ */
 
 /* Twice the lanes with the strict triangle on the diagonal, plus the diagonal: both from a copy padded with zeros. */
-static hf_twofold close_panel(hf_storage storage, hf_order order, const bundle *h, const double *g, twofold sum)
+static hf_twofold close_panel(hf_order order, hf_storage storage, const bundle *h, const double *g, twofold sum)
 {
+    const held H = {NULL, order, storage};
     double triangle[PANEL][PANEL] = {{0.0}}, diagonal[PANEL] = {0.0}, gi[PANEL] = {0.0};
     bundle copied = {.first = 0, .count = PANEL};
     v4 each[PANEL];
     for (size_t r = 0; r < h->count; r++) {
         gi[r] = g[h->first + r];
-        diagonal[r] = at(storage, h->line[r], h->first + r);
-        for (size_t c = 0; c < r; c++)
-            triangle[r][c] = order == HF_BY_COLUMNS ? at(storage, h->line[c], h->first + r)
-                                                    : at(storage, h->line[r], h->first + c);
+        diagonal[r] = near_diagonal(H, h, r, r);
+        for (size_t c = 0; c < r; c++) triangle[r][c] = near_diagonal(H, h, r, c);
     }
     for (size_t r = 0; r < PANEL; r++) copied.line[r] = triangle[r], each[r] = v4_all(gi[r]);
     for (size_t j = 0; j < PANEL; j += 4) sum = tile_by_rows(HF_DOUBLE, &copied, each, gi, j, sum);
@@ -162,7 +161,7 @@ static hf_twofold close_panel(hf_storage storage, hf_order order, const bundle *
     return (hf_twofold){v4_lane(all.high, 0), v4_lane(all.low, 0)};
 }
 
-HF_INLINE hf_twofold panel_by_rows(const hf_triangle *H, const double *g, size_t i, size_t rows)
+HF_INLINE hf_twofold panel_by_rows(held H, const double *g, size_t i, size_t rows)
 {
     bundle h;
     find_lines(H, i, rows, &h);
@@ -173,22 +172,22 @@ HF_INLINE hf_twofold panel_by_rows(const hf_triangle *H, const double *g, size_t
     for (size_t r = 0; r < PANEL; r++) gi[r] = v4_all(r < rows ? g[i + r] : 0.0);
     for (size_t j = 0; j < i; j += 8) {
         fetch_ahead(fetch, H, &h, j, way);
-        sum = tile_by_rows(H->storage, &h, gi, g, j, sum);
-        sum = tile_by_rows(H->storage, &h, gi, g, j + 4, sum);
+        sum = tile_by_rows(H.storage, &h, gi, g, j, sum);
+        sum = tile_by_rows(H.storage, &h, gi, g, j + 4, sum);
     }
-    return close_panel(H->storage, H->order, &h, g, sum);
+    return close_panel(H.order, H.storage, &h, g, sum);
 }
 
-HF_INLINE hf_twofold block_by_rows(const hf_triangle *H, const double *g, size_t i)
+HF_INLINE hf_twofold block_by_rows(held H, const double *g, size_t i)
 {
-    const size_t end = i + HF_BLOCK < H->n ? i + HF_BLOCK : H->n;
+    const size_t end = i + HF_BLOCK < H.in->n ? i + HF_BLOCK : H.in->n;
     hf_twofold block = {0.0, 0.0};
     for (; i + PANEL <= end; i += PANEL) block = hf_add_twofold(block, panel_by_rows(H, g, i, PANEL));
     if (i < end) block = hf_add_twofold(block, panel_by_rows(H, g, i, end - i));
     return block;
 }
 
-HF_INLINE void strip_by_columns(const hf_triangle *H, const double *g, size_t start, size_t end, hf_twofold *block)
+HF_INLINE void strip_by_columns(held H, const double *g, size_t start, size_t end, hf_twofold *block)
 {
     twofold panel[STRIP / PANEL];
     const size_t full = end - (end - start) % PANEL;
@@ -198,34 +197,35 @@ HF_INLINE void strip_by_columns(const hf_triangle *H, const double *g, size_t st
         find_lines(H, j, PANEL, &h);
         size_t i = j + PANEL > start ? j + PANEL : start;
         twofold *to = panel + (i - start) / PANEL;
-        for (; i < full; i += PANEL, to++) *to = pair_by_columns(H->storage, &h, g, i, PANEL, *to);
-        if (i < end) *to = pair_by_columns(H->storage, &h, g, i, end - i, *to);
+        for (; i < full; i += PANEL, to++) *to = pair_by_columns(H.storage, &h, g, i, PANEL, *to);
+        if (i < end) *to = pair_by_columns(H.storage, &h, g, i, end - i, *to);
     }
     for (size_t i = start; i < end; i += PANEL) {
         bundle h;
         find_lines(H, i, i < full ? PANEL : end - i, &h);
         hf_twofold *to = block + (i - start) / HF_BLOCK;
         if ((i - start) % HF_BLOCK == 0) *to = (hf_twofold){0.0, 0.0};
-        *to = hf_add_twofold(*to, close_panel(H->storage, H->order, &h, g, panel[(i - start) / PANEL]));
+        *to = hf_add_twofold(*to, close_panel(H.order, H.storage, &h, g, panel[(i - start) / PANEL]));
     }
 }
 
-HF_INLINE void blocks(hf_triangle H, const double *g, size_t first, size_t last, hf_twofold *block)
+HF_INLINE void blocks(hf_storage storage, const hf_triangle *H, const double *g, size_t first, size_t last,
+                      hf_twofold *block)
 {
-    const size_t end = last * HF_BLOCK < H.n ? last * HF_BLOCK : H.n;
-    const hf_triangle rows = held(HF_BY_ROWS, &H), columns = held(HF_BY_COLUMNS, &H);
-    if (H.order == HF_BY_COLUMNS)
+    const size_t end = last * HF_BLOCK < H->n ? last * HF_BLOCK : H->n;
+    const held by_rows = {H, HF_BY_ROWS, storage}, by_columns = {H, HF_BY_COLUMNS, storage};
+    if (H->order == HF_BY_COLUMNS)
         for (size_t i = first * HF_BLOCK; i < end; i += STRIP, block += STRIP / HF_BLOCK)
-            strip_by_columns(&columns, g, i, i + STRIP < end ? i + STRIP : end, block);
+            strip_by_columns(by_columns, g, i, i + STRIP < end ? i + STRIP : end, block);
     else
-        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK) *block++ = block_by_rows(&rows, g, i);
+        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK) *block++ = block_by_rows(by_rows, g, i);
 }
 
 void HF_SIMD(hf_quadform_compensated)(const hf_triangle *H, const double *g, size_t first, size_t last,
                                       hf_twofold *block)
 {
     if (H->storage == HF_SINGLE)
-        blocks(stored_as(HF_SINGLE, H), g, first, last, block);
+        blocks(HF_SINGLE, H, g, first, last, block);
     else
-        blocks(stored_as(HF_DOUBLE, H), g, first, last, block);
+        blocks(HF_DOUBLE, H, g, first, last, block);
 }

@@ -14,9 +14,9 @@ enum {
     STRIP = 256, /* rows crossed together by columns: 16 KiB for the eight columns of a pass */
 };
 
-/* One pass over H for k vectors; H.storage is a constant where the functions below are inlined. */
+/* One pass over H for k vectors. */
 typedef struct {
-    hf_triangle H;
+    held H;
     size_t k;
     const double *G;
     size_t blocks_ld;
@@ -25,13 +25,13 @@ typedef struct {
 /* What of it is vector v's. */
 HF_INLINE pass of_vector(const common_pass *all, size_t v)
 {
-    return (pass){all->H, all->G + v * all->H.n, VALUE, FETCH_NOTHING};
+    return (pass){all->H, all->G + v * all->H.in->n, VALUE, FETCH_NOTHING};
 }
 
 HF_INLINE void panel_by_rows(const common_pass *all, size_t i, size_t rows, hf_sums *block)
 {
     bundle h;
-    find_lines(&all->H, i, rows, &h);
+    find_lines(all->H, i, rows, &h);
     v4 value[HF_VECTORS];
     for (size_t v = 0; v < all->k; v++) value[v] = v4_all(0.0);
     for (size_t from = 0; from < i || from == 0; from += CHUNK) {
@@ -57,7 +57,7 @@ HF_INLINE void panel_by_rows(const common_pass *all, size_t i, size_t rows, hf_s
 
 HF_INLINE void block_by_rows(const common_pass *all, size_t i, hf_sums *block)
 {
-    const size_t end = i + HF_BLOCK < all->H.n ? i + HF_BLOCK : all->H.n;
+    const size_t end = i + HF_BLOCK < all->H.in->n ? i + HF_BLOCK : all->H.in->n;
     for (size_t v = 0; v < all->k; v++) block[v * all->blocks_ld] = (hf_sums){0.0, 0.0};
     for (; i + PANEL <= end; i += PANEL) panel_by_rows(all, i, PANEL, block);
     if (i < end) panel_by_rows(all, i, end - i, block);
@@ -76,7 +76,7 @@ HF_INLINE void strip_by_columns(const common_pass *all, size_t start, size_t end
         for (size_t q = 0; q * PANEL < end - start; q++) value[v][q] = v4_all(0.0);
     for (size_t j = 0; j < full; j += PANEL) {
         bundle h;
-        find_lines(&all->H, j, PANEL, &h);
+        find_lines(all->H, j, PANEL, &h);
         for (size_t v = 0; v < all->k; v++) {
             const pass p = of_vector(all, v);
             size_t i = j < start ? start : j;
@@ -88,7 +88,7 @@ HF_INLINE void strip_by_columns(const common_pass *all, size_t start, size_t end
     }
     for (size_t i = start; i < end; i += PANEL) {
         bundle h;
-        find_lines(&all->H, i, i < full ? PANEL : end - i, &h);
+        find_lines(all->H, i, i < full ? PANEL : end - i, &h);
         for (size_t v = 0; v < all->k; v++) {
             const pass p = of_vector(all, v);
             const lanes sum = {value[v][(i - start) / PANEL], v4_all(0.0)};
@@ -99,12 +99,13 @@ HF_INLINE void strip_by_columns(const common_pass *all, size_t start, size_t end
     }
 }
 
-HF_INLINE void blocks(const common_pass *all, size_t first, size_t last, hf_sums *block)
+HF_INLINE void blocks(hf_storage storage, const hf_triangle *H, size_t k, const double *G, size_t first, size_t last,
+                      size_t blocks_ld, hf_sums *block)
 {
-    const size_t end = last * HF_BLOCK < all->H.n ? last * HF_BLOCK : all->H.n;
-    const common_pass by_rows = {held(HF_BY_ROWS, &all->H), all->k, all->G, all->blocks_ld};
-    const common_pass by_columns = {held(HF_BY_COLUMNS, &all->H), all->k, all->G, all->blocks_ld};
-    if (all->H.order == HF_BY_COLUMNS)
+    const size_t end = last * HF_BLOCK < H->n ? last * HF_BLOCK : H->n;
+    const common_pass by_rows = {{H, HF_BY_ROWS, storage}, k, G, blocks_ld};
+    const common_pass by_columns = {{H, HF_BY_COLUMNS, storage}, k, G, blocks_ld};
+    if (H->order == HF_BY_COLUMNS)
         for (size_t i = first * HF_BLOCK; i < end; i += STRIP, block += STRIP / HF_BLOCK)
             strip_by_columns(&by_columns, i, i + STRIP < end ? i + STRIP : end, block);
     else
@@ -115,7 +116,7 @@ void HF_SIMD(hf_quadform_vectors)(const hf_triangle *H, size_t k, const double *
                                   size_t blocks_ld, hf_sums *block)
 {
     if (H->storage == HF_SINGLE)
-        blocks(&(common_pass){stored_as(HF_SINGLE, H), k, G, blocks_ld}, first, last, block);
+        blocks(HF_SINGLE, H, k, G, first, last, blocks_ld, block);
     else
-        blocks(&(common_pass){stored_as(HF_DOUBLE, H), k, G, blocks_ld}, first, last, block);
+        blocks(HF_DOUBLE, H, k, G, first, last, blocks_ld, block);
 }

@@ -18,19 +18,13 @@
 
 typedef enum { VALUE, VALUE_AND_SIZE } wanted_sums;
 
-/* What one pass over H needs. Where the functions below are inlined, H.storage and `wanted` are constants. */
+/* What one pass over H needs; `wanted` is a constant too where the functions below are inlined. */
 typedef struct {
-    hf_triangle H;
+    held H;
     const double *g;
     wanted_sums wanted;
     fetch_mode fetch;
 } pass;
-
-HF_INLINE pass pass_over(hf_storage storage, const hf_triangle *H, const double *g, wanted_sums wanted)
-{
-    const hf_triangle known = stored_as(storage, H);
-    return (pass){known, g, wanted, fetch_mode_of(&known)};
-}
 
 HF_INLINE void add_sums(wanted_sums wanted, hf_sums *to, hf_sums more)
 {

@@ -12,20 +12,12 @@
 
 enum { PANEL = 8 }; /* lines that are crossed together */
 
-/* H with its storage, or its order, as a constant: what is inlined on it is compiled for that one alone. */
-HF_INLINE hf_triangle stored_as(hf_storage storage, const hf_triangle *H)
-{
-    hf_triangle known = *H;
-    known.storage = storage;
-    return known;
-}
-
-HF_INLINE hf_triangle held(hf_order order, const hf_triangle *H)
-{
-    hf_triangle known = *H;
-    known.order = order;
-    return known;
-}
+/* H, with its order and its storage as constants: what is inlined on it is compiled for those alone. */
+typedef struct {
+    const hf_triangle *in;
+    hf_order order;
+    hf_storage storage;
+} held;
 
 HF_INLINE double at(hf_storage storage, const void *line, size_t j)
 {
@@ -51,13 +43,13 @@ HF_INLINE v4 load_some(hf_storage storage, size_t count, const void *line, size_
 }
 
 /* Entries before line i, and so its displaced beginning. */
-HF_INLINE size_t line_start(const hf_triangle *H, size_t i)
+HF_INLINE size_t line_start(held H, size_t i)
 {
-    if (!H->packed) return i * H->ld;
-    return H->order == HF_BY_COLUMNS ? i * (2 * H->n - i - 1) / 2 : i * (i + 1) / 2;
+    if (!H.in->packed) return i * H.in->ld;
+    return H.order == HF_BY_COLUMNS ? i * (2 * H.in->n - i - 1) / 2 : i * (i + 1) / 2;
 }
 
-HF_INLINE const void *line(const hf_triangle *H, size_t i) { return address(H->storage, H->data, line_start(H, i)); }
+HF_INLINE const void *line(held H, size_t i) { return address(H.storage, H.in->data, line_start(H, i)); }
 
 /* Lines first .. first+count-1, count <= PANEL; the last stands in for those beyond, and is not read in their place. */
 typedef struct {
@@ -65,15 +57,21 @@ typedef struct {
     const void *line[PANEL];
 } bundle;
 
-HF_INLINE void find_lines(const hf_triangle *H, size_t first, size_t count, bundle *h)
+HF_INLINE void find_lines(held H, size_t first, size_t count, bundle *h)
 {
     const void *top = line(H, first);
     h->first = first;
     h->count = count;
     for (size_t r = 0; r < PANEL; r++) {
         const size_t down = r < count ? r : count - 1;
-        h->line[r] = H->packed ? line(H, first + down) : address(H->storage, top, down * H->ld);
+        h->line[r] = H.in->packed ? line(H, first + down) : address(H.storage, top, down * H.in->ld);
     }
+}
+
+/* The entry of row first + r and column first + c of the triangle, c <= r < count: h is a panel's own lines. */
+HF_INLINE double near_diagonal(held H, const bundle *h, size_t r, size_t c)
+{
+    return H.order == HF_BY_COLUMNS ? at(H.storage, h->line[c], h->first + r) : at(H.storage, h->line[r], h->first + c);
 }
 
 #endif

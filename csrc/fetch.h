@@ -1,4 +1,4 @@
-/* What is asked of memory before it is read: the cache lines next in turn, and where memory is far, those to come as well.
+/* What is asked of memory before it is read: the cache lines next in turn, and where memory is far, those to come too.
  *
  * The processor's own prefetchers stop at every 4 KiB: where memory is far, 24 cache lines ahead of us saves a tenth of
  * the time at n = 4096; in cache the same would cost a tenth.
@@ -10,8 +10,8 @@
 #include "triangle.h"
 
 enum {
-    AHEAD = 16,       /* entries between those at work and those being fetched: 2 cache lines in each of 8 lines of H */
-    FAR_AHEAD = 192,  /* the same where the triangle comes from memory, into the second-level cache */
+    AHEAD = 16,        /* entries between those at work and those being fetched: 2 cache lines in each of 8 lines of H */
+    FAR_AHEAD = 192,   /* the same where the triangle comes from memory, into the second-level cache */
     FAR_FROM = 1 << 24 /* bytes of such a triangle: most of a last-level cache */
 };
 
@@ -29,17 +29,19 @@ typedef struct {
     size_t to_next; /* entries of memory from these lines to the next eight */
 } crossing;
 
+/* The way of lines first .. first+7. */
 HF_INLINE crossing cross(held H, size_t first, size_t end, size_t next_start)
 {
     return (crossing){end, next_start, line_start(H, first + PANEL) - line_start(H, first)};
 }
 
-/* Ask for what the lines hold `distance` after j. */
+/* The entry `distance` after j on that way. */
 HF_INLINE size_t ahead_of(size_t j, size_t distance, crossing way)
 {
     return j + distance < way.end ? j + distance : way.to_next + way.next_start + (j + distance - way.end);
 }
 
+/* Ask for what the lines hold ahead of entry j. */
 HF_INLINE void fetch_ahead(fetch_mode mode, held H, const bundle *h, size_t j, crossing way)
 {
     if (mode == FETCH_NOTHING) return;

@@ -172,18 +172,18 @@ HF_INLINE void each(form_fn *form, hf_triangle first, size_t count, ptrdiff_t st
     }
 }
 
-/* H with its order n, or its storage, as a constant. */
-HF_INLINE hf_triangle of_order(size_t n, hf_triangle H) { return H.n = n, H; }
+/* H with its number of rows, or its storage, as a constant. */
+HF_INLINE hf_triangle of_rows(size_t n, hf_triangle H) { return H.n = n, H; }
 HF_INLINE hf_triangle stored_as(hf_storage storage, hf_triangle H) { return H.storage = storage, H; }
 
-/* With a constant order the smallest matrices become straight lines of code. */
+/* With a constant number of rows the smallest matrices become straight lines of code. */
 HF_INLINE void each_below_panel(hf_triangle H, size_t count, ptrdiff_t stride, const double *G, double *out)
 {
     switch (H.n) {
-    case 1: each(form_below_panel, of_order(1, H), count, stride, G, out); break;
-    case 2: each(form_below_panel, of_order(2, H), count, stride, G, out); break;
-    case 3: each(form_below_panel, of_order(3, H), count, stride, G, out); break;
-    case 4: each(form_below_panel, of_order(4, H), count, stride, G, out); break;
+    case 1: each(form_below_panel, of_rows(1, H), count, stride, G, out); break;
+    case 2: each(form_below_panel, of_rows(2, H), count, stride, G, out); break;
+    case 3: each(form_below_panel, of_rows(3, H), count, stride, G, out); break;
+    case 4: each(form_below_panel, of_rows(4, H), count, stride, G, out); break;
     default: each(form_below_panel, H, count, stride, G, out);
     }
 }

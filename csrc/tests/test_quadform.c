@@ -38,7 +38,8 @@ static hf_triangle matrix(size_t n, size_t ld, hf_order order, bool packed, hf_s
     for (size_t q = 0; q < length; q++) floats[q] = (float)doubles[q];
     free(lower);
     free(storage == HF_SINGLE ? (void *)doubles : (void *)floats);
-    return (hf_triangle){storage == HF_SINGLE ? (void *)floats : (void *)doubles, n, packed ? 0 : ld, order, packed, storage};
+    const void *data = storage == HF_SINGLE ? (void *)floats : (void *)doubles;
+    return (hf_triangle){data, n, packed ? 0 : ld, order, packed, storage};
 }
 
 static hf_sums sized(const hf_kernels *kernels, const hf_triangle *H, const double *g, size_t step)
@@ -86,7 +87,8 @@ static void one_order(size_t n, size_t ld)
     double *g = malloc((n ? n : 1) * sizeof *g);
     memcpy(g, G, n * sizeof *g);
     for (int layout = 0; layout < 8; layout++) {
-        hf_triangle H = matrix(n, ld, layout & 1 ? HF_BY_COLUMNS : HF_BY_ROWS, layout & 2, layout & 4 ? HF_SINGLE : HF_DOUBLE);
+        hf_triangle H = matrix(n, ld, layout & 1 ? HF_BY_COLUMNS : HF_BY_ROWS, layout & 2,
+                               layout & 4 ? HF_SINGLE : HF_DOUBLE);
         for (size_t l = 0; l < levels; l++) {
             if (layout == 0 && l == 0) {
                 expected = sized(&level[0], &H, g, 1);

@@ -57,7 +57,7 @@ static double expected(size_t p)
     return weigh(N, point, NULL);
 }
 
-static bool swept(hf_swept done, size_t calls_made, bool wrote) { return done.calls == calls_made && done.wrote == wrote; }
+static bool swept(hf_swept done, size_t points, bool wrote) { return done.calls == points && done.wrote == wrote; }
 
 static void each_point_in_turn(hf_function f)
 {

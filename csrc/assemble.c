@@ -2,18 +2,12 @@
 #include "hessfast.h"
 #include "pairs.h"
 
-void hf_assemble_pairs(size_t m, const double *weights, double f0, const double *axis_values,
-                       const double *inverse_steps, size_t first, size_t last, const double *values, double *H,
-                       size_t ldh)
+void hf_assemble_pairs(size_t m, const double *weights, const hf_axis_values *axes, size_t first, size_t last,
+                       const double *values, double *H, size_t ldh)
 {
     for (hf_pair pair = hf_pair_at(first); first < last; first++, pair = hf_pair_after(pair), values += m) {
-        const double *f_i = axis_values + pair.i * m, *f_j = axis_values + pair.j * m;
-        const double *r_i = inverse_steps + pair.i * m, *r_j = inverse_steps + pair.j * m;
         double sum = 0.0;
-        for (size_t k = 0; k < m; k++) {
-            const double psi = (values[k] - f_i[k]) - (f_j[k] - f0);
-            sum += weights[k] * (psi * r_i[k] * r_j[k]);
-        }
+        for (size_t k = 0; k < m; k++) sum += weights[k] * hf_pair_quotient(axes, m, pair, k, values[k]);
         H[pair.i * ldh + pair.j] = sum;
     }
 }
@@ -24,37 +18,37 @@ static const double NO_TERM = -0.0;
 /* A level of the symmetric family is the divided difference 2 (s_+ - s_-) / (a_+ - a_-) of the slopes s = (f - f0) / a:
  * with steps that rounding made unequal the gradient still cancels exactly, where (f_+ - 2 f0 + f_-) / h^2 would keep
  * g (a_+ + a_-) / h^2. */
-static void along_symmetric(size_t m, const double *slope_weights, const double *curvature_weights, double f0,
-                            const double *f, const double *a, double *slope, double *curvature)
+static void along_symmetric(const hf_axis_formula *formula, double f0, const double *f, const double *a,
+                            double *slope, double *curvature)
 {
     *slope = *curvature = NO_TERM;
-    for (size_t k = 0; k < m; k += 2) {
+    for (size_t k = 0; k < formula->m; k += 2) {
         const double apart = a[k] - a[k + 1];
         const double bend = 2.0 * ((f[k] - f0) / a[k] - (f[k + 1] - f0) / a[k + 1]) / apart;
-        *slope += slope_weights[k / 2] * ((f[k] - f[k + 1]) / apart);
-        *curvature += curvature_weights[k / 2] * bend;
+        *slope += formula->slope_weights[k / 2] * ((f[k] - f[k + 1]) / apart);
+        *curvature += formula->curvature_weights[k / 2] * bend;
     }
 }
 
-static void along_one_side(size_t m, const double *slope_weights, const double *curvature_weights, double f0,
-                           const double *f, const double *a, double *slope, double *curvature)
+static void along_one_side(const hf_axis_formula *formula, double f0, const double *f, const double *a, double *slope,
+                           double *curvature)
 {
     double bend = NO_TERM;
     *slope = NO_TERM;
-    for (size_t k = 0; k < m; k++) {
+    for (size_t k = 0; k < formula->m; k++) {
         const double s = (f[k] - f0) / a[k];
-        *slope += slope_weights[k] * s;
-        bend += curvature_weights[k] * s;
+        *slope += formula->slope_weights[k] * s;
+        bend += formula->curvature_weights[k] * s;
     }
     *curvature = 2.0 * bend / a[0];
 }
 
-void hf_assemble_axes(int one_sided, size_t m, const double *slope_weights, const double *curvature_weights, double f0,
-                      size_t n, const double *axis_values, const double *steps, double *slope, double *curvature)
+void hf_assemble_axes(const hf_axis_formula *formula, double f0, size_t n, const double *values, const double *steps,
+                      double *slope, double *curvature)
 {
-    for (size_t i = 0; i < n; i++, axis_values += m, steps += m)
-        (one_sided ? along_one_side : along_symmetric)(m, slope_weights, curvature_weights, f0, axis_values, steps,
-                                                       slope + i, curvature + i);
+    for (size_t i = 0; i < n; i++, values += formula->m, steps += formula->m)
+        (formula->family == HF_ONE_SIDED ? along_one_side : along_symmetric)(formula, f0, values, steps, slope + i,
+                                                                             curvature + i);
 }
 
 /* By square tiles: row-wise alone, the writes would walk down columns and miss the cache on each. */

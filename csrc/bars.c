@@ -54,22 +54,22 @@ static double truncation_error(const hf_pair_formula *formula, const double *s, 
 }
 
 void hf_pair_parts(const hf_pair_formula *formula, size_t count, const double *s, const double *rate,
-                   const double *noise, double *value, double *truncation, double *condition)
+                   const double *noise, hf_parts out)
 {
     const size_t m = formula->m;
     for (size_t p = 0; p < count; p++, s += m) {
         double sum = 0.0;
         for (size_t k = 0; k < m; k++) sum += formula->weights[k] * s[k];
-        value[p] = sum;
-        truncation[p] = isnan(sum) ? sum : truncation_error(formula, s, rate[p]);
-        condition[p] = formula->noise * noise[p];
+        out.value[p] = sum;
+        out.truncation[p] = isnan(sum) ? sum : truncation_error(formula, s, rate[p]);
+        out.condition[p] = formula->noise * noise[p];
     }
 }
 
-static double noise_at(const hf_noise *noise, double value)
+static double noise_at(const hf_noise *noise, double f0, double value)
 {
     const double level = noise->level, scaled = fabs(noise->relative * value);
-    const double grown = noise->growth > 0.0 ? noise->growth * sqrt(fabs(value - noise->f0)) : 0.0;
+    const double grown = noise->growth > 0.0 ? noise->growth * sqrt(fabs(value - f0)) : 0.0;
     double most = level > scaled ? level : scaled;
     most = most > grown ? most : grown;
     if (!(most > 0.0 && isfinite(most))) return most;
@@ -77,22 +77,21 @@ static double noise_at(const hf_noise *noise, double value)
     return most * sqrt(a * a + b * b + c * c);
 }
 
-void hf_assemble_parts(const hf_pair_formula *formula, const hf_noise *noise, const double *axis_values,
-                       const double *inverse_steps, const double *rate, size_t first, size_t last,
-                       const double *values, double *H, double *truncation, double *condition, size_t ld)
+void hf_assemble_parts(const hf_pair_formula *formula, const hf_noise *noise, const hf_axis_values *axes,
+                       const double *rate, size_t first, size_t last, const double *values, hf_parts out, size_t ld)
 {
     const size_t m = formula->m;
     for (hf_pair pair = hf_pair_at(first); first < last; first++, pair = hf_pair_after(pair), values += m) {
-        const double *f_i = axis_values + pair.i * m, *f_j = axis_values + pair.j * m;
-        const double *r_i = inverse_steps + pair.i * m, *r_j = inverse_steps + pair.j * m;
-        double s[HF_MAX_ORDER], largest = noise->f0;
+        double s[HF_MAX_ORDER], largest = axes->f0;
         for (size_t k = 0; k < m; k++) {
-            s[k] = ((values[k] - f_i[k]) - (f_j[k] - noise->f0)) * r_i[k] * r_j[k];
+            s[k] = hf_pair_quotient(axes, m, pair, k, values[k]);
             if (fabs(values[k]) > fabs(largest)) largest = values[k];
         }
-        const double area = fabs(r_i[0] * r_j[0]), each = noise_at(noise, largest) * area;
+        const double area = fabs(axes->inverse_steps[pair.i * m] * axes->inverse_steps[pair.j * m]);
+        const double each = noise_at(noise, axes->f0, largest) * area;
         const double rates = rate[pair.i] + rate[pair.j];
         const size_t at = pair.i * ld + pair.j;
-        hf_pair_parts(formula, 1, s, &rates, &each, H + at, truncation + at, condition + at);
+        hf_pair_parts(formula, 1, s, &rates, &each,
+                      (hf_parts){out.value + at, out.truncation + at, out.condition + at});
     }
 }

@@ -4,19 +4,15 @@
 #include "hessfast.h"
 #include "pairs.h"
 
-void hf_pair_points(size_t m, const int32_t *axis, const double *nodes, size_t first, size_t last, int32_t *index,
-                    double *value)
+void hf_pair_points(const hf_nodes *axes, size_t first, size_t last, int32_t *index, double *value)
 {
-    for (hf_pair pair = hf_pair_at(first); first < last; first++, pair = hf_pair_after(pair)) {
-        const int32_t i = axis ? axis[pair.i] : (int32_t)pair.i;
-        const int32_t j = axis ? axis[pair.j] : (int32_t)pair.j;
-        for (size_t k = 0; k < m; k++) {
-            *index++ = i;
-            *index++ = j;
-            *value++ = nodes[pair.i * m + k];
-            *value++ = nodes[pair.j * m + k];
+    for (hf_pair pair = hf_pair_at(first); first < last; first++, pair = hf_pair_after(pair))
+        for (size_t k = 0; k < axes->m; k++) {
+            *index++ = axes->axis[pair.i];
+            *index++ = axes->axis[pair.j];
+            *value++ = axes->nodes[pair.i * axes->m + k];
+            *value++ = axes->nodes[pair.j * axes->m + k];
         }
-    }
 }
 
 size_t hf_axis_nodes(size_t n, const double *x, const int32_t *axis, const double *step, size_t m, const double *t,
@@ -35,13 +31,13 @@ size_t hf_axis_nodes(size_t n, const double *x, const int32_t *axis, const doubl
     return first_bad;
 }
 
-void hf_axis_points(size_t n, size_t m, const int32_t *axis, const double *nodes, int32_t *index, double *value)
+void hf_axis_points(size_t n, const hf_nodes *axes, int32_t *index, double *value)
 {
     for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < m; k++) {
-            *index++ = axis[i];
+        for (size_t k = 0; k < axes->m; k++) {
+            *index++ = axes->axis[i];
             *index++ = -1;
-            *value++ = *nodes++;
+            *value++ = axes->nodes[i * axes->m + k];
             *value++ = 0.0;
         }
 }

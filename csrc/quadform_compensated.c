@@ -1,4 +1,4 @@
-/* gᵀHg as if summed in twice the working precision: dot2 of Ogita, Rump and Oishi (2005), over the tiles of triangle.h.
+/* gᵀHg as if summed in twice the working precision: dot2 of Ogita, Rump and Oishi (2005), over the tiles of tiles.h.
  *
  * Every number on the way is twofold, an unevaluated high + low: products by TwoProduct, sums by TwoSum, what they
  * leave is added in double. The result is good to about
@@ -12,10 +12,11 @@
  *
  * This file is compiled once for each SIMD level.
  */
+#include "fetch.h"
 #include "simd.h"
 #include "triangle.h"
 
-enum { STRIP = 1024 }; /* columns crossed together by columns; their lanes stand on the stack */
+enum { STRIP = 1024 }; /* rows crossed together by columns; their lanes stand on the stack */
 
 typedef struct { v4 high, low; } twofold;
 
@@ -93,58 +94,65 @@ HF_INLINE twofold add_halves(twofold a, twofold b)
                (twofold){v4_high_halves(a.high, b.high), v4_high_halves(a.low, b.low)});
 }
 
-/* ---- Tiles, as in triangle.h ------------------------------------------------------------------------------------- */
+/* ---- Tiles, as in tiles.h ---------------------------------------------------------------------------------------- */
 
 /* Rows r and r + 4 of a tile. */
-HF_INLINE twofold two_rows(int single, size_t rows, const void *const h[PANEL], const v4 gi[PANEL], size_t j, size_t r)
+HF_INLINE twofold two_rows(hf_storage storage, const bundle *h, const v4 gi[PANEL], size_t j, size_t r)
 {
-    const twofold upper = r < rows ? multiply(gi[r], load(single, h[r], j)) : zero();
-    const twofold lower = r + 4 < rows ? multiply(gi[r + 4], load(single, h[r + 4], j)) : zero();
+    const twofold upper = r < h->count ? multiply(gi[r], load(storage, h->line[r], j)) : zero();
+    const twofold lower = r + 4 < h->count ? multiply(gi[r + 4], load(storage, h->line[r + 4], j)) : zero();
     return add(upper, lower);
 }
 
 /* The tree branch by branch: of its numbers few live at once, for the sake of sixteen registers. */
-HF_INLINE twofold tile_by_rows(int single, size_t rows, const void *const h[PANEL], const v4 gi[PANEL], const double *g,
-                               size_t j, twofold to)
+HF_INLINE twofold tile_by_rows(hf_storage storage, const bundle *h, const v4 gi[PANEL], const double *g, size_t j,
+                               twofold sofar)
 {
-    twofold top = two_rows(single, rows, h, gi, j, 0);
-    top = add(top, two_rows(single, rows, h, gi, j, 1));
-    twofold bottom = two_rows(single, rows, h, gi, j, 2);
-    bottom = add(bottom, two_rows(single, rows, h, gi, j, 3));
-    return add(to, scale(add(top, bottom), v4_load(g + j)));
+    twofold top = two_rows(storage, h, gi, j, 0);
+    top = add(top, two_rows(storage, h, gi, j, 1));
+    twofold bottom = two_rows(storage, h, gi, j, 2);
+    bottom = add(bottom, two_rows(storage, h, gi, j, 3));
+    return add(sofar, scale(add(top, bottom), v4_load(g + j)));
 }
 
-HF_INLINE twofold tile_by_columns(int single, size_t rows, const void *const h[4], const double *g, size_t i, size_t j,
-                                  twofold to)
+/* The tile of rows i .. i+rows-1 and of four of eight columns, the first of which is number `from` of them, 0 or 4. */
+HF_INLINE twofold tile_by_columns(hf_storage storage, const bundle *columns, size_t from, const double *g, size_t i,
+                                  size_t rows, twofold sofar)
 {
-    const v4 g_top = load_some(0, rows, g + i, 0), g_bottom = load_some(0, rows, g + i, 4);
+    const v4 g_top = load_some(HF_DOUBLE, rows, g + i, 0), g_bottom = load_some(HF_DOUBLE, rows, g + i, 4);
     twofold half[4];
     for (size_t c = 0; c < 4; c++) {
-        const void *column = address(single, h[c], i);
-        half[c] = add(multiply(g_top, load_some(single, rows, column, 0)),
-                      multiply(g_bottom, load_some(single, rows, column, 4)));
+        const void *column = address(storage, columns->line[from + c], i);
+        half[c] = add(multiply(g_top, load_some(storage, rows, column, 0)),
+                      multiply(g_bottom, load_some(storage, rows, column, 4)));
     }
     const twofold column = add_halves(add_neighbours(half[0], half[1]), add_neighbours(half[2], half[3]));
-    return add(to, scale(column, v4_load(g + j)));
+    return add(sofar, scale(column, v4_load(g + columns->first + from)));
+}
+
+HF_INLINE twofold pair_by_columns(hf_storage storage, const bundle *columns, const double *g, size_t i, size_t rows,
+                                  twofold sofar)
+{
+    sofar = tile_by_columns(storage, columns, 0, g, i, rows, sofar);
+    return tile_by_columns(storage, columns, 4, g, i, rows, sofar);
 }
 
 /* ---- Panels ------------------------------------------------------------------------------------------------------ */
 
 /* Twice the lanes with the strict triangle on the diagonal, plus the diagonal: both from a copy padded with zeros. */
-static hf_twofold close_panel(int single, int upper, size_t rows, const void *const h[PANEL], const double *g, size_t i,
-                              twofold sum)
+static hf_twofold close_panel(hf_order order, hf_storage storage, const bundle *h, const double *g, twofold sum)
 {
+    const held H = {NULL, order, storage};
     double triangle[PANEL][PANEL] = {{0.0}}, diagonal[PANEL] = {0.0}, gi[PANEL] = {0.0};
-    const void *copied[PANEL];
+    bundle copied = {.first = 0, .count = PANEL};
     v4 each[PANEL];
-    for (size_t r = 0; r < rows; r++) {
-        gi[r] = g[i + r];
-        diagonal[r] = at(single, h[r], i + r);
-        for (size_t c = 0; c < r; c++)
-            triangle[r][c] = upper ? at(single, h[c], i + r) : at(single, h[r], i + c);
+    for (size_t r = 0; r < h->count; r++) {
+        gi[r] = g[h->first + r];
+        diagonal[r] = near_diagonal(H, h, r, r);
+        for (size_t c = 0; c < r; c++) triangle[r][c] = near_diagonal(H, h, r, c);
     }
-    for (size_t r = 0; r < PANEL; r++) copied[r] = triangle[r], each[r] = v4_all(gi[r]);
-    for (size_t j = 0; j < PANEL; j += 4) sum = tile_by_rows(0, PANEL, copied, each, gi, j, sum);
+    for (size_t r = 0; r < PANEL; r++) copied.line[r] = triangle[r], each[r] = v4_all(gi[r]);
+    for (size_t j = 0; j < PANEL; j += 4) sum = tile_by_rows(HF_DOUBLE, &copied, each, gi, j, sum);
     sum = (twofold){v4_add(sum.high, sum.high), v4_add(sum.low, sum.low)};
     const v4 top = v4_load(gi), bottom = v4_load(gi + 4);
     sum = add(sum, add(scale(multiply(v4_load(diagonal), top), top),
@@ -153,73 +161,71 @@ static hf_twofold close_panel(int single, int upper, size_t rows, const void *co
     return (hf_twofold){v4_lane(all.high, 0), v4_lane(all.low, 0)};
 }
 
-HF_INLINE hf_twofold panel_by_rows(int single, size_t rows, const hf_triangle *H, const double *g, size_t i)
+HF_INLINE hf_twofold panel_by_rows(held H, const double *g, size_t i, size_t rows)
 {
-    const void *h[PANEL];
+    bundle h;
+    find_lines(H, i, rows, &h);
+    const crossing way = cross(H, i, i, 0);
+    const fetch_mode fetch = fetch_mode_of(H);
     v4 gi[PANEL];
     twofold sum = zero();
-    find_rows(single, rows, H, i, h);
     for (size_t r = 0; r < PANEL; r++) gi[r] = v4_all(r < rows ? g[i + r] : 0.0);
-    const size_t next = to_next_panel(H, i);
-    const fetch_mode fetch = fetch_mode_of(single, H);
     for (size_t j = 0; j < i; j += 8) {
-        fetch_ahead(single, H, h, j, i, 0, next, fetch);
-        sum = tile_by_rows(single, rows, h, gi, g, j, sum);
-        sum = tile_by_rows(single, rows, h, gi, g, j + 4, sum);
+        fetch_ahead(fetch, H, &h, j, way);
+        sum = tile_by_rows(H.storage, &h, gi, g, j, sum);
+        sum = tile_by_rows(H.storage, &h, gi, g, j + 4, sum);
     }
-    return close_panel(single, 0, rows, h, g, i, sum);
+    return close_panel(H.order, H.storage, &h, g, sum);
 }
 
-HF_INLINE hf_twofold block_by_rows(int single, const hf_triangle *H, const double *g, size_t i)
+HF_INLINE hf_twofold block_by_rows(held H, const double *g, size_t i)
 {
-    const size_t end = i + HF_BLOCK < H->n ? i + HF_BLOCK : H->n;
+    const size_t end = i + HF_BLOCK < H.in->n ? i + HF_BLOCK : H.in->n;
     hf_twofold block = {0.0, 0.0};
-    for (; i + PANEL <= end; i += PANEL) block = hf_add_twofold(block, panel_by_rows(single, PANEL, H, g, i));
-    if (i < end) block = hf_add_twofold(block, panel_by_rows(single, end - i, H, g, i));
+    for (; i + PANEL <= end; i += PANEL) block = hf_add_twofold(block, panel_by_rows(H, g, i, PANEL));
+    if (i < end) block = hf_add_twofold(block, panel_by_rows(H, g, i, end - i));
     return block;
 }
 
-HF_INLINE void strip_by_columns(int single, const hf_triangle *H, const double *g, size_t start, size_t end,
-                                hf_twofold *block)
+HF_INLINE void strip_by_columns(held H, const double *g, size_t start, size_t end, hf_twofold *block)
 {
     twofold panel[STRIP / PANEL];
     const size_t full = end - (end - start) % PANEL;
-    for (size_t p = 0; p * PANEL < end - start; p++) panel[p] = zero();
+    for (size_t q = 0; q * PANEL < end - start; q++) panel[q] = zero();
     for (size_t j = 0; j + PANEL < end; j += PANEL) {
-        const void *h[PANEL];
+        bundle h;
+        find_lines(H, j, PANEL, &h);
         size_t i = j + PANEL > start ? j + PANEL : start;
-        twofold *p = panel + (i - start) / PANEL;
-        find_rows(single, PANEL, H, j, h);
-        for (; i < full; i += PANEL, p++)
-            *p = tile_by_columns(single, PANEL, h + 4, g, i, j + 4, tile_by_columns(single, PANEL, h, g, i, j, *p));
-        if (i < end)
-            *p = tile_by_columns(single, end - i, h + 4, g, i, j + 4, tile_by_columns(single, end - i, h, g, i, j, *p));
+        twofold *to = panel + (i - start) / PANEL;
+        for (; i < full; i += PANEL, to++) *to = pair_by_columns(H.storage, &h, g, i, PANEL, *to);
+        if (i < end) *to = pair_by_columns(H.storage, &h, g, i, end - i, *to);
     }
     for (size_t i = start; i < end; i += PANEL) {
-        const size_t rows = i < full ? PANEL : end - i;
-        const void *h[PANEL];
+        bundle h;
+        find_lines(H, i, i < full ? PANEL : end - i, &h);
         hf_twofold *to = block + (i - start) / HF_BLOCK;
-        find_rows(single, rows, H, i, h);
         if ((i - start) % HF_BLOCK == 0) *to = (hf_twofold){0.0, 0.0};
-        *to = hf_add_twofold(*to, close_panel(single, 1, rows, h, g, i, panel[(i - start) / PANEL]));
+        *to = hf_add_twofold(*to, close_panel(H.order, H.storage, &h, g, panel[(i - start) / PANEL]));
     }
 }
 
-HF_INLINE void blocks(int single, const hf_triangle *H, const double *g, size_t first, size_t last, hf_twofold *block)
+HF_INLINE void blocks(hf_storage storage, const hf_triangle *H, const double *g, size_t first, size_t last,
+                      hf_twofold *block)
 {
     const size_t end = last * HF_BLOCK < H->n ? last * HF_BLOCK : H->n;
-    if (H->upper)
+    const held by_rows = {H, HF_BY_ROWS, storage}, by_columns = {H, HF_BY_COLUMNS, storage};
+    if (H->order == HF_BY_COLUMNS)
         for (size_t i = first * HF_BLOCK; i < end; i += STRIP, block += STRIP / HF_BLOCK)
-            strip_by_columns(single, H, g, i, i + STRIP < end ? i + STRIP : end, block);
+            strip_by_columns(by_columns, g, i, i + STRIP < end ? i + STRIP : end, block);
     else
-        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK) *block++ = block_by_rows(single, H, g, i);
+        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK) *block++ = block_by_rows(by_rows, g, i);
 }
 
 void HF_SIMD(hf_quadform_compensated)(const hf_triangle *H, const double *g, size_t first, size_t last,
                                       hf_twofold *block)
 {
-    if (H->single)
-        blocks(1, H, g, first, last, block);
+    if (H->storage == HF_SINGLE)
+        blocks(HF_SINGLE, H, g, first, last, block);
     else
-        blocks(0, H, g, first, last, block);
+        blocks(HF_DOUBLE, H, g, first, last, block);
 }

@@ -5,100 +5,118 @@
  *
  * This file is compiled once for each SIMD level.
  */
+#include "closing.h"
 #include "simd.h"
-#include "triangle.h"
+#include "tiles.h"
 
 enum {
     CHUNK = 128, /* columns of a panel that the vectors take in turn: 8 KiB */
-    STRIP = 256, /* columns crossed together by columns: 16 KiB for the eight rows of a pass */
+    STRIP = 256, /* rows crossed together by columns: 16 KiB for the eight columns of a pass */
 };
 
-HF_INLINE void panel_by_rows(int single, size_t rows, const hf_triangle *H, size_t k, const double *G, size_t i,
-                             size_t blocks_ld, hf_sums *block)
+/* One pass over H for k vectors. */
+typedef struct {
+    held H;
+    size_t k;
+    const double *G;
+    size_t blocks_ld;
+} common_pass;
+
+/* What of it is vector v's. */
+HF_INLINE pass of_vector(const common_pass *all, size_t v)
 {
-    const void *h[PANEL];
-    lanes sum[HF_VECTORS];
-    find_rows(single, rows, H, i, h);
-    for (size_t v = 0; v < k; v++) sum[v].value = v4_all(0.0);
+    return (pass){all->H, all->G + v * all->H.in->n, VALUE, FETCH_NOTHING};
+}
+
+HF_INLINE void panel_by_rows(const common_pass *all, size_t i, size_t rows, hf_sums *block)
+{
+    bundle h;
+    find_lines(all->H, i, rows, &h);
+    v4 value[HF_VECTORS];
+    for (size_t v = 0; v < all->k; v++) value[v] = v4_all(0.0);
     for (size_t from = 0; from < i || from == 0; from += CHUNK) {
         const size_t to = from + CHUNK < i ? from + CHUNK : i;
-        for (size_t v = 0; v < k; v++) {
-            const double *g = G + v * H->n;
-            lanes running = sum[v];
-            v4 gi[PANEL];
-            for (size_t r = 0; r < PANEL; r++) gi[r] = v4_all(r < rows ? g[i + r] : 0.0);
-            for (size_t j = from; j < to; j += 4) add_tile_by_rows(single, 0, rows, h, gi, g, j, &running);
+        for (size_t v = 0; v < all->k; v++) {
+            const pass p = of_vector(all, v);
+            const panel_g gi = spread(p.g, &h);
+            lanes sum = {value[v], v4_all(0.0)};
+            for (size_t j = from; j < to; j += 4) sum = tile_by_rows(&p, &h, &gi, j, sum);
             if (to == i && rows == PANEL) {
-                add_corner_by_rows(single, 0, h, gi, g, i, 0, &running);
-                add_corner_by_rows(single, 0, h, gi, g, i + 4, 4, &running);
+                sum = corner_by_rows(&p, &h, &gi, 0, sum);
+                sum = corner_by_rows(&p, &h, &gi, 4, sum);
             }
-            sum[v] = running;
+            value[v] = sum.value;
         }
     }
-    for (size_t v = 0; v < k; v++)
-        add_sums(0, block + v * blocks_ld, rows == PANEL ? close_full(single, 0, h, G + v * H->n, i, sum[v])
-                                                         : close_short(single, 0, 0, rows, h, G + v * H->n, i, sum[v]));
+    for (size_t v = 0; v < all->k; v++) {
+        const pass p = of_vector(all, v);
+        const lanes sum = {value[v], v4_all(0.0)};
+        add_sums(VALUE, block + v * all->blocks_ld, rows == PANEL ? close_full(&p, &h, sum) : close_short(&p, &h, sum));
+    }
 }
 
-HF_INLINE void block_by_rows(int single, const hf_triangle *H, size_t k, const double *G, size_t i, size_t blocks_ld,
-                             hf_sums *block)
+HF_INLINE void block_by_rows(const common_pass *all, size_t i, hf_sums *block)
 {
-    const size_t end = i + HF_BLOCK < H->n ? i + HF_BLOCK : H->n;
-    for (size_t v = 0; v < k; v++) block[v * blocks_ld].value = 0.0;
-    for (; i + PANEL <= end; i += PANEL) panel_by_rows(single, PANEL, H, k, G, i, blocks_ld, block);
-    if (i < end) panel_by_rows(single, end - i, H, k, G, i, blocks_ld, block);
+    const size_t end = i + HF_BLOCK < all->H.in->n ? i + HF_BLOCK : all->H.in->n;
+    for (size_t v = 0; v < all->k; v++) block[v * all->blocks_ld] = (hf_sums){0.0, 0.0};
+    for (; i + PANEL <= end; i += PANEL) panel_by_rows(all, i, PANEL, block);
+    if (i < end) panel_by_rows(all, i, end - i, block);
 }
 
-HF_INLINE void strip_by_columns(int single, const hf_triangle *H, size_t k, const double *G, size_t start, size_t end,
-                                size_t blocks_ld, hf_sums *block)
+HF_INLINE void add_pair(const pass *p, const bundle *columns, place where, size_t i, size_t rows, v4 *value)
 {
-    v4 value[HF_VECTORS][STRIP / PANEL], none;
+    *value = pair_by_columns(p, columns, where, i, rows, (lanes){*value, v4_all(0.0)}).value;
+}
+
+HF_INLINE void strip_by_columns(const common_pass *all, size_t start, size_t end, hf_sums *block)
+{
+    v4 value[HF_VECTORS][STRIP / PANEL];
     const size_t full = end - (end - start) % PANEL;
-    for (size_t v = 0; v < k; v++)
-        for (size_t p = 0; p * PANEL < end - start; p++) value[v][p] = v4_all(0.0);
+    for (size_t v = 0; v < all->k; v++)
+        for (size_t q = 0; q * PANEL < end - start; q++) value[v][q] = v4_all(0.0);
     for (size_t j = 0; j < full; j += PANEL) {
-        const void *h[PANEL];
-        find_rows(single, PANEL, H, j, h);
-        for (size_t v = 0; v < k; v++) {
-            const double *g = G + v * H->n;
+        bundle h;
+        find_lines(all->H, j, PANEL, &h);
+        for (size_t v = 0; v < all->k; v++) {
+            const pass p = of_vector(all, v);
             size_t i = j < start ? start : j;
-            v4 *p = &value[v][(i - start) / PANEL];
-            if (i == j) add_pair_by_columns(single, 0, PANEL, h, g, i, j, 1, p++, &none), i += PANEL;
-            for (; i < full; i += PANEL) add_pair_by_columns(single, 0, PANEL, h, g, i, j, 0, p++, &none);
-            if (i < end) add_pair_by_columns(single, 0, end - i, h, g, i, j, 0, p, &none);
+            v4 *to = &value[v][(i - start) / PANEL];
+            if (i == j) add_pair(&p, &h, ON_DIAGONAL, i, PANEL, to++), i += PANEL;
+            for (; i < full; i += PANEL) add_pair(&p, &h, OFF_DIAGONAL, i, PANEL, to++);
+            if (i < end) add_pair(&p, &h, OFF_DIAGONAL, i, end - i, to);
         }
     }
     for (size_t i = start; i < end; i += PANEL) {
-        const void *h[PANEL];
-        find_rows(single, i < full ? PANEL : end - i, H, i, h);
-        for (size_t v = 0; v < k; v++) {
-            const double *g = G + v * H->n;
+        bundle h;
+        find_lines(all->H, i, i < full ? PANEL : end - i, &h);
+        for (size_t v = 0; v < all->k; v++) {
+            const pass p = of_vector(all, v);
             const lanes sum = {value[v][(i - start) / PANEL], v4_all(0.0)};
-            hf_sums *to = block + v * blocks_ld + (i - start) / HF_BLOCK;
-            if ((i - start) % HF_BLOCK == 0) to->value = 0.0;
-            add_sums(0, to, i < full ? close_full(single, 0, h, g, i, sum)
-                                     : close_short(single, 0, 1, end - i, h, g, i, sum));
+            hf_sums *to = block + v * all->blocks_ld + (i - start) / HF_BLOCK;
+            if ((i - start) % HF_BLOCK == 0) *to = (hf_sums){0.0, 0.0};
+            add_sums(VALUE, to, i < full ? close_full(&p, &h, sum) : close_short(&p, &h, sum));
         }
     }
 }
 
-HF_INLINE void blocks(int single, const hf_triangle *H, size_t k, const double *G, size_t first, size_t last,
+HF_INLINE void blocks(hf_storage storage, const hf_triangle *H, size_t k, const double *G, size_t first, size_t last,
                       size_t blocks_ld, hf_sums *block)
 {
     const size_t end = last * HF_BLOCK < H->n ? last * HF_BLOCK : H->n;
-    if (H->upper)
+    const common_pass by_rows = {{H, HF_BY_ROWS, storage}, k, G, blocks_ld};
+    const common_pass by_columns = {{H, HF_BY_COLUMNS, storage}, k, G, blocks_ld};
+    if (H->order == HF_BY_COLUMNS)
         for (size_t i = first * HF_BLOCK; i < end; i += STRIP, block += STRIP / HF_BLOCK)
-            strip_by_columns(single, H, k, G, i, i + STRIP < end ? i + STRIP : end, blocks_ld, block);
+            strip_by_columns(&by_columns, i, i + STRIP < end ? i + STRIP : end, block);
     else
-        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK)
-            block_by_rows(single, H, k, G, i, blocks_ld, block++);
+        for (size_t i = first * HF_BLOCK; i < end; i += HF_BLOCK) block_by_rows(&by_rows, i, block++);
 }
 
 void HF_SIMD(hf_quadform_vectors)(const hf_triangle *H, size_t k, const double *G, size_t first, size_t last,
                                   size_t blocks_ld, hf_sums *block)
 {
-    if (H->single)
-        blocks(1, H, k, G, first, last, blocks_ld, block);
+    if (H->storage == HF_SINGLE)
+        blocks(HF_SINGLE, H, k, G, first, last, blocks_ld, block);
     else
-        blocks(0, H, k, G, first, last, blocks_ld, block);
+        blocks(HF_DOUBLE, H, k, G, first, last, blocks_ld, block);
 }

@@ -2,7 +2,6 @@
  *
  * This file is compiled once for each SIMD level.
  */
-#include "hessfast.h"
 #include "simd.h"
 #include "vector.h"
 

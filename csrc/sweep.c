@@ -11,14 +11,9 @@
  */
 #include <string.h>
 
+#include "compiler.h"
 #include "hessfast.h"
 #include "pairs.h"
-
-#if defined(__GNUC__)
-#define HF_INLINE static inline __attribute__((always_inline))
-#else
-#define HF_INLINE static inline
-#endif
 
 static inline void displace(double *x, const int32_t *index, const double *value)
 {
@@ -47,21 +42,21 @@ static inline size_t values_a_point(const hf_function *f, size_t n)
     return f->gradient ? n : 1;
 }
 
-static inline int raised(const hf_function *f)
+static inline bool raised(const hf_function *f)
 {
     return f->flag && *f->flag;
 }
 
 /* Bitwise: the point held -0.0 or NaN exactly as it was displaced. */
-static int holds(const double *x, size_t n, const double *origin, const int32_t *index, const double *value)
+static bool holds(const double *x, size_t n, const double *origin, const int32_t *index, const double *value)
 {
     for (size_t i = 0; i < n; i++) {
         const double *expected = origin + i;
         if (index[0] >= 0 && (size_t)index[0] == i) expected = value;
         if (index[1] >= 0 && (size_t)index[1] == i) expected = value + 1;
-        if (memcmp(x + i, expected, sizeof *x) != 0) return 0;
+        if (memcmp(x + i, expected, sizeof *x) != 0) return false;
     }
-    return 1;
+    return true;
 }
 
 typedef struct { int32_t index[2]; double value[2]; } point;
@@ -70,11 +65,12 @@ typedef struct { int32_t index[2]; double value[2]; } point;
 typedef struct {
     const int32_t *index;
     const double *value;
-    const int32_t *axis;
-    const double *nodes;
-    size_t m, k;
+    const hf_nodes *axes;
     hf_pair pair;
+    size_t node;
 } source;
+
+typedef point next_fn(source *from);
 
 static inline point listed(source *from)
 {
@@ -86,90 +82,99 @@ static inline point listed(source *from)
 
 static inline point of_a_pair(source *from)
 {
+    const hf_nodes *axes = from->axes;
     const hf_pair pair = from->pair;
-    point next = {{from->axis[pair.i], from->axis[pair.j]},
-                  {from->nodes[pair.i * from->m + from->k], from->nodes[pair.j * from->m + from->k]}};
-    if (++from->k == from->m) {
-        from->k = 0;
+    const size_t k = from->node;
+    point next = {{axes->axis[pair.i], axes->axis[pair.j]},
+                  {axes->nodes[pair.i * axes->m + k], axes->nodes[pair.j * axes->m + k]}};
+    if (++from->node == axes->m) {
+        from->node = 0;
         from->pair = hf_pair_after(pair);
     }
     return next;
 }
 
+/* What all sweeps are given. */
+typedef struct {
+    const hf_function *f;
+    size_t n, points;
+    const double *x;
+    double *work, *out;
+} task;
+
+typedef enum { ONE_COPY, TWO_COPIES } copies;
+
 enum { TWO_COPIES_UP_TO = 1000 };
 
-/* Inlined into each kind of sweep, so that next_of is no call and in_turn no question. */
-HF_INLINE size_t walk(const hf_function *f, size_t n, const double *x, size_t points, source *from,
-                      point (*next_of)(source *), int in_turn, double *work, double *out, int *wrote)
+/* Inlined into each kind of sweep, so that next_of is no call and the number of copies no question. */
+HF_INLINE hf_swept walk(const task *given, source *from, next_fn *next_of, copies of_x)
 {
-    const size_t stride = values_a_point(f, n);
-    double *now = work, *next = in_turn ? work + n : work;
+    const hf_function *f = given->f;
+    const size_t n = given->n, stride = values_a_point(f, n);
+    double *now = given->work, *next = of_x == TWO_COPIES ? given->work + n : given->work, *out = given->out;
     point here = next_of(from), ahead = here;
-    memcpy(now, x, n * sizeof *x);
-    memcpy(next, x, n * sizeof *x);
+    memcpy(now, given->x, n * sizeof *now);
+    memcpy(next, given->x, n * sizeof *next);
     displace(now, here.index, here.value);
-    for (size_t left = points; left-- > 0; out += stride) {
+    for (size_t left = given->points; left-- > 0; out += stride) {
         if (left > 0) {
             ahead = next_of(from);
-            if (in_turn) displace(next, ahead.index, ahead.value);
+            if (of_x == TWO_COPIES) displace(next, ahead.index, ahead.value);
         }
         call(f, n, now, out);
-        if (raised(f)) return points - left - 1;
-        if (!in_turn && f->refill)
-            memcpy(now, x, n * sizeof *x);
+        if (raised(f)) return (hf_swept){given->points - left - 1, false};
+        if (of_x == ONE_COPY && f->refill)
+            memcpy(now, given->x, n * sizeof *now);
         else {
-            if (left < 2 && !holds(now, n, x, here.index, here.value)) {
-                *wrote = 1;
-                return points - left;
-            }
-            restore(now, x, here.index);
+            const bool last_on_this_copy = left < 2;
+            if (last_on_this_copy && !holds(now, n, given->x, here.index, here.value))
+                return (hf_swept){given->points - left, true};
+            restore(now, given->x, here.index);
         }
-        if (!in_turn && left > 0) displace(now, ahead.index, ahead.value);
+        if (of_x == ONE_COPY && left > 0) displace(now, ahead.index, ahead.value);
         double *swap = now; now = next; next = swap;
         here = ahead;
     }
-    return points;
+    return (hf_swept){given->points, false};
 }
 
-HF_INLINE size_t sweep(const hf_function *f, size_t n, const double *x, size_t points, source *from,
-                       point (*next_of)(source *), double *work, double *out, int *wrote)
+HF_INLINE hf_swept sweep(const task *given, source *from, next_fn *next_of)
 {
-    if (n <= TWO_COPIES_UP_TO && !f->refill) return walk(f, n, x, points, from, next_of, 1, work, out, wrote);
-    return walk(f, n, x, points, from, next_of, 0, work, out, wrote);
+    if (given->points == 0) return (hf_swept){0, false};
+    if (given->n <= TWO_COPIES_UP_TO && !given->f->refill) return walk(given, from, next_of, TWO_COPIES);
+    return walk(given, from, next_of, ONE_COPY);
 }
 
-size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
-                const double *value, double *work, double *out, int *wrote)
+hf_swept hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
+                  const double *value, double *work, double *out)
 {
+    const task given = {f, n, points, x, work, out};
     source from = {.index = index, .value = value};
-    *wrote = 0;
-    return points == 0 ? 0 : sweep(f, n, x, points, &from, listed, work, out, wrote);
+    return sweep(&given, &from, listed);
 }
 
-size_t hf_sweep_pairs(const hf_function *f, size_t n, const double *x, size_t m, const int32_t *axis,
-                      const double *nodes, size_t first, size_t last, double *work, double *values, int *wrote)
+hf_swept hf_sweep_pairs(const hf_function *f, size_t n, const double *x, const hf_nodes *axes, size_t first,
+                        size_t last, double *work, double *out)
 {
-    *wrote = 0;
-    if (first >= last) return 0;
-    source from = {.axis = axis, .nodes = nodes, .m = m, .pair = hf_pair_at(first)};
-    return sweep(f, n, x, (last - first) * m, &from, of_a_pair, work, values, wrote);
+    const task given = {f, n, first < last ? (last - first) * axes->m : 0, x, work, out};
+    source from = {.axes = axes, .pair = hf_pair_at(first)};
+    return sweep(&given, &from, of_a_pair);
 }
 
-size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out,
-                     int *wrote)
+hf_swept hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work, double *out)
 {
     const size_t stride = values_a_point(f, n);
-    *wrote = 0;
-    for (size_t p = 0; p < points; p++) {
-        memcpy(work, X + p * n, n * sizeof *X);
-        call(f, n, work, out + p * stride);
-        if (raised(f)) return p;
-        if (memcmp(work, X + p * n, n * sizeof *X) != 0) *wrote = 1;
+    hf_swept done = {0, false};
+    for (; done.calls < points; done.calls++, X += n) {
+        memcpy(work, X, n * sizeof *X);
+        call(f, n, work, out + done.calls * stride);
+        if (raised(f)) break;
+        if (memcmp(work, X, n * sizeof *X) != 0) done.wrote = true;
     }
-    return points;
+    return done;
 }
 
-size_t hf_evaluate(const hf_function *f, size_t n, double *x, double *out)
+bool hf_evaluate(const hf_function *f, size_t n, double *x, double *out)
 {
     call(f, n, x, out);
     return !raised(f);

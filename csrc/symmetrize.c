@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "hessfast.h"
+#include "compiler.h"
 #include "simd.h"
 #include "vector.h"
 

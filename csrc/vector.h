@@ -11,15 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__) && !defined(HF_PLAIN)
-#define HF_INLINE static inline __attribute__((always_inline))
-#define HF_PREFETCH(address) __builtin_prefetch(address)
-#define HF_PREFETCH_FAR(address) __builtin_prefetch(address, 0, 2)
-#else
-#define HF_INLINE static inline
-#define HF_PREFETCH(address) ((void)(address))
-#define HF_PREFETCH_FAR(address) ((void)(address))
-#endif
+#include "compiler.h"
 
 #ifdef __clang__
 #define HF_SHUFFLE(bits, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)

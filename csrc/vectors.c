@@ -17,7 +17,7 @@ enum { LANES = 16 };
 /* Coordinates at .. at+count-1 in double: in place, or widened into room. */
 static inline const double *panel_of(hf_vector x, size_t at, size_t count, double *room)
 {
-    if (!x.single) return (const double *)x.data + at;
+    if (x.storage == HF_DOUBLE) return (const double *)x.data + at;
     const float *narrow = (const float *)x.data + at;
     for (size_t i = 0; i < count; i++) room[i] = narrow[i];
     return room;
@@ -47,13 +47,6 @@ static double panel_sum(size_t count, double *p)
     for (size_t k = 0; k < 4; k++) all[k] = (lane[k] + lane[k + 8]) + (lane[k + 4] + lane[k + 12]);
     return (all[0] + all[2]) + (all[1] + all[3]);
 #endif
-}
-
-double hf_tree_sum(size_t panels, double *sums)
-{
-    for (size_t width = 1; width < panels; width *= 2)
-        for (size_t i = 0; i + width < panels; i += 2 * width) sums[i] += sums[i + width];
-    return panels ? sums[0] : 0.0;
 }
 
 /* p = x + t v: each coordinate rounded once where t v_i is exact, as it is for t a power of two. */

@@ -17,6 +17,7 @@ static void exact_on_a_quadratic(size_t tile)
             axis_values[i * M + k] = 3.0 + 2.0 * entry(i, i);
             inverse_steps[i * M + k] = 1.0 / t[k];
         }
+    const hf_axis_values axes = {3.0, axis_values, inverse_steps};
     size_t p = 0;
     for (size_t i = 0; i < N; i++)
         for (size_t j = 0; j < i; j++, p++)
@@ -24,15 +25,16 @@ static void exact_on_a_quadratic(size_t tile)
                 values[p * M + k] = 3.0 + 2.0 * entry(i, i) + 2.0 * entry(j, j) + 4.0 * entry(i, j);
     for (size_t first = 0; first < PAIRS; first += tile) {
         size_t last = first + tile < PAIRS ? first + tile : PAIRS;
-        hf_assemble_pairs(M, weights, 3.0, axis_values, inverse_steps, first, last, values + first * M, H, N + 1);
+        hf_assemble_pairs(M, weights, &axes, first, last, values + first * M, H, N + 1);
     }
     for (size_t i = 0; i < N; i++)
         for (size_t j = 0; j < i; j++) CHECK(H[i * (N + 1) + j] == entry(i, j));
 }
 
 /* f(t) = 3 + 2 t + 5 t^2: slope 2, second derivative 10. */
-static void axes(int one_sided, size_t m, const double *t, const double *slope_weights, const double *curvature_weights)
+static void along_axes(const hf_axis_formula *formula, const double *t)
 {
+    const size_t m = formula->m;
     double values[6], steps[6], slope[2], curvature[2];
     for (size_t i = 0; i < 2; i++)
         for (size_t k = 0; k < m; k++) {
@@ -40,7 +42,7 @@ static void axes(int one_sided, size_t m, const double *t, const double *slope_w
             steps[i * m + k] = a;
             values[i * m + k] = 3.0 + 2.0 * a + 5.0 * a * a;
         }
-    hf_assemble_axes(one_sided, m, slope_weights, curvature_weights, 3.0, 2, values, steps, slope, curvature);
+    hf_assemble_axes(formula, 3.0, 2, values, steps, slope, curvature);
     for (size_t i = 0; i < 2; i++) CHECK(slope[i] == 2.0 && curvature[i] == 10.0);
 }
 
@@ -56,8 +58,9 @@ static void mirrored(size_t n)
 
 int main(void)
 {
-    axes(0, 2, (double[]){1.0, -1.0}, (double[]){1.0}, (double[]){1.0});
-    axes(1, 3, (double[]){1.0, 2.0, 3.0}, (double[]){3.0, -3.0, 1.0}, (double[]){-2.5, 4.0, -1.5});
+    along_axes(&(hf_axis_formula){HF_SYMMETRIC, 2, (double[]){1.0}, (double[]){1.0}}, (double[]){1.0, -1.0});
+    along_axes(&(hf_axis_formula){HF_ONE_SIDED, 3, (double[]){3.0, -3.0, 1.0}, (double[]){-2.5, 4.0, -1.5}},
+               (double[]){1.0, 2.0, 3.0});
     for (size_t tile = 1; tile <= PAIRS; tile++) exact_on_a_quadratic(tile);
     for (size_t n = 0; n <= 70; n++) mirrored(n);
     return 0;

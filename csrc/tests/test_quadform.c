@@ -5,21 +5,12 @@
 #include "check.h"
 #include "hessfast.h"
 
-#define PLAIN(name) name##_plain
-void PLAIN(hf_quadform)(const hf_triangle *, const double *, size_t, size_t, hf_sums *);
-void PLAIN(hf_quadform_sized)(const hf_triangle *, const double *, size_t, size_t, hf_sums *);
-void PLAIN(hf_quadform_stack)(const hf_triangle *, size_t, ptrdiff_t, const double *, double *);
-void PLAIN(hf_quadform_vectors)(const hf_triangle *, size_t, const double *, size_t, size_t, size_t, hf_sums *);
-void PLAIN(hf_quadform_compensated)(const hf_triangle *, const double *, size_t, size_t, hf_twofold *);
+extern const hf_kernels hf_kernels_plain;
 
-enum { BLOCKS = 9, LEVELS = 3 };
+enum { BLOCKS = 9, MOST_LEVELS = 3 };
 
-static hf_kernels level[LEVELS] = {{.quadform = PLAIN(hf_quadform),
-                                    .quadform_sized = PLAIN(hf_quadform_sized),
-                                    .quadform_stack = PLAIN(hf_quadform_stack),
-                                    .quadform_vectors = PLAIN(hf_quadform_vectors),
-                                    .quadform_compensated = PLAIN(hf_quadform_compensated)}};
-static size_t levels = 1;
+static hf_kernels level[MOST_LEVELS];
+static size_t levels = 0;
 
 static double next(uint64_t *state)
 {
@@ -27,29 +18,28 @@ static double next(uint64_t *state)
     return (double)(*state >> 40) / 8388608.0 - 1.0; /* exact in float too */
 }
 
-/* H with NaN wherever a kernel must not look, in memory exactly as long as it must be. */
-static hf_triangle matrix(size_t n, size_t ld, int upper, int packed, int single)
+/* H with NaN wherever a kernel must not look, in memory exactly as long as it must be; ld is ignored where packed. */
+static hf_triangle matrix(size_t n, size_t ld, hf_order order, bool packed, hf_storage storage)
 {
     const size_t length = packed ? n * (n + 1) / 2 : n ? (n - 1) * ld + n : 0;
-    double *H = malloc((length + 1) * sizeof *H);
+    const bool by_rows = order == HF_BY_ROWS;
+    double *lower = malloc((n * n + 1) * sizeof *lower), *doubles = malloc((length + !length) * sizeof *doubles);
+    float *floats = malloc((length + !length) * sizeof *floats);
     uint64_t state = n;
-    size_t row_start = 0;
-    for (size_t q = 0; q < length; q++) H[q] = NAN;
-    double *value = malloc((n * n + 1) * sizeof *value);
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j <= i; j++) value[i * n + j] = value[j * n + i] = next(&state);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = upper ? i : 0; j < (upper ? n : i + 1); j++)
-            H[packed ? row_start + j - (upper ? i : 0) : i * ld + j] = value[i * n + j];
-        row_start += upper ? n - i : i + 1;
+        for (size_t j = 0; j <= i; j++) lower[i * n + j] = next(&state);
+    for (size_t q = 0; q < length; q++) doubles[q] = NAN;
+    for (size_t line = 0, start = 0; line < n; line++) {
+        const size_t first = by_rows ? 0 : line, last = by_rows ? line : n - 1;
+        for (size_t e = first; e <= last; e++)
+            doubles[packed ? start + e - first : line * ld + e] = by_rows ? lower[line * n + e] : lower[e * n + line];
+        start += last - first + 1;
     }
-    free(value);
-    double *doubles = malloc((length ? length : 1) * sizeof *doubles);
-    float *floats = malloc((length ? length : 1) * sizeof *floats);
-    for (size_t q = 0; q < length; q++) doubles[q] = H[q], floats[q] = (float)H[q];
-    free(H);
-    free(single ? (void *)doubles : (void *)floats);
-    return (hf_triangle){single ? (void *)floats : (void *)doubles, n, packed ? 0 : ld, upper, packed, single};
+    for (size_t q = 0; q < length; q++) floats[q] = (float)doubles[q];
+    free(lower);
+    free(storage == HF_SINGLE ? (void *)doubles : (void *)floats);
+    const void *data = storage == HF_SINGLE ? (void *)floats : (void *)doubles;
+    return (hf_triangle){data, n, packed ? 0 : ld, order, packed, storage};
 }
 
 static hf_sums sized(const hf_kernels *kernels, const hf_triangle *H, const double *g, size_t step)
@@ -97,7 +87,8 @@ static void one_order(size_t n, size_t ld)
     double *g = malloc((n ? n : 1) * sizeof *g);
     memcpy(g, G, n * sizeof *g);
     for (int layout = 0; layout < 8; layout++) {
-        hf_triangle H = matrix(n, ld, layout & 1, layout >> 1 & 1, layout >> 2);
+        hf_triangle H = matrix(n, ld, layout & 1 ? HF_BY_COLUMNS : HF_BY_ROWS, layout & 2,
+                               layout & 4 ? HF_SINGLE : HF_DOUBLE);
         for (size_t l = 0; l < levels; l++) {
             if (layout == 0 && l == 0) {
                 expected = sized(&level[0], &H, g, 1);
@@ -131,7 +122,7 @@ static void stack_of_two(size_t n)
     uint64_t state = 3;
     for (size_t q = 0; q < 2 * n * n; q++) H[q] = next(&state);
     for (size_t q = 0; q < n; q++) G[q] = G[n + q] = next(&state);
-    const hf_triangle first = {H, n, n, 0, 0, 0}, second = {H + n * n, n, n, 0, 0, 0};
+    const hf_triangle first = {.data = H, .n = n, .ld = n}, second = {.data = H + n * n, .n = n, .ld = n};
     for (size_t l = 0; l < levels; l++) {
         level[l].quadform_stack(&first, 2, (ptrdiff_t)(n * n), G, forth);
         level[l].quadform_stack(&second, 2, -(ptrdiff_t)(n * n), G, back);
@@ -145,6 +136,7 @@ static void stack_of_two(size_t n)
 int main(void)
 {
     const char *name;
+    level[levels++] = hf_kernels_plain;
     CHECK(hf_choose_simd("baseline", &level[levels++], &name) == HF_SIMD_OK && strcmp(name, "baseline") == 0);
     if (hf_choose_simd("x86-64-v3", &level[levels], &name) == HF_SIMD_OK) levels++;
     hf_kernels kernels;

@@ -8,7 +8,6 @@
 enum { N = 5 };
 static int calls;
 static int64_t flag;
-static int wrote;
 
 /* A value from which every coordinate can be read back. */
 static double weigh(int n, double *x, void *data)
@@ -58,13 +57,14 @@ static double expected(size_t p)
     return weigh(N, point, NULL);
 }
 
+static bool swept(hf_swept done, size_t points, bool wrote) { return done.calls == points && done.wrote == wrote; }
+
 static void each_point_in_turn(hf_function f)
 {
     double work[2 * N], out[POINTS];
-    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out, &wrote) == POINTS);
-    CHECK(!wrote);
+    CHECK(swept(hf_sweep(&f, N, x, POINTS, index_, value_, work, out), POINTS, false));
     for (size_t p = 0; p < POINTS; p++) CHECK(out[p] == expected(p));
-    CHECK(hf_sweep(&f, N, x, 0, NULL, NULL, work, out, &wrote) == 0);
+    CHECK(swept(hf_sweep(&f, N, x, 0, NULL, NULL, work, out), 0, false));
 }
 
 static void writer_is_found(void)
@@ -73,10 +73,11 @@ static void writer_is_found(void)
     hf_function f = {.with_data = scribble};
     for (size_t points = 1; points <= POINTS; points++) {
         calls = 0;
-        CHECK(hf_sweep(&f, N, x, points, index_, value_, work, out, &wrote) == (size_t)calls && wrote);
+        const hf_swept done = hf_sweep(&f, N, x, points, index_, value_, work, out);
+        CHECK(swept(done, (size_t)calls, true));
     }
-    CHECK(hf_sweep_rows(&f, N, 1, x, work, out, &wrote) == 1 && wrote);
-    f.refill = 1;
+    CHECK(swept(hf_sweep_rows(&f, N, 1, x, work, out), 1, true));
+    f.refill = true;
     each_point_in_turn(f);
 }
 
@@ -86,7 +87,7 @@ static void flag_stops(void)
     hf_function f = {.with_data = third_fails, .flag = &flag};
     calls = 0;
     flag = 0;
-    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out, &wrote) == 2 && calls == 3);
+    CHECK(swept(hf_sweep(&f, N, x, POINTS, index_, value_, work, out), 2, false) && calls == 3);
 }
 
 static void pairs_as_listed(void)
@@ -95,29 +96,31 @@ static void pairs_as_listed(void)
     static const int32_t axis[N] = {4, 3, 2, 1, 0};
     double nodes[N * M], value[PAIRS * M * 2], work[2 * N], listed[PAIRS * M], out[PAIRS * M];
     int32_t index[PAIRS * M * 2];
+    const hf_nodes axes = {M, axis, nodes};
     hf_function f = {.with_data = weigh};
     for (size_t q = 0; q < N * M; q++) nodes[q] = 10.0 + (double)q;
-    hf_pair_points(M, axis, nodes, 0, PAIRS, index, value);
-    CHECK(hf_sweep(&f, N, x, PAIRS * M, index, value, work, listed, &wrote) == PAIRS * M);
+    hf_pair_points(&axes, 0, PAIRS, index, value);
+    CHECK(swept(hf_sweep(&f, N, x, PAIRS * M, index, value, work, listed), PAIRS * M, false));
     for (size_t first = 0; first < PAIRS; first += 3) {
         size_t last = first + 3 < PAIRS ? first + 3 : PAIRS;
-        CHECK(hf_sweep_pairs(&f, N, x, M, axis, nodes, first, last, work, out, &wrote) == (last - first) * M);
-        CHECK(!wrote && memcmp(out, listed + first * M, (last - first) * M * sizeof *out) == 0);
+        CHECK(swept(hf_sweep_pairs(&f, N, x, &axes, first, last, work, out), (last - first) * M, false));
+        CHECK(memcmp(out, listed + first * M, (last - first) * M * sizeof *out) == 0);
     }
     f.with_data = scribble;
     calls = 0;
-    CHECK(hf_sweep_pairs(&f, N, x, M, axis, nodes, 0, PAIRS, work, out, &wrote) == (size_t)calls && wrote);
-    CHECK(hf_sweep_pairs(&f, N, x, M, axis, nodes, 3, 3, work, out, &wrote) == 0);
+    const hf_swept done = hf_sweep_pairs(&f, N, x, &axes, 0, PAIRS, work, out);
+    CHECK(swept(done, (size_t)calls, true));
+    CHECK(swept(hf_sweep_pairs(&f, N, x, &axes, 3, 3, work, out), 0, false));
 }
 
 static void gradients(void)
 {
     double work[2 * N], out[POINTS * N], rows[2 * N], saved[2 * N];
-    hf_function f = {.gradient = ramp, .refill = 1};
-    CHECK(hf_sweep(&f, N, x, POINTS, index_, value_, work, out, &wrote) == POINTS);
+    hf_function f = {.gradient = ramp, .refill = true};
+    CHECK(swept(hf_sweep(&f, N, x, POINTS, index_, value_, work, out), POINTS, false));
     CHECK(out[1 * N + 0] == 18 && out[2 * N + 3] == 14 && out[2 * N + 1] == 12 && out[2 * N + 0] == 2);
     for (size_t i = 0; i < 2 * N; i++) saved[i] = rows[i] = (double)i;
-    CHECK(hf_sweep_rows(&f, N, 2, rows, work, out, &wrote) == 2);
+    CHECK(swept(hf_sweep_rows(&f, N, 2, rows, work, out), 2, true));
     CHECK(memcmp(rows, saved, sizeof rows) == 0 && out[N] == 2.0 * N);
 }
 
@@ -127,10 +130,10 @@ static void one_point(void)
     hf_function f = {.with_data = third_fails, .flag = &flag}, g = {.gradient = ramp};
     calls = 1;
     flag = 0;
-    CHECK(hf_evaluate(&f, N, point, &value) == 1 && value == weigh(N, point, NULL));
+    CHECK(hf_evaluate(&f, N, point, &value) && value == weigh(N, point, NULL));
     calls = 2;
-    CHECK(hf_evaluate(&f, N, point, &value) == 0);
-    CHECK(hf_evaluate(&g, N, point, gradient) == 1 && gradient[4] == 10 && point[0] == -5);
+    CHECK(!hf_evaluate(&f, N, point, &value));
+    CHECK(hf_evaluate(&g, N, point, gradient) && gradient[4] == 10 && point[0] == -5);
 }
 
 static void block_of_columns(void)

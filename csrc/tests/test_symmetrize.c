@@ -4,13 +4,11 @@
 #include "check.h"
 #include "hessfast.h"
 
-void hf_symmetrize_plain(size_t first, size_t last, double *G, size_t ld);
-
-typedef void (*kernel)(size_t, size_t, double *, size_t);
+extern const hf_kernels hf_kernels_plain;
 
 static double entry(size_t i, size_t j) { return (double)((i * 7919 + j * 104729) % 1000003); }
 
-static void means(kernel symmetrize, size_t n, size_t ld, size_t cut)
+static void means(hf_symmetrize_fn *symmetrize, size_t n, size_t ld, size_t cut)
 {
     double *G = malloc(((n ? (n - 1) * ld + n : 0) + 1) * sizeof *G);
     for (size_t i = 0; i < n; i++)
@@ -27,7 +25,7 @@ int main(void)
 {
     const char *name;
     hf_kernels kernels;
-    kernel build[3] = {hf_symmetrize_plain};
+    hf_symmetrize_fn *build[3] = {hf_kernels_plain.symmetrize};
     size_t builds = 1;
     CHECK(hf_choose_simd("baseline", &kernels, &name) == HF_SIMD_OK);
     build[builds++] = kernels.symmetrize;

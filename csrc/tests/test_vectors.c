@@ -10,7 +10,8 @@ enum { N = 5 * HF_PANEL + 77, PANELS = N / HF_PANEL + 1 };
 
 static double x[N], v[N], a[N], b[N], p[N];
 static float v_single[N];
-static const hf_vector vx = {x, 0}, vv = {v, 0}, va = {a, 0}, vb = {b, 0}, vs = {v_single, 1};
+static const hf_vector vx = {x, HF_DOUBLE}, vv = {v, HF_DOUBLE}, va = {a, HF_DOUBLE}, vb = {b, HF_DOUBLE},
+                       vs = {v_single, HF_SINGLE};
 
 static double draw(uint64_t *state)   /* in (-1, 1), 53 bits */
 {
@@ -36,21 +37,21 @@ static double dot(size_t n, hf_vector left, hf_vector right)
 {
     double sums[PANELS];
     hf_dot(n, left, right, sums);
-    return hf_tree_sum(panels_of(n), sums);
+    return hf_sum_panels(panels_of(n), sums);
 }
 
 static double dot_square(size_t n, hf_vector left, hf_vector right)
 {
     double sums[PANELS];
     hf_dot_square(n, left, right, sums);
-    return hf_tree_sum(panels_of(n), sums);
+    return hf_sum_panels(panels_of(n), sums);
 }
 
 static double dot_difference(size_t n, hf_vector weight)
 {
     double sums[PANELS];
     hf_dot_difference(n, weight, va, vb, sums);
-    return hf_tree_sum(panels_of(n), sums);
+    return hf_sum_panels(panels_of(n), sums);
 }
 
 static void close_to_long_double(size_t n)
@@ -73,7 +74,7 @@ static void cut_between_threads(size_t n, size_t cut)   /* cut in panels */
     double whole[PANELS], parts[PANELS];
     size_t at = cut * HF_PANEL;
     if (at > n) return;
-    hf_vector x_rest = {x + at, 0}, v_rest = {v_single + at, 1};
+    hf_vector x_rest = {x + at, HF_DOUBLE}, v_rest = {v_single + at, HF_SINGLE};
     hf_dot(n, vx, vs, whole);
     hf_dot(at, vx, vs, parts);
     hf_dot(n - at, x_rest, v_rest, parts + cut);
@@ -98,16 +99,16 @@ static void line_sums(size_t n)
         size += 4 * (long double)v[i] * v[i];
         logs += 4 * (long double)v[i] * v[i] * log2l(fabsl((long double)x[i] / v[i]));
     }
-    double total = hf_tree_sum(panels_of(n), square);
+    double total = hf_sum_panels(panels_of(n), square);
     CHECK(fabsl(total - size) <= 70 * 0x1p-53L * size);
-    CHECK(fabsl(hf_tree_sum(panels_of(n), weighted) - logs) <= 0.18L * size);
-    CHECK(hf_tree_sum(panels_of(n), x_square) <= 0.25 * (double)n);
+    CHECK(fabsl(hf_sum_panels(panels_of(n), weighted) - logs) <= 0.18L * size);
+    CHECK(hf_sum_panels(panels_of(n), x_square) <= 0.25 * (double)n);
 }
 
 static void zeros_have_a_unit(void)
 {
     double zero[3] = {0, 0, 0}, one[3] = {1, 0, 0}, square, weighted, x_square;
-    hf_vector origin = {zero, 0}, axis = {one, 0};
+    hf_vector origin = {zero, HF_DOUBLE}, axis = {one, HF_DOUBLE};
     hf_line_sums(3, origin, axis, 1.0, 1.0, &square, &weighted, &x_square);
     CHECK(square == 1.0 && weighted == 0.0 && x_square == 0.0);
 }
@@ -117,19 +118,18 @@ static void sizes_by_octaves(void)
     double sizes[6] = {0.0, -1.0, 1.75, 0x1p-30, 5e-324, -0x1p1023};
     unsigned char seen[2048] = {0};
     size_t marked = 0;
-    hf_octaves(6, (hf_vector){sizes, 0}, seen);
+    hf_octaves(6, (hf_vector){sizes, HF_DOUBLE}, seen);
     for (size_t e = 0; e < 2048; e++) marked += seen[e];
     CHECK(marked == 5 && seen[0] && seen[1] && seen[1023] && seen[1023 - 30] && seen[1023 + 1023]);
 }
 
 #ifdef COMPARE_WIDE
-double wide_tree_sum(size_t panels, double *sums);
-void wide_line_point(size_t n, hf_vector x, hf_vector v, double t, double *p);
-void wide_dot(size_t n, hf_vector x, hf_vector y, double *sums);
-void wide_dot_square(size_t n, hf_vector x, hf_vector y, double *sums);
-void wide_dot_difference(size_t n, hf_vector v, hf_vector a, hf_vector b, double *sums);
-void wide_line_sums(size_t n, hf_vector x, hf_vector v, double v_scale, double x_scale, double *square,
-                    double *weighted, double *x_square);
+__typeof__(hf_line_point) wide_line_point;
+__typeof__(hf_dot) wide_dot;
+__typeof__(hf_dot_square) wide_dot_square;
+__typeof__(hf_dot_difference) wide_dot_difference;
+__typeof__(hf_line_sums) wide_line_sums;
+__typeof__(hf_sum_panels) wide_sum_panels;
 
 static void same_bits_in_wide_registers(size_t n)
 {
@@ -139,7 +139,7 @@ static void same_bits_in_wide_registers(size_t n)
     hf_dot(n, vx, vs, one);
     wide_dot(n, vx, vs, other);
     CHECK(memcmp(one, other, bytes) == 0);
-    CHECK(memcmp((double[]){hf_tree_sum(panels_of(n), one)}, (double[]){wide_tree_sum(panels_of(n), other)},
+    CHECK(memcmp((double[]){hf_sum_panels(panels_of(n), one)}, (double[]){wide_sum_panels(panels_of(n), other)},
                  sizeof *one) == 0);
     hf_dot_square(n, vx, vs, one);
     wide_dot_square(n, vx, vs, other);

@@ -15,28 +15,43 @@ from libc.stddef cimport ptrdiff_t, size_t
 cdef extern from "hessfast.h":
     enum: HF_BLOCK
     enum: HF_VECTORS
+    ctypedef enum hf_storage:
+        HF_DOUBLE
+        HF_SINGLE
+    ctypedef enum hf_order:
+        HF_BY_ROWS
+        HF_BY_COLUMNS
     ctypedef struct hf_triangle:
         const void *data
         size_t n
         size_t ld
-        int upper
-        int packed
-        int single
+        hf_order order
+        bint packed
+        hf_storage storage
     ctypedef struct hf_sums:
         double value
         double size
     ctypedef struct hf_twofold:
         double high
         double low
+    ctypedef void hf_quadform_fn(const hf_triangle *H, const double *g, size_t first, size_t last,
+                                 hf_sums *block) noexcept nogil
+    ctypedef void hf_quadform_stack_fn(const hf_triangle *H, size_t count, ptrdiff_t stride, const double *G,
+                                       double *out) noexcept nogil
+    ctypedef void hf_quadform_vectors_fn(const hf_triangle *H, size_t k, const double *G, size_t first, size_t last,
+                                         size_t blocks_ld, hf_sums *block) noexcept nogil
+    ctypedef void hf_quadform_compensated_fn(const hf_triangle *H, const double *g, size_t first, size_t last,
+                                             hf_twofold *block) noexcept nogil
+    ctypedef void hf_symmetrize_fn(size_t first, size_t last, double *G, size_t ld) noexcept nogil
+    ctypedef double hf_read_fn(size_t n, const double *x) noexcept nogil
     ctypedef struct hf_kernels:
-        void (*quadform)(const hf_triangle *, const double *, size_t, size_t, hf_sums *) noexcept nogil
-        void (*quadform_sized)(const hf_triangle *, const double *, size_t, size_t, hf_sums *) noexcept nogil
-        void (*quadform_stack)(const hf_triangle *, size_t, ptrdiff_t, const double *, double *) noexcept nogil
-        void (*quadform_vectors)(const hf_triangle *, size_t, const double *, size_t, size_t, size_t,
-                                 hf_sums *) noexcept nogil
-        void (*quadform_compensated)(const hf_triangle *, const double *, size_t, size_t, hf_twofold *) noexcept nogil
-        void (*symmetrize)(size_t, size_t, double *, size_t) noexcept nogil
-        double (*read)(size_t, const double *) noexcept nogil
+        hf_quadform_fn *quadform
+        hf_quadform_fn *quadform_sized
+        hf_quadform_stack_fn *quadform_stack
+        hf_quadform_vectors_fn *quadform_vectors
+        hf_quadform_compensated_fn *quadform_compensated
+        hf_symmetrize_fn *symmetrize
+        hf_read_fn *read
     ctypedef enum hf_simd_status:
         HF_SIMD_OK
         HF_SIMD_UNKNOWN
@@ -45,6 +60,7 @@ cdef extern from "hessfast.h":
     const char *hf_simd_name(size_t l) noexcept nogil
     const char *hf_compiler() noexcept nogil
     const char *hf_compiler_options() noexcept nogil
+    size_t hf_width(hf_storage storage) noexcept nogil
     size_t hf_blocks(size_t n) noexcept nogil
     hf_sums hf_sum_blocks(size_t count, hf_sums *block) noexcept nogil
     hf_twofold hf_sum_twofold(size_t count, hf_twofold *block) noexcept nogil
@@ -108,8 +124,8 @@ cdef bint describe(np.ndarray H, np.npy_intp n, bint lower, hf_triangle *triangl
     triangle.n = <size_t>n
     triangle.ld = 0
     triangle.packed = axes == 1
-    triangle.single = kind == np.NPY_FLOAT
-    triangle.upper = not lower
+    triangle.storage = HF_SINGLE if kind == np.NPY_FLOAT else HF_DOUBLE
+    triangle.order = HF_BY_ROWS if lower else HF_BY_COLUMNS
     if axes == 1:
         return np.PyArray_DIM(H, 0) == n * (n + 1) // 2 and (n <= 1 or np.PyArray_STRIDE(H, 0) == width)
     if np.PyArray_DIM(H, axes - 1) != n or np.PyArray_DIM(H, axes - 2) != n:
@@ -120,7 +136,7 @@ cdef bint describe(np.ndarray H, np.npy_intp n, bint lower, hf_triangle *triangl
         return True
     if across != width:
         down, across = across, down
-        triangle.upper = lower
+        triangle.order = HF_BY_COLUMNS if lower else HF_BY_ROWS
     triangle.ld = <size_t>(down // width)
     return across == width and down >= n * width and down % width == 0
 
@@ -161,7 +177,7 @@ cdef int one(const hf_triangle *H, const double *g, double *value, bint compensa
 
 cdef int many(hf_triangle H, size_t count, np.npy_intp stride, const double *G, double *out) except -1:
     """Value of each row of G with its matrix, `stride` bytes after the one before; 0: all with the same."""
-    cdef size_t width = sizeof(float) if H.single else sizeof(double)
+    cdef size_t width = hf_width(H.storage)
     cdef size_t m
     if H.n > HF_BLOCK or stride % <np.npy_intp>width != 0:
         for m in range(count):

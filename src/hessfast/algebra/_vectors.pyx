@@ -8,10 +8,14 @@ cnp.import_array()
 
 cdef extern from "hessfast.h":
     enum: HF_PANEL
+    ctypedef enum hf_storage:
+        HF_DOUBLE
+        HF_SINGLE
     ctypedef struct hf_vector:
         const void *data
-        int single
-    double hf_tree_sum(size_t panels, double *sums) noexcept nogil
+        hf_storage storage
+    size_t hf_width(hf_storage storage) noexcept nogil
+    double hf_sum_panels(size_t count, double *panel) noexcept nogil
     void hf_line_point(size_t n, hf_vector x, hf_vector v, double t, double *p) noexcept nogil
     void hf_dot(size_t n, hf_vector x, hf_vector y, double *sums) noexcept nogil
     void hf_dot_square(size_t n, hf_vector x, hf_vector y, double *sums) noexcept nogil
@@ -29,10 +33,10 @@ cdef hf_vector _from_panel(cnp.ndarray x, size_t first) except *:
     cdef hf_vector vector
     if not cnp.PyArray_IS_C_CONTIGUOUS(x):
         raise ValueError("a vector must be contiguous")
-    vector.single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32
-    if not vector.single and cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT64:
+    vector.storage = HF_SINGLE if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32 else HF_DOUBLE
+    if vector.storage == HF_DOUBLE and cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT64:
         raise TypeError(f"a vector must be float64 or float32, not {x.dtype}")
-    vector.data = cnp.PyArray_BYTES(x) + first * HF_PANEL * (4 if vector.single else 8)
+    vector.data = cnp.PyArray_BYTES(x) + first * HF_PANEL * hf_width(vector.storage)
     return vector
 
 
@@ -44,7 +48,7 @@ cdef size_t _coordinates(cnp.ndarray x, size_t first, size_t last):
 
 def tree_sum(double[::1] sums):
     """Add the panels of a sum; `sums` is overwritten."""
-    return hf_tree_sum(<size_t>sums.shape[0], &sums[0]) if sums.shape[0] else 0.0
+    return hf_sum_panels(<size_t>sums.shape[0], &sums[0]) if sums.shape[0] else 0.0
 
 
 def line_point(cnp.ndarray x, cnp.ndarray v, double t, double[::1] out, size_t first, size_t last):

@@ -15,27 +15,34 @@ from libc.string cimport memcpy
 cnp.import_array()
 
 cdef extern from "hessfast.h":
+    ctypedef double hf_with_data_fn(int n, double *x, void *data) noexcept nogil
+    ctypedef double hf_plain_fn(int n, double *x) noexcept nogil
+    ctypedef void hf_gradient_fn(int n, double *x, double *g, void *data) noexcept nogil
     ctypedef struct hf_function:
-        double (*with_data)(int, double *, void *) noexcept nogil
-        double (*plain)(int, double *) noexcept nogil
-        void (*gradient)(int, double *, double *, void *) noexcept nogil
+        hf_with_data_fn *with_data
+        hf_plain_fn *plain
+        hf_gradient_fn *gradient
         void *data
         const int64_t *flag
-        int refill
-    void hf_axis_points(size_t n, size_t m, const int32_t *axis, const double *nodes, int32_t *index,
-                        double *value) noexcept nogil
-    void hf_pair_points(size_t m, const int32_t *axis, const double *nodes, size_t first, size_t last,
-                        int32_t *index, double *value) noexcept nogil
+        bint refill
+    ctypedef struct hf_nodes:
+        size_t m
+        const int32_t *axis
+        const double *nodes
+    ctypedef struct hf_swept:
+        size_t calls
+        bint wrote
+    void hf_axis_points(size_t n, const hf_nodes *axes, int32_t *index, double *value) noexcept nogil
+    void hf_pair_points(const hf_nodes *axes, size_t first, size_t last, int32_t *index, double *value) noexcept nogil
     void hf_fill_block(size_t n, const double *x, size_t points, const int32_t *index, const double *value,
                        double *block) noexcept nogil
-    size_t hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
-                    const double *value, double *work, double *out, int *wrote) noexcept nogil
-    size_t hf_sweep_pairs(const hf_function *f, size_t n, const double *x, size_t m, const int32_t *axis,
-                          const double *nodes, size_t first, size_t last, double *work, double *values,
-                          int *wrote) noexcept nogil
-    size_t hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work,
-                         double *out, int *wrote) noexcept nogil
-    int hf_evaluate(const hf_function *f, size_t n, double *x, double *out) noexcept nogil
+    hf_swept hf_sweep(const hf_function *f, size_t n, const double *x, size_t points, const int32_t *index,
+                      const double *value, double *work, double *out) noexcept nogil
+    hf_swept hf_sweep_pairs(const hf_function *f, size_t n, const double *x, const hf_nodes *axes, size_t first,
+                            size_t last, double *work, double *out) noexcept nogil
+    hf_swept hf_sweep_rows(const hf_function *f, size_t n, size_t points, const double *X, double *work,
+                           double *out) noexcept nogil
+    bint hf_evaluate(const hf_function *f, size_t n, double *x, double *out) noexcept nogil
 
 cdef extern from *:
     """
@@ -69,19 +76,21 @@ cdef extern from *:
 
 def axis_points(const int32_t[::1] axis, const double[:, ::1] nodes, int32_t[:, ::1] index, double[:, ::1] value):
     """Write the points at the nodes (n, m) into index and value, each (n * m, 2)."""
+    cdef hf_nodes axes
     if axis.shape[0] > 0:
+        axes = hf_nodes(<size_t>nodes.shape[1], &axis[0], &nodes[0, 0])
         with nogil:
-            hf_axis_points(<size_t>axis.shape[0], <size_t>nodes.shape[1], &axis[0], &nodes[0, 0], &index[0, 0],
-                           &value[0, 0])
+            hf_axis_points(<size_t>axis.shape[0], &axes, &index[0, 0], &value[0, 0])
 
 
 def pair_points(const int32_t[::1] axis, const double[:, ::1] nodes, size_t first, size_t last,
                 int32_t[:, ::1] index, double[:, ::1] value):
     """Write the points of pairs first .. last-1 into index and value, each ((last - first) * m, 2)."""
-    cdef size_t m = <size_t>nodes.shape[1]
+    cdef hf_nodes axes
     if last > first:
+        axes = hf_nodes(<size_t>nodes.shape[1], &axis[0], &nodes[0, 0])
         with nogil:
-            hf_pair_points(m, &axis[0], &nodes[0, 0], first, last, &index[0, 0], &value[0, 0])
+            hf_pair_points(&axes, first, last, &index[0, 0], &value[0, 0])
 
 
 def fill_block(const double[::1] x, const int32_t[:, ::1] index, const double[:, ::1] value, double[:, ::1] block):
@@ -107,11 +116,11 @@ cdef class NativeCall:
 
     def __init__(self, uintptr_t address, str form, data, bint refill, keepalive):
         if form == "with_data":
-            self.function.with_data = <double (*)(int, double *, void *) noexcept nogil>address
+            self.function.with_data = <hf_with_data_fn *>address
         elif form == "plain":
-            self.function.plain = <double (*)(int, double *) noexcept nogil>address
+            self.function.plain = <hf_plain_fn *>address
         else:
-            self.function.gradient = <void (*)(int, double *, double *, void *) noexcept nogil>address
+            self.function.gradient = <hf_gradient_fn *>address
         self.function.refill = refill
         self.keepalive = keepalive
         if isinstance(data, int):
@@ -127,41 +136,42 @@ cdef class NativeCall:
 
         Return how many calls were made, and whether the callback wrote into x and made the values void.
         """
-        cdef size_t done = 0, width = self.width(x.shape[0])
-        cdef int wrote = 0
+        cdef size_t width = self.width(x.shape[0])
+        cdef hf_swept done = hf_swept(0, False)
         if last > first:
             with nogil:
                 done = hf_sweep(&self.function, <size_t>x.shape[0], &x[0], last - first, &index[first, 0],
-                                &value[first, 0], &work[0], &out[first * width], &wrote)
-        return done, wrote != 0
+                                &value[first, 0], &work[0], &out[first * width])
+        return done.calls, done.wrote
 
     def pairs(self, const double[::1] x, const int32_t[::1] axis, const double[:, ::1] nodes, size_t first,
               size_t last, double[::1] work, double[::1] values):
         """As `displaced`, at the points of pairs first .. last-1, whose values are all of `values`."""
-        cdef size_t done = 0
-        cdef int wrote = 0
+        cdef hf_nodes axes
+        cdef hf_swept done = hf_swept(0, False)
         if last > first:
+            axes = hf_nodes(<size_t>nodes.shape[1], &axis[0], &nodes[0, 0])
             with nogil:
-                done = hf_sweep_pairs(&self.function, <size_t>x.shape[0], &x[0], <size_t>nodes.shape[1], &axis[0],
-                                      &nodes[0, 0], first, last, &work[0], &values[0], &wrote)
-        return done, wrote != 0
+                done = hf_sweep_pairs(&self.function, <size_t>x.shape[0], &x[0], &axes, first, last, &work[0],
+                                      &values[0])
+        return done.calls, done.wrote
 
     def rows(self, const double[:, ::1] X, size_t first, size_t last, double[::1] work, double[::1] out):
         """As `displaced`, at rows first .. last-1 of X; the values stand whatever the callback wrote."""
-        cdef size_t done = 0, width = self.width(X.shape[1])
-        cdef int wrote = 0
+        cdef size_t width = self.width(X.shape[1])
+        cdef hf_swept done = hf_swept(0, False)
         if last > first:
             with nogil:
                 done = hf_sweep_rows(&self.function, <size_t>X.shape[1], last - first, &X[first, 0], &work[0],
-                                     &out[first * width], &wrote)
-        return done, wrote != 0
+                                     &out[first * width])
+        return done.calls, done.wrote
 
     def at(self, double[::1] x, double[::1] out):
         """Return whether the point x itself, which the callback may write into, was done."""
-        cdef int done
+        cdef bint done
         with nogil:
             done = hf_evaluate(&self.function, <size_t>x.shape[0], &x[0], &out[0])
-        return bool(done)
+        return done
 
 
 @cython.final

@@ -4,6 +4,11 @@ import pytest
 from stack import CALLS, Watch, watch_call
 
 LIMITS = {
+    "hessian, values": 6,
+    "hessian, gradients": 6,
+    "hessian, complex steps": 6,
+    "gradient": 7,
+    "hessian_diag": 7,
     "curvature, values": 6,
     "curvature, gradients": 6,
     "hvp, values": 6,

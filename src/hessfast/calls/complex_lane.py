@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -66,10 +68,10 @@ class ComplexEvaluator:
             raise TypeError(f"points: {type(points).__name__} are not complex")
         if points.curious:
             return self.probe(points.X)
-        if not self._takes_complex and np.iscomplexobj(points.X):
-            self._takes_complex = True
-            return strictly(self, points.X)
-        return self.at(points.X)
+        first = not self._takes_complex and np.iscomplexobj(points.X)
+        self._takes_complex |= first
+        with strictly(self.name) if first else nullcontext():
+            return self.at(points.X)
 
     def at(self, points: NDArray[Any]) -> NDArray[Any]:
         """Evaluate the rows of points, complex or real: (p,), for gradients (p, n), of the same kind of numbers.
@@ -95,8 +97,12 @@ class ComplexEvaluator:
     def _at(self, points: NDArray[Any]) -> NDArray[Any]:
         values = np.empty((len(points), self.n) if self.gradient else len(points), dtype=points.dtype)
         if self.lane == "python":
+            shape = (self.n,) if self.gradient else ()
             for row, point in enumerate(points):
-                values[row] = self._one(point.copy())
+                try:
+                    values[row] = self._checked(self._call(point.copy(), 1), shape, point.dtype)
+                except self._wall:
+                    values[row] = np.nan
             return values
         width = max(1, _BLOCK_BYTES // (points.itemsize * self.n))
         for first in range(0, len(points), width):
@@ -107,12 +113,6 @@ class ComplexEvaluator:
                 for row in range(first, min(first + width, len(points))):
                     values[row] = self._alone(points[row])
         return values
-
-    def _one(self, point: NDArray[Any]) -> Any:
-        try:
-            return self._checked(self._call(point, 1), (self.n,) if self.gradient else (), point.dtype)
-        except self._wall:
-            return np.nan
 
     def _columns(self, columns: NDArray[Any]) -> NDArray[Any]:
         count = columns.shape[1]
@@ -160,16 +160,17 @@ class ComplexEvaluator:
         return value
 
 
-def strictly(evaluator: ComplexEvaluator, points: Complex) -> Complex:
-    """Evaluate the first complex points: what the function cannot do with them comes out as a refusal."""
+@contextmanager
+def strictly(name: str) -> Iterator[None]:
+    """Context of the first complex points: what the function cannot do with them comes out as a refusal."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", ComplexWarning)
         try:
-            return evaluator.at(points)
+            yield
         except ComplexWarning as cause:
-            raise not_analytic(evaluator.name, "discards imaginary parts") from cause
+            raise not_analytic(name, "discards imaginary parts") from cause
         except (TypeError, AttributeError) as cause:
-            raise not_analytic(evaluator.name, f"raised {type(cause).__name__} at one: {cause}") from cause
+            raise not_analytic(name, f"raised {type(cause).__name__} at one: {cause}") from cause
 
 
 def complex_twin(evaluator: Evaluator, name: str) -> ComplexEvaluator:

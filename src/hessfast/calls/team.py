@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -88,11 +89,18 @@ class Team:
         return self.evaluator.nfev + sum(other.nfev for other in self._others)
 
     def answer(self, points: Points) -> Any:
-        """Return f at the points."""
+        """Return f at the points; what it raises where it is asked out of curiosity is no failure, its value is nan."""
         if isinstance(points, PairRange):
             return self._sweep(points)
         if isinstance(points, Rows):
-            return self.probe(points.X) if points.curious else self._for(len(points.X)).dense(points.X)
+            at = self._for(len(points.X))
+            if not points.curious:
+                return at.dense(points.X)
+            with aside():
+                try:
+                    return at.dense(points.X)
+                except Exception:
+                    return self._one_by_one(points.X)
         if isinstance(points, Nodes):
             index, value = self.evaluator.buffers(points.nodes.size)
             _calls.axis_points(points.axes, points.nodes, index, value)
@@ -145,18 +153,13 @@ class Team:
             return self.evaluator.dense(X)
         return self._shared(len(X), lambda worker, part: worker.dense(X[part]))
 
-    def probe(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Evaluate the rows of X, which lie far from x and are asked out of curiosity.
-
-        What f raises there is no wall and no failure: its value is nan.
-        """
-        with aside():
-            try:
-                return self._for(len(X)).dense(X)
-            except Exception:
-                if len(X) == 1:
-                    return np.full((1, *self.evaluator.shape), np.nan)
-                return np.concatenate([self.probe(row[None, :]) for row in X])
+    def _one_by_one(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Evaluate the rows of X one by one: what f raises far from x is no failure, its value is nan."""
+        values = np.full((len(X), *self.evaluator.shape), np.nan)
+        for row, point in enumerate(X):
+            with suppress(Exception):
+                values[row] = self.evaluator.dense(point[None, :])[0]
+        return values
 
     def _workers(self) -> list[Evaluator]:
         """The evaluators of all workers; the others are made late, when the first has learnt what f does to x."""

@@ -19,19 +19,18 @@ from hessfast.calls.line import Neighbourhood
 from hessfast.calls.points import OnLine, Search
 from hessfast.calls.run import drive
 from hessfast.gradients.balance import first_look, is_known, is_suspect, roughness, search_from, without_chance
-from hessfast.gradients.line import HEADROOM, SAME, Differences, SlopeCurvatures, richardson
+from hessfast.gradients.line import HEADROOM, SAME, SHORT_LEVEL, Differences, SlopeCurvatures, richardson
 from hessfast.lines import Floats, Lines
 from hessfast.problem import Fun, Jac, surround
 from hessfast.resolution import MATTERS, TENTH, seen_at
 from hessfast.results import CurvatureResult, CurvatureStatus
 from hessfast.scale import EPS
 from hessfast.values import plateaus
-from hessfast.values.line import ValueCurvatures
+from hessfast.values.line import AlongLine, Line, at_given_step, curvature_along
+from hessfast.values.noise import ROUNDING, NoiseModel
+from hessfast.values.policy import LINE_POLICY
 
 __all__ = ["curvature"]
-
-_ROUNDING_BAR = 16.0
-"""Noise levels in the condition part where a step was given: the noise is then not measured but taken as rounding."""
 
 _ALIKE = 8.0
 """Ratio of the steps by which coordinates move by their own size, up to which long steps on a line say something."""
@@ -82,8 +81,8 @@ def curvature(
     x_scale : float or array_like, shape (n,), optional
         Typical sizes of the coordinates, where |x0_i| misleads; otherwise found out where sizes have gaps.
     bounds : object with lb and ub, tuple (lb, ub), list of tuples or array of shape (n, 2), optional
-        Where `fun` may be evaluated; no point outside is. Points lie on both sides of x0: where a bound leaves no room
-        on one side of a direction, its value is nan.
+        Where `fun` may be evaluated; no point outside is. Points lie on both sides of x0; where bounds leave no room
+        for that along a direction, values of `fun` on one side give vᵀHv, and with `jac` it is nan.
     args : tuple, optional
     kwargs : mapping, optional
         Further arguments of `fun` and `jac`.
@@ -114,13 +113,13 @@ def curvature(
     Notes
     -----
     The points are x0 + t v, t = 2^k u with u the natural unit of the line: exp(Σ w_i² ln(typ_i / |w_i|)) / ‖v‖ with
-    w = v / ‖v‖ and typ_i = |x0_i|, or 1 where that is 0. The level k is found by predicting and correcting, and the
-    central difference is extrapolated once more than `order` says.
+    w = v / ‖v‖ and typ_i = |x0_i|, or 1 where that is 0. The level k is foretold by two differences and corrected, and
+    the central difference is extrapolated once more than `order` says, from values twice.
 
-    Cost of the search: about 20 evaluations of f, or 10 of its gradient, and 2 to 16 more where that may be rough;
-    with a given step 1 + `order` of f, or `order` of the gradient (2 at order 1). The sign is certain where `status` is
-    POSITIVE or NEGATIVE. Memory beside the arguments and what `fun` allocates: one vector of n numbers, three with a
-    gradient that fills its own array.
+    Cost of the search: some 22 evaluations of f, up to 34 where lengths or noise are unusual, or 10 of its gradient,
+    and 2 to 16 more where that may be rough; with a given step 1 + `order` of f, or `order` of the gradient (2 at order
+    1). The sign is certain where `status` is POSITIVE or NEGATIVE. Memory beside the arguments and what `fun`
+    allocates: one vector of n numbers, three with a gradient that fills its own array.
 
     Examples
     --------
@@ -228,29 +227,29 @@ def _along(
             raise ValueError(f"{'rel_step' if relative else 'abs_step'}: points at x0 ± {reach:.3g} v leave the bounds")
     if order == 1:
         return _Along((yield from _forward(lines, v, unit)), math.nan, unit)
-    differences: SlopeCurvatures | ValueCurvatures
     if lines.gradient:
         differences = SlopeCurvatures(lines, v, unit)
-    else:
-        if f0 is None:
-            f0 = (yield OnLine(lines.x, v, (0.0,), "origin")).pop()
-            assert f0 is not None
-        if not math.isfinite(f0):
-            raise ValueError(f"fun: is {f0} at x0; it must be finite there")
-        differences = ValueCurvatures(lines, v, unit, f0, noise)
+        if step is not None:
+            value, error = yield from _at_given_step(differences, order // 2, noise)
+            return _Along(value, error, unit)
+        return (yield from _from_gradients(differences, order))
+    if f0 is None:
+        f0 = (yield OnLine(lines.x, v, (0.0,), "origin")).pop()
+        assert f0 is not None
+    if not math.isfinite(f0):
+        raise ValueError(f"fun: is {f0} at x0; it must be finite there")
+    line = Line(lines.x, v, unit, *lines.reaches(v), *lines.room(v))
     if step is not None:
-        value, error = yield from _at_given_step(differences, order // 2, noise)
+        value, error = yield from at_given_step(line, f0, order, unit, noise)
         return _Along(value, error, unit)
-    return (yield from _searched(differences, order))
+    return (yield from _from_values(lines, line, f0, order, noise))
 
 
-def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> Search[_Along]:
+def _from_gradients(differences: SlopeCurvatures, order: int) -> Search[_Along]:
     """Search the step; say whether the value is known, and whether chance had a part in it."""
-    # From values one level more pays: it costs 2 evaluations of 19 and gains a factor of 3.
-    order += 2 * (differences.power - 1)
     look, balance = yield from first_look(differences)
     found = yield from search_from(differences, order, look, balance)
-    if differences.power == 2 or is_suspect(differences, look.noise, found.value):
+    if is_suspect(differences, look.noise, found.value):
         spread = yield from differences.spread()
         if spread > SAME * differences.floor:
             found = yield from without_chance(differences, order // 2, look, found, spread)
@@ -259,36 +258,55 @@ def _searched(differences: SlopeCurvatures | ValueCurvatures, order: int) -> Sea
     if not resolved and math.isfinite(error):
         bend = max(abs(differences.D.get(found.level + offset, 0.0)) for offset in range(order // 2 + 1))
         seen_within = max(abs(d) * differences.step(level) ** 2 for level, d in differences.D.items() if level <= 0)
-        known = max(abs(differences.slope()) * unit, bend * unit**2, seen_at(4) * abs(differences.f0), seen_within)
-        resolved = error * unit * unit <= MATTERS * known
-    step = differences.step(found.level)
-    off = vague = 0.0  # the bar covers both curvatures
-    if isinstance(differences, SlopeCurvatures):
-        off, vague = yield from roughness(differences, look, found)
-    elif differences.may_be_rough(found.level) and not found.random:
-        seen = yield from _roughness(differences, value, error)
+        resolved = _matters_little(error, unit, max(abs(differences.slope()) * unit, bend * unit**2, seen_within))
+    off, vague = yield from roughness(differences, look, found)
+    return _with_roughness(value, error, differences.step(found.level), resolved, found.random, off, vague)
+
+
+def _from_values(lines: Lines, line: Line, f0: float, order: int, noise: float | None) -> Search[_Along]:
+    """Do the same from values: steps that are too short for an f smooth over the unit may be in its ripples."""
+    model = None if noise is None else NoiseModel(f0, noise, ROUNDING)
+    found = yield from curvature_along(line, f0, order + 2, model)
+    value, error = found.value, found.error
+    resolved = is_known(error, abs(value), TENTH, 0.0)
+    if not resolved and math.isfinite(error):
+        resolved = _matters_little(error, line.unit, max(found.change, seen_at(4) * abs(f0)))
+    off = vague = 0.0
+    if noise is None and not found.random and found.rung <= SHORT_LEVEL:
+        seen = yield from _roughness(lines, line, found)
         if seen is not None:
             off, vague = abs(seen.curvature - value), seen.change
+    return _with_roughness(value, error, found.step, resolved, found.random, off, vague)
+
+
+def _matters_little(error: float, unit: float, change: float) -> bool:
+    """Whether an error is nothing against the change of f over the unit of the line."""
+    return error * unit * unit <= MATTERS * change
+
+
+def _with_roughness(
+    value: float, error: float, step: float, resolved: bool, random: bool, off: float, vague: float
+) -> _Along:
+    """Let the bar cover both curvatures where long steps show another one, so far off and so vague."""
     if off + vague > 0.0:
         bar = off + vague + error
         return _Along(value, bar, step, bar <= TENTH * abs(value), rough=off + vague > TENTH * abs(value))
-    return _Along(value, error, step, resolved, found.random)
+    return _Along(value, error, step, resolved, random)
 
 
-def _roughness(differences: ValueCurvatures, value: float, error: float) -> Search[plateaus.Roughness | None]:
+def _roughness(lines: Lines, line: Line, found: AlongLine) -> Search[plateaus.Roughness | None]:
     """Look at steps within which each coordinate moves by less than its size, where the bounds have room for them."""
-    lines, v = differences.lines, differences.v
-    least, largest = lines.lengths(v)
-    unit = min(differences.unit, least)
-    if largest > _ALIKE * least or min(lines.room(v)) < 0.25 * unit:
+    least, largest = lines.lengths(line.v)
+    unit = min(line.unit, least)
+    if largest > _ALIKE * least or min(line.up, line.down) < 0.25 * unit:
         return None
 
     def ask(steps: Floats) -> Search[tuple[Floats, Floats]]:
         t = [sign * step * unit for sign in (1.0, -1.0) for step in steps.tolist()]
-        values = np.array((yield OnLine(lines.x, v, t, "calibration", curious=True)))
+        values = np.array((yield OnLine(line.x, line.v, t, "calibration", curious=True)))
         return values[: steps.size], values[steps.size :]
 
-    seen = yield from plateaus.roughness(ask, value * unit * unit, error * unit * unit, differences.model)
+    seen = yield from plateaus.roughness(ask, found.value * unit * unit, found.error * unit * unit, found.noise)
     return seen and plateaus.Roughness(seen.height, seen.curvature / (unit * unit), seen.change / (unit * unit))
 
 
@@ -324,7 +342,7 @@ def _at_given_step(differences: Differences[float], q: int, noise: float | None)
     if q == 1:
         return value, math.nan
     change = value - differences.combine(0, richardson(q - 1))
-    level = noise if noise is not None else _ROUNDING_BAR * differences.floor
+    level = noise if noise is not None else LINE_POLICY.rounding_bar * differences.floor
     return value, abs(change) + 3.0 * differences.condition(0, q, level) + 4.0 * EPS * abs(value)
 
 

@@ -165,6 +165,20 @@ class Lines:
 
         return of_gradients if self.gradient else of_values
 
+    def reaches(self, v: Vector) -> tuple[float, float]:
+        """Return two sizes of t: of which points are rounded, and how far f may be asked while digits are few.
+
+        The first is |x_i / v_i| of all coordinates that move but a few, the second the middle one of |x_i / v_i| or
+        |1 / v_i|, the larger; both of a sample.
+        """
+        every = slice(None, None, -(-v.size // _SAMPLED))
+        moved, x = np.abs(v[every].astype(np.float64)), np.abs(self.x[every].astype(np.float64))
+        rounded, far = (x / moved)[moved > 0.0], (np.fmax(x, 1.0) / moved)[moved > 0.0]
+        if far.size == 0:
+            return 0.0, 0.0
+        most, middle = far.size - 1 - far.size // _FEW, far.size // 2
+        return float(np.partition(rounded, most)[most]), float(np.partition(far, middle)[middle])
+
     def lengths(self, v: Vector) -> tuple[float, float]:
         """Return the least and the largest t at which a coordinate that moves has moved by its own size."""
         moving = v != 0.0

@@ -18,7 +18,7 @@ def glance(search: StepSearch) -> Search[None]:
     """Measure the noise one step away from x, where f dwarfs f(x) there; one evaluation an axis."""
     yield from look_beside(search)
     nodes = [next(iter(axis.values), None) for axis in search.axes]
-    search.first_change = yield from _measure(search, search.policy.swamped, nodes)
+    search.first_change = yield from measure_away(search, search.policy.swamped, nodes)
 
 
 def look_beside(search: StepSearch) -> Search[None]:
@@ -28,19 +28,24 @@ def look_beside(search: StepSearch) -> Search[None]:
 
 def look_again(search: StepSearch) -> Search[None]:
     """Measure the noise at the steps chosen, where f has changed much more than at the first look away."""
-    nodes = [_outer_node(axis) for axis in search.axes]
+    nodes = [outer_node(axis) for axis in search.axes]
     if search.noise.growth > 0.0:
-        yield from _measure(search, 0.0, nodes, search.policy.farther * search.first_change)
+        yield from measure_away(search, 0.0, nodes, search.policy.farther * search.first_change)
     else:
-        yield from _measure(search, search.policy.outgrown, nodes)
+        yield from measure_away(search, search.policy.outgrown, nodes)
 
 
-def _measure(
-    search: StepSearch, swamped: float, displacements: Sequence[float | None], beyond: float = 0.0
+def measure_away(
+    search: StepSearch,
+    swamped: float,
+    displacements: Sequence[float | None],
+    beyond: float = 0.0,
+    guessed: bool = False,
 ) -> Search[float]:
     """Measure the noise once more one step away from x, where f there dwarfs f(x); return the change of f there.
 
-    That change must be more than `swamped` times f(x), and more than `beyond`.
+    That change must be more than `swamped` times f(x), and more than `beyond`. `guessed` says that the noise at x has
+    not been measured: then nothing tells whether noise follows the value of f.
 
     At a zero of f that is a sum of squares (or a difference) the noise at x is that of nothing; on a long step
     noise may follow the size of f. The point is the one of median change among one displacement for each axis. Its
@@ -69,7 +74,7 @@ def _measure(
     value = abs(axis.values[displacement])
     known = search.noise
     grown = math.sqrt(max(there - known.level, 0.0)) * math.sqrt(there + known.level) / math.sqrt(change)
-    follows = f0 != 0.0 and there / value > policy.proportional * (known.level / abs(f0))
+    follows = not guessed and f0 != 0.0 and there / value > policy.proportional * (known.level / abs(f0))
     if known.growth > 0.0:  # measured once before, nearer to x
         follows = there > policy.beyond_growth * known.at(axis.values[displacement])
         grown = max(grown, known.growth)
@@ -104,7 +109,7 @@ def _glance(axis: Axis, k: int) -> Request:
     yield from axis.ask([d for d in (h, -h) if axis.inside(d)][:1])
 
 
-def _outer_node(axis: Axis) -> float | None:
+def outer_node(axis: Axis) -> float | None:
     """Displacement of the outermost node of the best rung."""
     ladder = axis.ladder
     rung = None if ladder is None else ladder.best()

@@ -108,6 +108,8 @@ class Axis:
         Relative condition error above which steps longer than its size are worth trying.
     farthest : float
         Size up to which they are then tried.
+    rounded : float
+        Of which points along it are rounded: |x|.
     policy : Policy
         How it is searched.
     values : dict
@@ -134,6 +136,7 @@ class Axis:
         self.stair = 0.0
         self.few_digits = policy.few_digits
         self.farthest = 1.0
+        self.rounded = abs(x)
 
     def anew(self, noise: NoiseModel) -> Axis:
         """Return the same axis with what was seen along it, to be searched again in another noise.
@@ -143,7 +146,7 @@ class Axis:
         lower, upper = max(self.lower, self.x - 0.5 * self.size), min(self.upper, self.x + 0.5 * self.size)
         axis = Axis(self.index, self.x, self.size, self.unit, lower, upper, noise, self.policy)
         axis.values = dict(self.values)
-        axis.few_digits, axis.farthest = self.few_digits, self.farthest
+        axis.few_digits, axis.farthest, axis.rounded = self.few_digits, self.farthest, self.rounded
         return axis
 
     def know(self, noise: NoiseModel) -> None:
@@ -171,7 +174,7 @@ class Axis:
         known: float = self.noise.at(value)
         if abs(value - self.noise.f0) <= self.policy.swamped * abs(self.noise.f0):
             return known
-        return max(known, ROUNDING * abs(self.x * slope))
+        return max(known, ROUNDING * abs(self.rounded * slope))
 
     def variation(self) -> float:
         """Return the largest change of f from f(x) that was seen."""

@@ -210,6 +210,35 @@ class Policy:
     halvings: int = 6
     """Halvings of the steps in one round at most."""
 
+    # ---- lines
+
+    line_weight: float = 0.1
+    """Weight of truncation against condition error along a line, whose value is extrapolated to the next order."""
+
+    early: float = 0.5
+    """Rungs below the foretold balance at which a line settles: a step too short costs less than one too long."""
+
+    clear: float = 8.0
+    """Standard deviations by which second differences far apart must differ to tell a length of f between them."""
+
+    shadowed: float = 10.0
+    """Times both error parts of a rung that its error must be, to be that of a wall above: the rung below is asked."""
+
+    slow: float = 0.5
+    """Truncation of a rung, in units of that of the rung above it, from which it does not fall like a power of h."""
+
+    broken: float = 4.0
+    """Times the truncation as h^p has it that other bounds of it may be before shorter steps are tried ..."""
+
+    lowered: int = 3
+    """... so many at most."""
+
+    random: float = 6.0
+    """Noise levels by which two answers at one point must differ to be called random."""
+
+    rounding_bar: float = 16.0
+    """Noise levels in the bar where a step was given: the noise is then not measured but taken as rounding."""
+
     # ---- bars
 
     factors: Mapping[int, tuple[float, float]] = field(
@@ -252,3 +281,27 @@ class Policy:
 
 POLICY = Policy()
 """The policy of every public function."""
+
+LINE_POLICY = Policy(
+    phases=(
+        "noise",
+        "again",
+        "settle",
+        "climb",
+        "stairs",
+        "verify",
+        "unalias",
+        "climb",
+        "pool",
+        "below",
+        "stairs",
+        "climb",
+        "away",
+        "lower",
+    ),
+    full_precision=1e-12,
+    patience=64,
+    highest_start=4,
+)
+"""The policy along lines: a line is not worth the evaluations that go on the last digits of an axis of many, and its
+length is known from the start; it never goes far at once."""

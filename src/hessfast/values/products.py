@@ -18,13 +18,12 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arguments import Box
 from hessfast.calls.points import Nodes, Purpose, Rows, Search
-from hessfast.gradients.balance import first_look, search_from
 from hessfast.gradients.line import TINY
 from hessfast.lines import Lines
 from hessfast.scale import EPS
 from hessfast.values.axes import StepSearch
 from hessfast.values.layout import chosen_steps
-from hessfast.values.line import ValueCurvatures
+from hessfast.values.line import Line, curvature_along
 from hessfast.values.search import run, start_search
 from hessfast.values.stencils import stencil
 
@@ -43,11 +42,11 @@ _SEEN = 10.0
 _SHORTENED = 3
 """Times that all steps are then made shorter, at most."""
 
+_SHORTER = 2
+"""Rungs below that of vᵀHv for the step along v: a box has truncation that the line has not, and no rung beside it."""
+
 _LONGEST = -2
 """Level of the longest step along v: its nodes lie within half the natural unit, whether f bends along v or not."""
-
-_RANDOM = 6.0
-"""Noise levels by which two answers at one point must differ to be called random."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,14 +146,9 @@ class CrossProducts:
         unit = yield from self._lines.unit(v)
         if unit == 0.0:
             return Crossed(np.zeros(v.size), 0.0, 0.0, 0.0, False)
-        order, q = self._stencil.order, self._stencil.order // 2
-        differences = ValueCurvatures(self._lines, v, unit, self._f0, self._noise.level)
-        look, balance = yield from first_look(differences)
-        along = yield from search_from(differences, order, look, balance)
-        spread = yield from differences.spread()
-        random = spread > _RANDOM * self._noise.level + 4.0 * EPS * abs(self._f0)
-        level = look.wide if balance is None else balance.level(order)
-        h = differences.step(min(level, along.level + q, _LONGEST))
+        line = Line(self._x, v, unit, *self._lines.reaches(v), *self._lines.room(v))
+        along = yield from curvature_along(line, self._f0, self._stencil.order, self._noise, certain=False)
+        h = math.ldexp(unit, min(along.rung - _SHORTER, _LONGEST))
         product, lower, noise, h = yield from self._within_reach(v, h)
         size = vectors.norm(product)
         length = vectors.norm(v)
@@ -166,7 +160,7 @@ class CrossProducts:
             + 2.0 * apart
             + 4.0 * EPS * size
         )
-        return Crossed(product, bar, h, self._changes / unit, random)
+        return Crossed(product, bar, h, self._changes / unit, along.random)
 
     def _within_reach(self, v: Vector, h: float) -> Search[tuple[Floats, Floats, float, float]]:
         """Return what `_mixed` does and the step along v, all steps shortened where two orders are far apart."""

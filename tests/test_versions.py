@@ -10,8 +10,7 @@ import pytest
 
 import hessfast
 from hessfast import TaylorModel, quadratic_form
-from hessfast.gradients.line import _slope_noise, extension, richardson
-from hessfast.values.line import ValueCurvatures, _value_noise
+from hessfast.gradients.line import SlopeCurvatures, _slope_noise, extension, richardson
 from hessfast.values.stencils import stencil
 
 SOURCE = Path(hessfast.__file__).parent
@@ -73,7 +72,7 @@ def test_no_binding_sums_in_python(path):
 
 
 def test_levels_are_combined_from_the_left_and_rounded_at_every_term():
-    differences = object.__new__(ValueCurvatures)
+    differences = object.__new__(SlopeCurvatures)
     differences.D = {0: 1e16, 1: 1.0, 2: -1e16}
     assert differences.combine(0, (1.0, 1.0, 1.0)) == 0.0
     differences.D = {level: np.array([value]) for level, value in differences.D.items()}
@@ -88,7 +87,6 @@ def model_values():
 RESULTS = {
     "richardson": lambda: [*richardson(2), *richardson(3), *richardson(4)],
     "extension": lambda: [*extension(1), *extension(2), *extension(3)],
-    "noise of extrapolated values": lambda: [_value_noise(q) for q in (1, 2, 3, 4)],
     "noise of extrapolated slopes": lambda: [_slope_noise(q) for q in (1, 2, 3, 4)],
     "weights of order 4": lambda: [*stencil(4).pair_weights, *stencil(4).diagonal_weights],
     "weights of order 6": lambda: [*stencil(6).pair_weights, *stencil(6).diagonal_weights],
@@ -111,9 +109,6 @@ BITS = {
     "extension": """
         0x1.5555555555554p-2 -0x1.5555555555555p-2 0x1.6c16c16c16c10p-4 -0x1.c71c71c71c71cp-4 0x1.6c16c16c16c16p-6
         0x1.71de3a556c700p-6 -0x1.e573ac901e570p-6 0x1.e573ac901e570p-8 -0x1.71de3a556c732p-12
-    """,
-    "noise of extrapolated values": """
-        0x1.3988e1409212ep+1 0x1.9119c7fc18ff8p+1 0x1.a7c51b16758cdp+1 0x1.ad7d6b4be7374p+1
     """,
     "noise of extrapolated slopes": """
         0x1.6a09e667f3bcdp-1 0x1.e6798fa42c3e4p-1 0x1.04934dfec4fc6p+0 0x1.09093ba7712f9p+0

@@ -20,7 +20,7 @@ import numpy as np
 
 from hessfast.algebra import vectors
 from hessfast.calls.points import Search
-from hessfast.gradients.line import TINY, Differences, Floats, Slopes, T, extension, richardson
+from hessfast.gradients.line import TINY, Differences, Floats, T, extension, richardson
 from hessfast.gradients.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
 from hessfast.scale import EPS
 
@@ -42,10 +42,6 @@ _INVISIBLE = 30.0
 _FEW_DIGITS = 1e-6
 """Relative condition error above which a truncation error lost in it is taken for none."""
 
-_HIDDEN, _MANY_DIGITS, _STRIDE = 0.1, 1e-11, 2
-"""From values, where each level up divides the condition error by 4: a truncation error below this part of the
-condition error is lost in it; unless the value is that good already, the search goes up by so many levels to see it."""
-
 _SHIFTS, _RISE, _LEAP = 3, 6, 5
 """Times that the first look may go down; levels by which it goes up, and by which the search moves at a loss."""
 
@@ -58,6 +54,13 @@ _SAME_JUMP = 0.1
 _ENOUGH = 64 * EPS
 """Relative error at which nothing is left to gain."""
 
+_SLACK = 1.5
+"""Levels off balance that are not worth a correction."""
+
+_CONVERGENCE = 0.005
+"""Part of the change from order 2q to 2q + 2 that the error of the latter is, at least; it is that times the
+convergence seen one order earlier."""
+
 _ROUNDS, _DESPERATE_ROUNDS = 2, 7
 """Corrections where the value has some digits, and where it has none yet."""
 
@@ -68,7 +71,7 @@ _AS_NOISE = 0.25
 """Growth of contradictions, in units of that of the condition error, from which noise is behind them."""
 
 _SUSPECT = 1e-12
-"""Noise, in units of f or of the gradient and its change over a unit of the line, from which chance is looked for."""
+"""Noise, in units of the gradient and its change over a unit of the line, from which chance is looked for."""
 
 _RANDOM = 6.0
 """Noise levels by which two answers at one point must differ to be called random."""
@@ -116,18 +119,15 @@ class Balance:
     length : float
         Level, in binary digits, of the natural length: the h² term is as large as the value there.
     noise : float
-        Binary logarithm of condition error over value at that level.
-    power : int
-        p: the condition error grows like h^-p.
+        Binary logarithm of condition error over value at that level; it grows like 1 / h.
     """
 
     length: float
     noise: float
-    power: int
 
     def level(self, order: int, top: int = 0) -> int:
         """Return the level at which an error h^order and the condition error balance, at most top."""
-        return round(min(max(self.length + self.noise / (order + self.power) - _EARLY, _LOWEST), top))
+        return round(min(max(self.length + self.noise / (order + 1) - _EARLY, _LOWEST), top))
 
 
 def search_from(differences: Differences[T], order: int, look: Look, balance: Balance | None) -> Search[Found[T]]:
@@ -177,7 +177,7 @@ def first_look(differences: Differences[T]) -> Search[tuple[Look, Balance | None
             break
         wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
     noise, deep_size = max(noise, bend), size(differences.D[deep])
-    if differences.power == 1 and size(differences.D[wide]) <= _INVISIBLE * differences.condition(wide, 1, noise):
+    if size(differences.D[wide]) <= _INVISIBLE * differences.condition(wide, 1, noise):
         beneath = yield from _beneath(differences, wide, deep)
         if beneath is not None:
             noise, bend, wide, deep = beneath
@@ -194,15 +194,12 @@ def first_look(differences: Differences[T]) -> Search[tuple[Look, Balance | None
     if not known:
         return look, None
     length = wide - 0.5 * math.log2(change)
-    power = differences.power
-    at_length = math.log2(look.noise / value) - power * (math.log2(differences.unit) + length)
-    return look, Balance(length, at_length, power)
+    at_length = math.log2(look.noise / value) - (math.log2(differences.unit) + length)
+    return look, Balance(length, at_length)
 
 
 def _jumps(differences: Differences[T], wide: int, deep: int) -> bool:
     """Whether a gradient changes by as much over a deep step as over a wide one: that is a wall, and not noise."""
-    if differences.power == 2:
-        return False
     long, short = differences.step(wide), differences.step(deep)
     change = short * differences.size(differences.D[deep])
     ratio = short / long
@@ -272,18 +269,12 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
     own = best_size = math.inf  # error of the best value, but for contradictions, and its size
     wall = _HIGHEST + 1  # lowest level known to be of no use
     tried: set[int] = set()
-    rounds = _ROUNDS
     for turn in range(_DESPERATE_ROUNDS):
         tried.add(level)
         differences.narrow(level, q + 1)
         yield from differences.see(range(level, level + q + 1))
         value = differences.combine(level, richardson(q + 1))
         condition, truncation, doubt = _parts(differences, q, level, look, value)
-        if doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation:
-            noise = yield from differences.reconsider(look.deep)
-            if noise > 0.0:
-                look = replace(look, noise=noise)
-                condition, truncation, doubt = _parts(differences, q, level, look, value)
         size = differences.size(value)
         error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size + look.jump
         finite = math.isfinite(error)
@@ -299,12 +290,11 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
             wall = min(wall, max(level, best.level))
             if level < best.level:
                 if refuted is not None and _grows(differences, refuted[1], apart, refuted[2] - level):
-                    noise = refuted[1] * 2.0 ** (differences.power * (refuted[2] - refuted[0].level))
+                    noise = refuted[1] * 2.0 ** (refuted[2] - refuted[0].level)
                     best = replace(refuted[0], error=refuted[0].error + _CONDITION_BAR * noise)
                     break
                 refuted = (best, apart, level) if refuted is None else refuted
                 best, own = Found(value, max(error, apart), level), error
-                yield from differences.settle(level)
             else:
                 best = Found(best.value, max(best.error, apart), best.level)
         elif best.error > own and level < best.level:
@@ -318,7 +308,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
         del value
         if best.error > own:
             level = best.level - _CONFIRM
-        elif finite and (error <= _ENOUGH * size or (turn + 1 >= rounds and best.error < 1e-6 * min(size, best_size))):
+        elif finite and (error <= _ENOUGH * size or (turn + 1 >= _ROUNDS and best.error < 1e-6 * min(size, best_size))):
             break
         else:
             top = look.top
@@ -326,12 +316,10 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
                 move = -_LEAP
             elif condition > _FEW_DIGITS * size and truncation < condition:
                 move, top = _LEAP, _HIGHEST
-            elif differences.power == 2 and condition > _MANY_DIGITS * size and truncation < _HIDDEN * condition:
-                move, rounds = _STRIDE, _ROUNDS + 1
             else:
                 ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
-                gap = math.log2(ratio) / (2 * q + 2 + differences.power)
-                move = round(gap) if abs(gap) >= differences.slack else 0
+                gap = math.log2(ratio) / (2 * q + 3)
+                move = round(gap) if abs(gap) >= _SLACK else 0
             level = min(level + move, top - q)
             if wall > best.level and (level >= wall or (level in tried and wall == max(tried))):
                 level = (best.level + wall) // 2
@@ -343,7 +331,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
 
 def _grows(differences: Differences[T], earlier: float, later: float, levels: int) -> bool:
     """Whether contradictions grow towards short steps as noise does: what is refuted is then its measure."""
-    return later > _AS_NOISE * earlier * 2.0 ** (differences.power * levels)
+    return later > _AS_NOISE * earlier * 2.0**levels
 
 
 def without_chance(differences: Differences[T], q: int, look: Look, found: Found[T], spread: float) -> Search[Found[T]]:
@@ -362,14 +350,14 @@ def without_chance(differences: Differences[T], q: int, look: Look, found: Found
     noise = max(look.noise, spread / math.sqrt(2.0), math.hypot(*seen) / math.sqrt(len(seen)))
     value = differences.combine(found.level, richardson(q + 1))
     condition = differences.condition(found.level, q + 1, noise)
-    condition *= 2.0 ** (differences.power * max(0, found.level - _LONGEST_RANDOM))
+    condition *= 2.0 ** max(0, found.level - _LONGEST_RANDOM)
     error = max(found.error, _CONDITION_BAR * condition + _TRUNCATION_BAR * change(differences, found.level, q))
     return Found(value, error if math.isfinite(error) else math.inf, found.level, random)
 
 
 def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
     """Whether noise is so much larger than rounding that chance may be in it: only repetition shows that."""
-    size = differences.size(value) * differences.unit**differences.power
+    size = differences.size(value) * differences.unit
     return noise > _SUSPECT * max(differences.floor / differences.rounding, size)
 
 
@@ -377,7 +365,7 @@ _SHORT_OF_LENGTH = 0.03
 """Part of a difference by which it changes from step to step, at most, where these are short."""
 
 
-def roughness(differences: Slopes[T], look: Look, found: Found[T]) -> Search[tuple[float, float]]:
+def roughness(differences: Differences[T], look: Look, found: Found[T]) -> Search[tuple[float, float]]:
     """Look at g over long steps on the line where short ones give reason to.
 
     Returns
@@ -439,7 +427,7 @@ def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T
     if q > 1 and level + q <= 0:  # above that, steps are longer than x itself and no convergence is taken for granted
         earlier = change(differences, level, q - 1)
         if earlier > 0.0:
-            truncation *= max(min(1.0, 4.0 * truncation / earlier), differences.convergence)
+            truncation *= max(min(1.0, 4.0 * truncation / earlier), _CONVERGENCE)
     doubt = 0.0
     residual = differences.residual(deep, level, value) if deep < level else None
     if residual is not None:

@@ -1,11 +1,11 @@
-"""Central differences along one line, from values of f or from gradients, by level.
+"""Central differences of gradients along one line, by level.
 
-With h = 2^k u, u the natural unit of the line (`vectors.line_unit`), each of the central differences
+With h = 2^k u, u the natural unit of the line (`vectors.line_unit`), the central difference
 
-    (f(x + h v) - 2 f(x) + f(x - h v)) / h²,    (g(x + h v) - g(x - h v)) / (2 h)  and vᵀ of it
+    (g(x + h v) - g(x - h v)) / (2 h),  and vᵀ of it,
 
 is D(k) = D + c₂ h² + c₄ h⁴ + …, and extrapolation over q levels k, k + 1, … makes its order 2q. Its condition error is
-noise / h^p, with p = 2 from values and p = 1 from gradients.
+noise / h.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _slope_noise(q: int) -> float:
 
 
 class Differences(ABC, Generic[T]):
-    """Central differences along one line by level; each point is asked for once.
+    """Central differences of gradients along one line by level; each point is asked for once.
 
     Attributes
     ----------
@@ -99,36 +99,22 @@ class Differences(ABC, Generic[T]):
         Unit of the line: level k has the step 2^k unit.
     D : dict
         Differences by level.
-    power : int
-        Power p of h in the condition error.
     wide, deep, wide_shift, deep_shift : int
         Levels of the first look, and by how much each goes down where the wide one lies beyond the natural length.
-    convergence : float
-        The change from order 2q to 2q + 2 times the convergence seen one order earlier estimates the error of the
-        latter; never less than this part of the change. Steps from values are long, up to where sums of terms with
-        unlike natural lengths stop converging: there the change itself is taken.
-    slack : float
-        Levels off balance that are not worth a correction.
     floor, rounding : float
         Least noise of what is differenced: that of correctly rounded numbers; and relative to them.
-    f0 : float
-        f(x); 0.0 where only gradients are known.
+    turning : float
+        |xᵀT(v, v)|, by how much vᵀHv turns where x grows: its third derivatives, as far as they show.
     """
 
-    power: int
-    wide: int
-    deep: int
-    wide_shift: int
-    deep_shift: int
-    convergence: float
-    slack: float
+    wide, deep, wide_shift, deep_shift = -9, -22, 8, 5
 
     def __init__(self, lines: Lines, v: Vector, unit: float) -> None:
         self.lines, self.v, self.unit = lines, v, unit
         self.D: dict[int, T] = {}
         self.floor = 0.0
         self.rounding = ROUNDING
-        self.f0 = 0.0
+        self.turning = 0.0
 
     def step(self, level: int) -> float:
         """Return h."""
@@ -146,9 +132,13 @@ class Differences(ABC, Generic[T]):
     def look(self, wide: int, deep: int) -> Search[tuple[float, float]]:
         """See the two levels afresh; return the noise seen, and again as the even part of slopes shows it."""
 
-    @abstractmethod
     def condition(self, level: int, q: int, noise: float) -> float:
         """Standard deviation of the extrapolated difference over q levels."""
+        displaced = _DISPLACED * self.unit * self._size_at(level)
+        return _slope_noise(q) * max(noise, displaced) / self.step(level)
+
+    def _size_at(self, level: int) -> float:
+        return self.size(self.D[level])
 
     def size(self, value: Any) -> float:
         """Size of a difference: what is compared with noise and error bars."""
@@ -164,15 +154,6 @@ class Differences(ABC, Generic[T]):
     def apart(self, level: int, other: int, weight: float) -> float:
         """Size of D(level) - weight D(other)."""
         return self.distance(self.D[level], weight * self.D[other])
-
-    def settle(self, level: int) -> Search[None]:
-        """Learn the noise anew where that was seen above the level: what lies there is not what it is below."""
-        yield from ()
-
-    def reconsider(self, deep: int) -> Search[float]:
-        """Measure the noise where that was not done yet, and return it as `look` does; 0.0 where it was."""
-        yield from ()
-        return 0.0
 
     def residual(self, deep: int, level: int, value: Any) -> float | None:
         """Size of D(deep) - D - c₂ h², with D and the h² term as `value` and D(level) have them; None where unknown."""
@@ -200,9 +181,12 @@ class Differences(ABC, Generic[T]):
         self.D[level] = second
         return noise
 
-    @abstractmethod
     def spread(self) -> Search[float]:
         """Size of the difference between two answers at one point."""
+        deep = self.step(min(self.D, default=self.wide))
+        first = (yield self.at(deep)).pop()
+        second = (yield self.at(deep)).pop()
+        return self._apart(first, second)
 
     def combine(self, level: int, weights: Sequence[float]) -> Any:
         """Return the weighted sum of D(level), D(level + 1) and so on."""
@@ -211,36 +195,6 @@ class Differences(ABC, Generic[T]):
     def combined_size(self, level: int, weights: Sequence[float]) -> float:
         """Size of that sum."""
         return self.size(self.combine(level, weights))
-
-
-class Slopes(Differences[T]):
-    """Differences of gradients."""
-
-    power = 1
-    wide, deep, wide_shift, deep_shift = -9, -22, 8, 5
-    convergence, slack = 0.005, 1.5
-    turning = 0.0
-    """|xᵀT(v, v)|, by how much vᵀHv turns where x grows: its third derivatives, as far as they show."""
-
-    def _turn(self, even: float, size: float, noise: float, wide: int, deep: int) -> None:
-        """Learn that from an even part of xᵀg, of terms of that size: at the step at which it shows most."""
-        lost = 8.0 * EPS * size + 2.0 * noise * vectors.norm(self.lines.x, self.lines.threads)
-        seen = max(abs(even) - lost, 0.0) / (self.step(wide) ** 2 - self.step(deep) ** 2)
-        if math.isfinite(seen):
-            self.turning = max(self.turning, seen)
-
-    def condition(self, level: int, q: int, noise: float) -> float:
-        displaced = _DISPLACED * self.unit * self._size_at(level)
-        return _slope_noise(q) * max(noise, displaced) / self.step(level)
-
-    def _size_at(self, level: int) -> float:
-        return self.size(self.D[level])
-
-    def spread(self) -> Search[float]:
-        deep = self.step(min(self.D, default=self.wide))
-        first = (yield self.at(deep)).pop()
-        second = (yield self.at(deep)).pop()
-        return self._apart(first, second)
 
     @abstractmethod
     def curvature(self, difference: T) -> float:
@@ -268,8 +222,15 @@ class Slopes(Differences[T]):
         spread = math.sqrt(0.5) * math.hypot(1.0 / self.step(deep), 1.0 / self.step(deep - 1))
         return max(self.distance(self.D[deep], self.D[deep - 1]) / spread, self.floor)
 
+    def _turn(self, even: float, size: float, noise: float, wide: int, deep: int) -> None:
+        """Learn how vᵀHv turns, from an even part of xᵀg, of terms of that size: at the step at which it shows most."""
+        lost = 8.0 * EPS * size + 2.0 * noise * vectors.norm(self.lines.x, self.lines.threads)
+        seen = max(abs(even) - lost, 0.0) / (self.step(wide) ** 2 - self.step(deep) ** 2)
+        if math.isfinite(seen):
+            self.turning = max(self.turning, seen)
 
-class SlopeCurvatures(Slopes[float]):
+
+class SlopeCurvatures(Differences[float]):
     """Differences of vᵀg: vᵀHv."""
 
     _slope = _even = _scalar = 0.0
@@ -342,7 +303,7 @@ class SlopeCurvatures(Slopes[float]):
         return noise, 0.5 * abs(inner - outer * ratio)
 
 
-class Products(Slopes[Floats]):
+class Products(Differences[Floats]):
     """Differences of g: Hv."""
 
     def __init__(self, lines: Lines, v: Vector, unit: float) -> None:

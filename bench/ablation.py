@@ -3,7 +3,8 @@
     python bench/ablation.py                        # every rule off, one after another, in two processes
     python bench/ablation.py leave pool "leap"      # some of them
     python bench/ablation.py --halves visible shows # constants at half and at double
-    python bench/ablation.py --together pilots evident   # several rules off at once
+    python bench/ablation.py --together pilots likely    # several rules off at once
+    python bench/ablation.py --runs line scenario        # some of the runs alone
 
 A row tells how many runs changed, evaluations over those of the whole search, how many errors became 3 (and 10) times
 as large, or as small, how many runs lost an entry that the whole search has, the share of entries within their bars,
@@ -34,8 +35,9 @@ from rules import RULES, Run, policy, run, scenarios  # noqa: E402
 
 from hessfast.values.policy import POLICY, Policy  # noqa: E402
 
-STATES = ("values 2", "values 4", "values 6", "gradient", "diagonal")
+STATES = ("values 2", "values 4", "values 6", "gradient", "diagonal", "curvature", "hvp values")
 SMALL, TINY = 12, 6  # variables at order 4, and at the others
+LONG, LINES = 40, 2  # variables at most where f is looked at along lines, and how many of these
 DRAWS, REDRAWS = 12, 2
 
 
@@ -50,16 +52,17 @@ def keys(seed: int) -> list[str]:
             for order in (4, 2, 6)
             if order == 4 or p.n <= TINY
         ),
+        *(f"line {number} {which}" for number, p in enumerate(problems()) if p.n <= LONG for which in range(LINES)),
         *(f"scenario {number}" for number, _ in enumerate(scenarios(seed))),
         *(f"{group} {k} {route}" for group in GROUPS for k in range(DRAWS) for route in STATES),
     ]
 
 
-def under(changes: dict[str, Any], seed: int) -> dict[str, Run]:
+def under(changes: dict[str, Any], seed: int, kinds: tuple[str, ...]) -> dict[str, Run]:
     """Run everything by the policy with some changes."""
     with policy(changes), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        found = {key: run(key, seed) for key in keys(seed)}
+        found = {key: run(key, seed) for key in keys(seed) if key.startswith(kinds)}
     return {key: outcome for key, outcome in found.items() if outcome is not None}
 
 
@@ -122,6 +125,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("rules", nargs="*", help="those to be switched off; all of them where none is named")
     parser.add_argument("--halves", nargs="*", metavar="CONSTANT", help="constants at half and at double instead")
     parser.add_argument("--together", nargs="+", choices=RULES, metavar="RULE", help="these at once instead")
+    parser.add_argument("--runs", nargs="+", default=[""], metavar="KIND", help="those whose names begin so")
     parser.add_argument("--seed", type=int, default=4_000_000, help="of the drawn states")
     parser.add_argument("--each", type=int, default=0, metavar="N", help="name the N runs that lose most")
     parser.add_argument("--processes", type=int, default=2)
@@ -134,14 +138,13 @@ def main() -> None:
         rules = scaled(options.halves)
     elif options.together:
         together = [RULES[name] for name in options.together]
-        phases = tuple(
-            phase for phase in POLICY.phases if all(phase in change.get("phases", POLICY.phases) for change in together)
-        )
-        rules = {" + ".join(options.together): {k: v for c in together for k, v in c.items()} | {"phases": phases}}
+        values = {name: value for change in together for name, value in change.items()}
+        phases = tuple(phase for change in together for phase in change.get("without", ()))
+        rules = {" + ".join(options.together): values | {"without": phases}}
     else:
         rules = {name: RULES[name] for name in options.rules or RULES}
     with ProcessPoolExecutor(options.processes) as pool:
-        parts = pool.map(partial(under, seed=options.seed), [{}, *rules.values()])
+        parts = pool.map(partial(under, seed=options.seed, kinds=tuple(options.runs)), [{}, *rules.values()])
         whole = next(parts)
         print(HEADER)
         print(row("nothing", whole, whole))

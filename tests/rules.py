@@ -15,7 +15,7 @@ from problems import Problem, problems
 from problems.states import draw, judge
 
 import hessfast
-from hessfast.values.policy import POLICY
+from hessfast.values.policy import LINE_POLICY, POLICY, Policy
 from hessfast.values.search import start_search
 
 FAR = 1e300  # no number exceeds it, and times 0.0 it is 0.0
@@ -23,11 +23,12 @@ FAR = 1e300  # no number exceeds it, and times 0.0 it is 0.0
 
 def without(*phases: str) -> dict[str, Any]:
     """Return the change that leaves phases out."""
-    return {"phases": tuple(phase for phase in POLICY.phases if phase not in phases)}
+    return {"without": phases}
 
 
 RULES: dict[str, dict[str, Any]] = {
     **{phase: without(phase) for phase in dict.fromkeys(POLICY.phases) if phase not in ("others", "verify")},
+    **{f"{phase} of a line": without(phase) for phase in ("noise", "again", "climb", "lower")},
     "verify": without("verify", "unalias", "pool", "below"),
     "one spacing": {"spacings": POLICY.spacings[:1]},
     "coarse steps": {"coarse": 0.0},
@@ -72,6 +73,12 @@ RULES: dict[str, dict[str, Any]] = {
     "long steps promise": {"long_step": (FAR, FAR)},
     "unseen": {"unseen": 0.0},
     "blur": {"faint": FAR},
+    "weight along lines": {"line_weight": 1.0},
+    "early": {"early": 0.0},
+    "clear": {"clear": 0.0},
+    "shadowed": {"shadowed": FAR},
+    "slow": {"slow": FAR},
+    "broken": {"broken": FAR},
 }
 """What is put in place of the policy's own values to switch each rule off."""
 
@@ -90,21 +97,30 @@ class Run(NamedTuple):
     alarm: bool
 
 
+def changed(base: Policy, changes: dict[str, Any]) -> Policy:
+    """Return a policy with some changes, and without some phases."""
+    values = {name: value for name, value in changes.items() if name != "without"}
+    phases = tuple(phase for phase in base.phases if phase not in changes.get("without", ()))
+    return replace(base, phases=phases, **values)
+
+
 @contextmanager
 def policy(changes: dict[str, Any]) -> Iterator[None]:
-    """Context in which every search goes by the policy with some changes."""
+    """Context in which every search goes by its policy with some changes."""
     with ExitStack() as stack:
         for room in ("dense", "along_axes", "values.products"):
-            changed = partial(start_search, policy=replace(POLICY, **changes))
-            stack.enter_context(patch(f"hessfast.{room}.start_search", changed))
+            start = partial(start_search, policy=changed(POLICY, changes))
+            stack.enter_context(patch(f"hessfast.{room}.start_search", start))
+        stack.enter_context(patch("hessfast.values.line.LINE_POLICY", changed(LINE_POLICY, changes)))
         yield
 
 
 def run(key: str, seed: int) -> Run | None:
     """Run one case by its name: a problem and its redraw, a scenario, or a drawn state and the route it goes by.
 
-    ``"problem 12 1 4"`` is problem 12, its first redraw, at order 4; ``"scenario 3"``; ``"optima 5 values 2"``. None
-    where the route does not suit the state. What raises is lost.
+    ``"problem 12 1 4"`` is problem 12, its first redraw, at order 4; ``"line 12 1"`` its curvature along its second
+    direction; ``"scenario 3"``; ``"optima 5 values 2"``. None where the route does not suit the state. What raises is
+    lost.
     """
     try:
         return _run(key, seed)
@@ -118,6 +134,9 @@ def _run(key: str, seed: int) -> Run | None:
         number, again, order = map(int, rest)
         first = problems()[number]
         return of_problem(first if again == 0 else first.redraw(seed + again - 1), order)
+    if kind == "line":
+        number, which = map(int, rest[0].split())
+        return of_line(problems()[number], np.random.default_rng([seed, number, which]))
     if kind == "scenario":
         return of_scenario(*list(scenarios(seed))[int(rest[0])])
     words = key.split(" ")
@@ -171,6 +190,19 @@ def of_scenario(fun: Any, x: Any, hess: Any, bounds: Any) -> Run:
     lost = bool(error.max() > 1e-3 * size)
     silent = bool(found.success and (error > 3.0 * found.hess_error + 1e-13 * size).any())
     return Run(float(error.max() / size), found.nfev, inside, error.size, lost, silent, False)
+
+
+def of_line(p: Problem, random: np.random.Generator) -> Run:
+    """Return the curvature along a drawn direction, its error in units of |v|ᵀ|H||v|."""
+    v = random.standard_normal(p.n) * p.lengths
+    found = hessfast.curvature(p.fun, p.x0, v, bounds=p.bounds)
+    size = float(np.abs(v) @ np.abs(p.hess) @ np.abs(v)) or 1.0
+    error = abs(found.value - v @ p.hess @ v)
+    error = error if math.isfinite(error) else math.inf
+    rounding = np.finfo(float).eps * size
+    silent = bool(found.success and error > 3.0 * found.error + rounding)
+    inside = int(error <= found.error + rounding)
+    return Run(error / size, found.nfev, inside, 1, error > 1e-3 * size, silent, False)
 
 
 def of_problem(p: Problem, order: int) -> Run:

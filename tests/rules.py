@@ -28,11 +28,10 @@ def without(*phases: str) -> dict[str, Any]:
 
 RULES: dict[str, dict[str, Any]] = {
     **{phase: without(phase) for phase in dict.fromkeys(POLICY.phases) if phase not in ("others", "verify")},
-    **{f"{phase} of a line": without(phase) for phase in ("noise", "again", "climb", "lower")},
+    **{f"{phase} of a line": without(phase) for phase in ("noise", "again", "climb")},
     "verify": without("verify", "unalias", "pool", "below"),
     "one spacing": {"spacings": POLICY.spacings[:1]},
     "coarse steps": {"coarse": 0.0},
-    "stair noise": {"stair_noise": 0.0},
     "no wider than the change": {"little": FAR},
     "second look away": {"outgrown": FAR, "farther": FAR},
     "noise that follows f": {"proportional": FAR, "beyond_growth": FAR},
@@ -45,13 +44,10 @@ RULES: dict[str, dict[str, Any]] = {
     "leash": {"leashed": False},
     "slight": {"slight": 0.0},
     "far jump": {"patience": 10**9},
-    "highest start": {"highest_start": 99},
-    "start below": {"start_below": 0},
     "accidental zeros": {"doubts_zeros": False},
     "kink": {"jump_alike": -1.0},
     "refuted": {"refuted": FAR},
     "rounding by contradiction": {"sure": -1.0},
-    "roundings of the derivative": {"roundings": 0.0},
     "leap": {"longest_leap": 1},
     "pair weight": {"pair_weight": 1.0},
     "few digits": {"few_digits": FAR},
@@ -76,9 +72,6 @@ RULES: dict[str, dict[str, Any]] = {
     "weight along lines": {"line_weight": 1.0},
     "early": {"early": 0.0},
     "clear": {"clear": 0.0},
-    "shadowed": {"shadowed": FAR},
-    "slow": {"slow": FAR},
-    "broken": {"broken": FAR},
 }
 """What is put in place of the policy's own values to switch each rule off."""
 

@@ -369,9 +369,8 @@ class Ladder:
         return max(odd, even * abs(rung.step) * formula.slope_noise / formula.curvature_noise) / gain
 
     def hidden(self, rung: Rung, deviations: float) -> bool:
-        """Whether the truncation of a rung is lost in noise, as known to so many standard deviations, or rounding."""
-        rounding = self.policy.roundings * EPS * abs(rung.value)
-        return rung.truncation <= max(deviations * rung.condition / self.gain, rounding)
+        """Whether the truncation of a rung is lost in noise, as known to so many standard deviations."""
+        return rung.truncation <= deviations * rung.condition / self.gain
 
     def truncation_at_least(self, rung: Rung) -> float:
         """Truncation of a rung, not fooled by an accidental zero of its leading term.
@@ -536,7 +535,7 @@ class Ladder:
     def _too_long(self, rung: Rung) -> int:
         """Rungs by which one lies above the balance, as N ~ h^-d and T ~ h^p say."""
         truncation, condition = self.weight * rung.truncation, rung.condition
-        if truncation <= (2.0**self.derivative - 1.0) * condition or self.hidden(rung, self.policy.visible):
+        if truncation <= (2.0**self.derivative - 1.0) * condition:
             return 0
         excess = truncation / condition if condition > EPS * truncation else 1.0 / EPS
         leap = math.log2(excess * self.power / self.derivative) / (self.power + self.derivative)

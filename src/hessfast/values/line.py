@@ -171,7 +171,7 @@ def _searched(line: Line, f0: float, order: int, noise: NoiseModel | None, certa
         return AlongLine(math.nan, math.inf, math.nan, search.random, search.noise, 0, 0.0)
     rung = _least(search, ladder)
     value, error = _extrapolated(ladder, rung), _bar(search, ladder, rung)
-    if search.apart > 4.0 * LINE_POLICY.roundings * ROUNDING * abs(f0):
+    if search.apart > LINE_POLICY.answers * ROUNDING * abs(f0):
         value, error = yield from _repeated(search, ladder, rung, value, error)
     change = max(abs(rung.slope) * line.unit, abs(rung.curvature) * line.unit**2, _seen_within(axis))
     return AlongLine(value, error, abs(rung.step), search.random, search.noise, rung.k, change)
@@ -233,10 +233,7 @@ def settle(search: LineSearch) -> Search[None]:
 
 
 def climb(search: LineSearch) -> Search[None]:
-    """Go up while truncation hides; where something is known above, half way to that.
-
-    Where a wall above hides what a rung is worth, the one below it is asked for.
-    """
+    """Go up while truncation hides; where something is known above, half way to that."""
     yield from rise(search)
     (axis,) = search.axes
     policy, ladder = search.policy, axis.ladder
@@ -247,8 +244,6 @@ def climb(search: LineSearch) -> Search[None]:
         if not above:
             return
         k = (best.k + min(above)) // 2
-        if k == best.k and best.error > policy.shadowed * (best.condition + best.truncation):
-            k -= 1
         known = len(ladder.rungs)
         yield from advance([axis], [_visit(ladder, k)])
         if len(ladder.rungs) == known:
@@ -269,22 +264,6 @@ def look_farther(search: LineSearch) -> Search[None]:
         search.know(replace(noise, relative=max(noise.relative, noise.level / abs(noise.f0))))
 
 
-def lower(search: LineSearch) -> Search[None]:
-    """Go down where what bounds the truncation of the best rung is not what it promises."""
-    (axis,) = search.axes
-    policy, ladder = search.policy, axis.ladder
-    if ladder is None or ladder.side or ladder.best() is None:
-        return
-    for _ in range(policy.lowered):
-        rung = _least(search, ladder)
-        promised, truncation = ladder.truncation_at_least(rung), _truncation(ladder, rung)
-        if truncation <= max(policy.visible * ladder.condition_of(rung, 2), policy.broken * promised):
-            return
-        if truncation <= policy.full_precision * abs(rung.curvature) or rung.k - 1 in ladder.rungs:
-            return
-        yield from advance([axis], [_visit(ladder, rung.k - 1)])
-
-
 PHASES: dict[str, Callable[[LineSearch], Search[None]]] = {
     "noise": learn_noise,
     "again": ask_again,
@@ -296,7 +275,6 @@ PHASES: dict[str, Callable[[LineSearch], Search[None]]] = {
     "pool": pool,
     "below": search_below,
     "away": look_farther,
-    "lower": lower,
 }
 """What `LINE_POLICY.phases` names."""
 
@@ -344,7 +322,7 @@ def _foretold(axis: Axis, order: int, start: int) -> Generator[list[float], None
     length = wide - 0.5 * math.log2(max(abs(long - short), 0.25 * unseen) / value)
     noise = math.log2(unseen * low * low / (_SECOND * value)) - 2.0 * (math.log2(axis.unit) + length)
     balance = length + noise / (order + 3) - policy.early
-    return round(max(min(balance, start + policy.highest_start), LOWEST))
+    return round(max(balance, LOWEST))
 
 
 def _beyond_length(axis: Axis, h: float) -> bool:
@@ -414,7 +392,7 @@ def _truncation(ladder: Ladder, rung: Rung) -> float:
     """Return the truncation of a rung as far as it is to be believed.
 
     That is the change to the rung above over 2^p - 1, where that change is a small part of the value. It falls no
-    faster than it was seen to fall above; where it did not fall at all, it is all of the change.
+    faster than it was seen to fall above.
     """
     policy, above = ladder.policy, rung.above
     assert above is not None
@@ -424,8 +402,6 @@ def _truncation(ladder: Ladder, rung: Rung) -> float:
         least = max(least, change * (change / size))
     if above.above is None or ladder.hidden(above, policy.visible):
         return least
-    if rung.truncation > policy.slow * above.truncation and not ladder.hidden(rung, policy.visible):
-        return max(least, change)
     far = above.above
     if far.above is None or ladder.hidden(far, policy.visible):
         return least

@@ -166,7 +166,7 @@ def along(at: At, f_x: float, widest: float = math.inf, policy: Policy = POLICY)
         if spacing == policy.spacings[0]:
             break
         stair = stair or (yield from _stair(at, spacing, values, policy))
-        if stair == 0.0 or (resolved and level > policy.stair_noise * stair):
+        if stair == 0.0 or resolved:
             break
     return max(min(levels, default=0.0), stair / math.sqrt(12.0))  # standard deviation of a rounding error
 

@@ -41,10 +41,6 @@ class Policy:
     coarse: float = 32.0 * EPS
     """Share of |f| up to which steps of f are those of float64, after some roundings."""
 
-    stair_noise: float = 0.05
-    """On a staircase all first differences are equal and the table sees rounding only: a level below this share of the
-    smallest stair is not believed."""
-
     swamped: float = 16.0
     """|f - f(x)| over |f(x)| from which the noise at x says nothing about the noise there."""
 
@@ -85,9 +81,6 @@ class Policy:
 
     invisible: float = 100.0
     """A derivative below this many of its condition errors is not yet seen."""
-
-    roundings: float = 16.0
-    """Change of a derivative, in units of eps of it, that is its own rounding."""
 
     doubts_zeros: bool = True
     """Whether the rungs beside one bound its truncation, which may vanish by accident."""
@@ -145,12 +138,6 @@ class Policy:
 
     pilots: int = 5
     """Axes searched first where there are at least twice as many; the others start near where these end."""
-
-    highest_start: int = 2
-    """Rungs above the default at which the others may start: far above it a step may exceed the natural length of f."""
-
-    start_below: int = 1
-    """Rungs below the pilots' median at which the others start."""
 
     likely: int = 4
     """Truncation that shows to `visible` standard deviations counts where one axis in so many has some."""
@@ -221,20 +208,11 @@ class Policy:
     clear: float = 8.0
     """Standard deviations by which second differences far apart must differ to tell a length of f between them."""
 
-    shadowed: float = 10.0
-    """Times both error parts of a rung that its error must be, to be that of a wall above: the rung below is asked."""
-
-    slow: float = 0.5
-    """Truncation of a rung, in units of that of the rung above it, from which it does not fall like a power of h."""
-
-    broken: float = 4.0
-    """Times the truncation as h^p has it that other bounds of it may be before shorter steps are tried ..."""
-
-    lowered: int = 3
-    """... so many at most."""
-
     random: float = 6.0
     """Noise levels by which two answers at one point must differ to be called random."""
+
+    answers: float = 64.0
+    """Roundings of f by which two answers at x must differ for its nodes to be asked again."""
 
     rounding_bar: float = 16.0
     """Noise levels in the bar where a step was given: the noise is then not measured but taken as rounding."""
@@ -297,11 +275,9 @@ LINE_POLICY = Policy(
         "stairs",
         "climb",
         "away",
-        "lower",
     ),
     full_precision=1e-12,
     patience=64,
-    highest_start=4,
 )
 """The policy along lines: a line is not worth the evaluations that go on the last digits of an axis of many, and its
 length is known from the start; it never goes far at once."""

@@ -30,15 +30,14 @@ Phase = Callable[[StepSearch], Search[None]]
 
 
 def pilots(search: StepSearch) -> Search[None]:
-    """Search a few axes first, where there are many; the others start just below the rungs where these end."""
+    """Search a few axes first, where there are many; the others start where these end."""
     policy = search.policy
     every = len(search.axes) // policy.pilots
     if every > 1:
         yield from _settle(search, search.axes[::every][: policy.pilots])
         rungs = sorted(rung.k for ladder in search.ladders() if (rung := ladder.best()) is not None)
         if rungs:
-            near = rungs[len(rungs) // 2] - policy.start_below
-            search.start = min(near, search.start + policy.highest_start)
+            search.start = rungs[len(rungs) // 2]
 
 
 def others(search: StepSearch) -> Search[None]:

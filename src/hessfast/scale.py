@@ -89,13 +89,10 @@ class Sizes:
         |x_i| below which a coordinate counts as zero.
     zero : float
         Size of those.
-    meant : float
-        |x_i| up to which small sizes are meant, for f was seen to leave its natural length over them.
     """
 
     limit: float = VANISHING
     zero: float = 1.0
-    meant: float = 0.0
 
     def of(self, x: Array) -> Array:
         """Return the size of each coordinate of x."""
@@ -201,7 +198,6 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
     largest = float(size.max())
     # All that is small is asked first; where some of it is meant, what is smaller still, and at last zeros alone.
     groups = [high for _, high in reversed(parted[:-1])][:_CLUSTERS]
-    meant = 0.0
     for own in groups + ([0.0] if has_zeros else []):
         others, most = 0.0, math.inf
         if own < largest:
@@ -211,12 +207,11 @@ def find_sizes(x: Array, change: Change, *, power: int = 1, toward: Array | None
         for look in looks:
             begins.append((yield from look.begins(own, EPS * others)))
         if not all(line.grows(seen, 3, _NEARLY) for seen in begins):
-            meant = max(meant, own)
             continue
         length = yield from line.length(own, top, _NOTICED * most)
         if length > 2.0**_STRIDE * own:
-            return Sizes(max(2.0 * own, VANISHING), length, meant)
-    return Sizes(meant=meant)
+            return Sizes(max(2.0 * own, VANISHING), length)
+    return ORDINARY
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ cimport cython
 @cython.final
 cdef class Axis:
     cdef public int index
-    cdef public double x, size, unit, lower, upper, stair, few_digits, farthest, rounded
+    cdef public double x, size, unit, lower, upper, stair, farthest, rounded
     cdef public object noise
     cdef readonly object policy
     cdef public dict values

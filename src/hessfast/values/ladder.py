@@ -104,10 +104,8 @@ class Axis:
         Noise of f along the axis.
     stair : float
         Least noise along this axis, 0.0 where none has shown.
-    few_digits : float
-        Relative condition error above which steps longer than its size are worth trying.
     farthest : float
-        Size up to which they are then tried.
+        Size up to which steps longer than its own are tried where noise leaves few digits.
     rounded : float
         Of which points along it are rounded: |x|.
     policy : Policy
@@ -134,7 +132,6 @@ class Axis:
         self.values: dict[float, float] = {}
         self.ladder: Ladder | None = None
         self.stair = 0.0
-        self.few_digits = policy.few_digits
         self.farthest = 1.0
         self.rounded = abs(x)
 
@@ -146,7 +143,7 @@ class Axis:
         lower, upper = max(self.lower, self.x - 0.5 * self.size), min(self.upper, self.x + 0.5 * self.size)
         axis = Axis(self.index, self.x, self.size, self.unit, lower, upper, noise, self.policy)
         axis.values = dict(self.values)
-        axis.few_digits, axis.farthest, axis.rounded = self.few_digits, self.farthest, self.rounded
+        axis.farthest, axis.rounded = self.farthest, self.rounded
         return axis
 
     def know(self, noise: NoiseModel) -> None:
@@ -369,8 +366,9 @@ class Ladder:
         return max(odd, even * abs(rung.step) * formula.slope_noise / formula.curvature_noise) / gain
 
     def hidden(self, rung: Rung, deviations: float) -> bool:
-        """Whether the truncation of a rung is lost in noise, as known to so many standard deviations."""
-        return rung.truncation <= deviations * rung.condition / self.gain
+        """Whether the truncation of a rung is lost in noise, as known to so many standard deviations, or rounding."""
+        rounding = self.policy.roundings * EPS * abs(rung.value)
+        return rung.truncation <= max(deviations * rung.condition / self.gain, rounding)
 
     def truncation_at_least(self, rung: Rung) -> float:
         """Truncation of a rung, not fooled by an accidental zero of its leading term.
@@ -535,7 +533,7 @@ class Ladder:
     def _too_long(self, rung: Rung) -> int:
         """Rungs by which one lies above the balance, as N ~ h^-d and T ~ h^p say."""
         truncation, condition = self.weight * rung.truncation, rung.condition
-        if truncation <= (2.0**self.derivative - 1.0) * condition:
+        if truncation <= (2.0**self.derivative - 1.0) * condition or self.hidden(rung, self.policy.visible):
             return 0
         excess = truncation / condition if condition > EPS * truncation else 1.0 / EPS
         leap = math.log2(excess * self.power / self.derivative) / (self.power + self.derivative)
@@ -554,7 +552,7 @@ class Ladder:
 
     def _cap(self, rung: Rung) -> int:
         """Return the highest rung to try, seen from one: nodes within |x|, or farther while D has few digits yet."""
-        if rung.condition <= self.axis.few_digits * abs(rung.value):
+        if rung.condition <= self.policy.few_digits * abs(rung.value):
             return self._caps[0]
         noise = self.axis.noise
         trusted = self.derivative == 2 and self.formula.order >= 4 and noise.level <= self.policy.smooth * abs(noise.f0)

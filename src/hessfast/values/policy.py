@@ -82,6 +82,9 @@ class Policy:
     invisible: float = 100.0
     """A derivative below this many of its condition errors is not yet seen."""
 
+    roundings: float = 16.0
+    """Change of a derivative, in units of eps of it, that is its own rounding."""
+
     doubts_zeros: bool = True
     """Whether the rungs beside one bound its truncation, which may vanish by accident."""
 
@@ -108,9 +111,6 @@ class Policy:
 
     few_digits: float = 1e-9
     """If noise leaves more than this relative condition error, steps longer than |x| are worth trying."""
-
-    no_digits: float = 0.03
-    """The same where f has told that small sizes are meant: what lies beyond is another matter."""
 
     beyond: tuple[int, int] = (7, 3)
     """Rungs beyond the size of a coordinate that its steps may go: the first for second derivatives at order 4 and up,

@@ -130,9 +130,6 @@ def start_search(
         found, model = yield from _sizes(x, coordinates, f0, lower, upper, model, policy)
     sizes = found.of(x[coordinates]) if x_scale is None else x_scale
     axes = make_axes(x, coordinates, lower, upper, sizes, policy)
-    for axis in axes:
-        if found.limit <= abs(axis.x) <= found.meant:
-            axis.few_digits = policy.no_digits
     if model is None:
         model = yield from noise_level.measure(x, f0, axes, policy=policy)
     is_random = False

@@ -20,7 +20,7 @@ from hessfast.scale import EPS
 from hessfast.values import noise as noise_level
 from hessfast.values import one_axis
 from hessfast.values.away import measure_away, outer_node, stairs
-from hessfast.values.axes import StepSearch, make_axes
+from hessfast.values.axes import StepSearch
 from hessfast.values.checks import pool, search_below, unalias, verify
 from hessfast.values.ladder import LOWEST, Axis, Formula, Ladder, Request, Rung, advance, formula
 from hessfast.values.noise import ROUNDING, NoiseModel
@@ -155,12 +155,12 @@ def _coordinates(points: Points) -> tuple[list[float], tuple[int, ...]]:
 
 def _searched(line: Line, f0: float, order: int, noise: NoiseModel | None, certain: bool) -> Search[AlongLine]:
     origin, only, sizes = np.zeros(1), np.zeros(1, dtype=np.int32), np.array([line.unit])
-    axes = make_axes(origin, only, np.array([-line.down]), np.array([line.up]), sizes, LINE_POLICY)
-    (axis,) = axes
+    unknown = NoiseModel(f0, 0.0, ROUNDING)
+    axis = Axis(0, 0.0, line.unit, line.unit, -line.down, line.up, unknown, LINE_POLICY)
     axis.farthest, axis.rounded = max(line.unit, line.far), line.unit
     model, given = noise or NoiseModel(f0, ROUNDING * abs(f0), ROUNDING), noise is not None and certain
     axis.know(model)
-    search = LineSearch(origin, only, axes, model, given, sizes, policy=LINE_POLICY, rounded=line.rounded)
+    search = LineSearch(origin, only, [axis], model, given, sizes, policy=LINE_POLICY, rounded=line.rounded)
     search.order, search.paired = order, False
     left_out = OF_NOISE if given else {"noise"} if noise is not None else set()
     for phase in LINE_POLICY.phases:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -104,14 +104,21 @@ def difference_table(values: Sequence[float]) -> tuple[float, bool]:
     return min(levels[-3:]), False
 
 
+@lru_cache(maxsize=4)
+def _usual(count: int) -> list[float]:
+    """Numbers in [0, 1) by which the irregular signs are fixed: making a generator costs more than a table of few."""
+    draws: list[float] = np.random.default_rng(20110).random(count).tolist()
+    return draws
+
+
 def direction(axes: Sequence[Axis], n: int, spacing: float, rng: np.random.Generator | int | None = None) -> Array:
     """Step of a difference table: irregular signs, fixed by default, into the box where it is narrow.
 
     A coordinate without room for the whole table is left in place.
     """
-    random = np.random.default_rng(20110 if rng is None else rng).random(len(axes))
+    draws = _usual(len(axes)) if rng is None else np.random.default_rng(rng).random(len(axes)).tolist()
     steps = np.zeros(n)
-    for axis, draw in zip(axes, random.tolist(), strict=True):
+    for axis, draw in zip(axes, draws, strict=True):
         step = spacing * axis.unit
         for side in (1.0, -1.0) if draw < 0.5 else (-1.0, 1.0):
             if axis.inside(side * (POINTS - 1) * step):

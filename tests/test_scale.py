@@ -119,7 +119,7 @@ def test_flat_minimum_at_the_origin_is_looked_at_from_afar():
 
 
 def test_a_zero_whose_coupling_alone_matters_may_climb():
-    """The others do nothing while it is zero, so that f notices it more than them: its size stays, its steps need not."""
+    """The others do nothing while it is zero, so that f notices it more than them: its size stays."""
 
     def f(z):
         return float(np.exp(z[0] * z[1]) + np.sin(z[1] + 2.0 * z[2]) * z[0])

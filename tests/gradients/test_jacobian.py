@@ -12,7 +12,8 @@ from problems import problems
 from hessfast import AccuracyWarning, hessian
 from hessfast.calls.run import drive
 from hessfast.gradients.columns import Gradient, differences, extrapolate, family
-from hessfast.gradients.levels import equilibrate, noise_level
+from hessfast.gradients.noise import noise_level
+from hessfast.gradients.norms import equilibrate
 from hessfast.gradients.search import GradientSearch
 from hessfast.results import HessianStatus
 
@@ -213,8 +214,8 @@ def test_the_noise_is_that_of_the_first_table():
     assert [points.purpose for points in asked[:2]] == ["noise", "noise"]  # so much noise is asked about once more
     assert asked[0].X[0].tolist() == asked[1].X[0].tolist() == x.tolist()
     assert asked[2].purpose == "axes"
-    assert 3e-10 < search.noise[0] < 3e-9
-    assert search.noise[1] < 1e-14
+    assert 3e-10 < search.place.noise[0] < 3e-9
+    assert search.place.noise[1] < 1e-14
 
 
 def test_a_gradient_that_is_nowhere_else_finite_ends_the_search():

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from hessfast.arguments import not_analytic
 from hessfast.calls.points import Rows, Search
 from hessfast.complexsteps.analytic import IMAGINARY, Array, Axes, Complex, check_analytic
-from hessfast.gradients.levels import Errors, equilibrate
+from hessfast.gradients.levels import Errors
+from hessfast.gradients.norms import equilibrate
 from hessfast.scale import EPS, TINY, farthest, unit_of
 
 _ORDER = 4

@@ -8,16 +8,67 @@ term in h that the extrapolation removed. Both relative to its size; they balanc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from hessfast.gradients.norms import MOST
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """The numbers that decide where a search goes next: levels, unless they say otherwise."""
+
+    balanced: tuple[float, float] = (-0.6, 1.25)
+    """Moves that are not worth it. Above the balance the error grows like h^p, below it like 1/h."""
+
+    upwards: float = 0.4
+    """What is added to a move before it is rounded down: half a level too high is already too much."""
+
+    farthest: float = 12.0
+    """A move at most; up by so much where nothing is seen but noise."""
+
+    unseen: float = 0.1
+    """Relative condition error above which a truncation error that is hidden in it tells nothing."""
+
+    hidden: float = 2.0
+    """Up at least by so much where the truncation error is hidden in the condition error."""
+
+    in_doubt: float = 3.0
+    """Up at least by so much where the condition error is above what is reachable and truncation may be noise."""
+
+    doubtful: float = 4.0
+    """Condition errors up to which the truncation error may be noise."""
+
+    blind: float = 1.0
+    """Relative condition error from which nothing was seen: that is no miss, and above the ceiling leaps grow."""
+
+    off_walls: tuple[float, float] = (-2.0, -6.0)
+    """Away from a level that is not finite, at first and from the fourth level on."""
+
+    misses: int = 2
+    """Levels tried for nothing before a search ends."""
+
+    most: int = 16
+    """Levels tried at most."""
+
+
+MOVES = Moves()
+
+
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The errors of a column relative to its size; `hidden`: its drift is only noise; `finite`: it is one at all."""
+    """Both errors of what is sought relative to its size, as one level has them.
+
+    Attributes
+    ----------
+    condition, truncation : float
+    hidden : bool
+        What is seen of the truncation error is only noise.
+    finite : bool
+        There is a value at all.
+    size : float
+    """
 
     condition: float
     truncation: float
@@ -27,29 +78,110 @@ class Errors:
 
     @property
     def total(self) -> float:
-        """Their sum, infinite where the column is not finite."""
+        """Their sum, infinite where there is none."""
         return self.condition + self.truncation if self.finite else np.inf
 
     @property
     def absolute(self) -> float:
-        """The same in units of the column: a column that is zero in truth has no relative error."""
+        """The same in units of what is sought: what is zero in truth has no relative error."""
         return self.total * self.size if self.finite else np.inf
 
-    def move(self, order: int) -> float:
+    def move(self, order: int, moves: Moves = MOVES) -> float:
         """Levels from here to the balance; up by a guess where the truncation error cannot be seen."""
-        if self.hidden and self.condition > 0.1:
-            return 12.0
-        levels = (_log2(self.condition) - _log2(order * self.truncation)) / (order + 1)
-        return float(np.clip(max(levels, 2.0) if self.hidden else levels, -12.0, 12.0))
+        if self.hidden and self.condition > moves.unseen:
+            return moves.farthest
+        levels = self._balance(order)
+        return float(np.clip(max(levels, moves.hidden) if self.hidden else levels, -moves.farthest, moves.farthest))
 
     def gain(self, order: int) -> float:
         """Error here over the error at the balance."""
         if not (self.truncation > 0 and self.condition > 0):
             return np.inf
-        h = 2.0 ** ((_log2(self.condition) - _log2(order * self.truncation)) / (order + 1))
+        h = 2.0 ** self._balance(order)
         return float(self.total / (self.condition / h + self.truncation * h**order))
+
+    def _balance(self, order: int) -> float:
+        return (_log2(self.condition) - _log2(order * self.truncation)) / (order + 1)
 
 
 def _log2(a: float) -> float:
     """Logarithm of a, within the range of float64."""
     return float(np.log2(np.fmin(np.fmax(a, 1 / MOST), MOST)))
+
+
+@dataclass(slots=True, eq=False)
+class Climb:
+    """Where the search by levels of one thing stands.
+
+    Attributes
+    ----------
+    order : int
+        p, of the truncation error.
+    level, ceiling : int
+        Present level, and the highest one allowed.
+    lowest : int
+        Level below which points round back to x.
+    beyond : int
+        Levels that it may go above its ceiling while nothing is seen.
+    leap : int
+        Levels that it goes up at once, at most.
+    moves : Moves
+    tried : set of int
+    best : int or None
+        Level of the least error so far.
+    error, relative : float
+        That error, and its share of what is sought.
+    misses : int
+        Levels that were no better than those before.
+    walled : bool
+        Whether a level was not finite.
+    """
+
+    order: int
+    level: int
+    ceiling: int
+    lowest: int = -2000
+    beyond: int = 0
+    leap: int = 12
+    moves: Moves = MOVES
+    tried: set[int] = field(default_factory=set)
+    best: int | None = None
+    error: float = np.inf
+    relative: float = np.inf
+    misses: int = 0
+    walled: bool = False
+
+    def again(self, level: int, ceiling: int) -> Climb:
+        """Return a search anew from that level, which knows of walls alone."""
+        return Climb(self.order, level, ceiling, self.lowest, 0, self.leap, self.moves, walled=self.walled)
+
+    def advance(self, errors: Errors, reachable: float = np.inf) -> bool:
+        """Take the errors of the present level and go to the next one; False where the search ends.
+
+        Where the condition error is above what is `reachable`, a truncation error no larger may be noise, and up is
+        tried, above the ceiling too. What shows nothing yet is no miss.
+        """
+        moves = self.moves
+        self.tried.add(self.level)
+        if not errors.finite:
+            self.walled = True
+            self.ceiling, self.beyond = self.level - 1, 0
+            move = moves.off_walls[len(self.tried) > 3]
+        else:
+            if errors.absolute < self.error:
+                self.error, self.relative, self.best = errors.absolute, errors.total, self.level
+            elif errors.condition < moves.blind:
+                self.misses += 1
+            move = errors.move(self.order, moves)
+            if errors.condition > reachable and errors.truncation < moves.doubtful * errors.condition:
+                move = max(move, moves.in_doubt)
+            if moves.balanced[0] <= move <= moves.balanced[1] or self.misses > moves.misses:
+                return False
+        above = self.beyond if errors.condition > reachable else 0
+        if self.level >= self.ceiling and errors.condition >= moves.blind:  # far from any size in sight
+            move, self.leap = float(self.leap), 2 * self.leap
+        wanted = min(self.level + min(int(np.floor(move + moves.upwards)), self.leap), self.ceiling + above)
+        while wanted in self.tried and self.best is None:
+            wanted -= 1
+        self.level = wanted = max(wanted, min(self.lowest, self.ceiling))
+        return wanted not in self.tried and len(self.tried) < moves.most

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from hessfast.gradients.columns import Array, family
+from hessfast.gradients.levels import Climb
 from hessfast.gradients.noise import Place
 from hessfast.gradients.norms import equilibrate, norm, quotient, rows_of
 from hessfast.gradients.ray import Ray
@@ -94,9 +95,9 @@ class Matrix:
         nodes = family(place.order, bool(self.symmetric[axis]))
         ceiling, beyond = int(self.ceiling[axis]), int(self.beyond[axis])
         unit = float(self.side[axis] * place.unit[axis])
-        return Ray(
-            unit, nodes, min(level, ceiling), ceiling, axis, self._lowest(axis), beyond=beyond, policy=place.policy
-        )
+        lowest, leap, moves = self._lowest(axis), place.policy.leap, place.policy.moves
+        climb = Climb(nodes.order, min(level, ceiling), ceiling, lowest, beyond, leap, moves)
+        return Ray(unit, nodes, climb, axis, policy=place.policy)
 
     def _lowest(self, axis: int) -> int:
         """Level of the shortest steps that still move a coordinate by some of its roundings."""

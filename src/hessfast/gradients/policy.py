@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from hessfast.gradients.levels import MOVES, Moves
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -86,6 +88,9 @@ class Policy:
     most 16 times as much, those that cross a kink more."""
 
     # ---- where a column may go
+
+    moves: Moves = MOVES
+    """How a search goes from level to level."""
 
     leap: int = 12
     """Levels that a search goes up at once, at most."""

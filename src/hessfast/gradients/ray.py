@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hessfast.gradients.columns import Array, Family, extrapolate
 from hessfast.gradients.judgement import Judgement, judge
-from hessfast.gradients.levels import Errors
+from hessfast.gradients.levels import Climb
 from hessfast.gradients.norms import norm
 from hessfast.gradients.policy import POLICY, Policy
 from hessfast.scale import EPS, TINY
@@ -17,52 +17,34 @@ from hessfast.scale import EPS, TINY
 
 @dataclass(slots=True, eq=False)
 class Ray:
-    """The levels looked at along one coordinate, and where its search stands.
+    """What was seen along one coordinate at its levels, and where its search stands.
 
     Attributes
     ----------
     unit : float
         Step at level 0, signed where the stencil is one-sided.
     nodes : Family
-    level, ceiling : int
-        Present level, and the highest one allowed.
-    lowest : int
-        Level below which points round back to x.
+    climb : Climb
     axis : int
         The coordinate; -1 for a direction.
     seen : dict
         Divided differences by level: one for a symmetric stencil (levels share them), all nodes for a one-sided.
     bends : dict
-        By level: c_1 h of the entry on the diagonal, and how much that turns with x (`GradientSearch.unsettled`).
-    best : int or None
-        Level of the least error so far.
-    error, relative : float
-        That error, and its share of the column.
-    beyond : int
-        Levels that the column may go above its ceiling while it is not seen.
-    leap : int
-        Levels that it goes up at once, at most.
-    walled : bool
-        Whether g was not finite at a level.
+        By level: c_1 h of the entry on the diagonal, and how much that turns with x (`Matrix.unsettled`).
     """
 
     unit: float
     nodes: Family
-    level: int
-    ceiling: int
+    climb: Climb
     axis: int = -1
-    lowest: int = -2000
     seen: dict[int, list[Array]] = field(default_factory=dict)
     bends: dict[int, tuple[float, float]] = field(default_factory=dict)
-    tried: set[int] = field(default_factory=set)
-    best: int | None = None
-    error: float = np.inf
-    relative: float = np.inf
-    beyond: int = 0
-    leap: int = 12
-    misses: int = 0
-    walled: bool = False
     policy: Policy = POLICY
+
+    @property
+    def best(self) -> int | None:
+        """Level of the least error so far."""
+        return self.climb.best
 
     def _span(self, level: int) -> range:
         """Levels whose differences a judgement takes: at least two, so that the drift is seen."""
@@ -110,37 +92,6 @@ class Ray:
     def _combined(self, level: int) -> Array:
         return extrapolate([self.seen[level + k][0] for k in range(len(self.nodes.nodes))], self.nodes.weights)
 
-    def advance(self, errors: Errors, reachable: float = np.inf) -> bool:
-        """Take the errors of the present level and go to the next one; False where the search ends.
-
-        Above the balance the error grows like h^p, below it like 1/h: half a level too high is already too much. Where
-        the condition error is above what is `reachable`, a truncation error no larger may be noise, and up is tried,
-        above the ceiling too. A column of which nothing is seen yet is no miss.
-        """
-        self.tried.add(self.level)
-        if not errors.finite:
-            self.walled = True
-            self.ceiling, self.beyond = self.level - 1, 0
-            move = -2.0 if len(self.tried) < 4 else -6.0
-        else:
-            if errors.absolute < self.error:
-                self.error, self.relative, self.best = errors.absolute, errors.total, self.level
-            elif errors.condition < 1.0:
-                self.misses += 1
-            move = errors.move(self.nodes.order)
-            if errors.condition > reachable and errors.truncation < 4 * errors.condition:
-                move = max(move, 3.0)
-            if -0.6 <= move <= 1.25 or self.misses > 2:
-                return False
-        above = self.beyond if errors.condition > reachable else 0
-        if self.level >= self.ceiling and errors.condition >= 1.0:  # far from any size in sight
-            move, self.leap = float(self.leap), 2 * self.leap
-        wanted = min(self.level + min(int(np.floor(move + 0.4)), self.leap), self.ceiling + above)
-        while wanted in self.tried and self.best is None:
-            wanted -= 1
-        self.level = wanted = max(wanted, min(self.lowest, self.ceiling))
-        return wanted not in self.tried and len(self.tried) < 16
-
 
 def failing(ray: Ray, j: Judgement, noise: Array) -> NDArray[np.bool_]:
     """Components where D six levels below is not what the extrapolated column and its h^2 term predict.
@@ -176,20 +127,5 @@ def again(ray: Ray, wrong: NDArray[np.bool_], noise: Array) -> tuple[Ray, Array]
         if 2 * np.count_nonzero(noisy) > np.count_nonzero(wrong):
             seen = 1.5 * grown * abs(ray.unit * 2.0**deepest)
             noise = np.where(noisy, np.maximum(noise, seen), noise)
-            level, ceiling = ray.best, ray.ceiling
-    return (
-        Ray(
-            ray.unit,
-            ray.nodes,
-            level,
-            ceiling,
-            ray.axis,
-            ray.lowest,
-            seen=ray.seen,
-            bends=ray.bends,
-            leap=ray.leap,
-            walled=ray.walled,
-            policy=ray.policy,
-        ),
-        noise,
-    )
+            level, ceiling = ray.best, ray.climb.ceiling
+    return replace(ray, climb=ray.climb.again(level, ceiling)), noise

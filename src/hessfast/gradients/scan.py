@@ -14,6 +14,7 @@ import numpy as np
 from hessfast.calls.points import Search
 from hessfast.gradients.columns import Array, family
 from hessfast.gradients.judgement import Judgement, direction_errors
+from hessfast.gradients.levels import Climb
 from hessfast.gradients.noise import Place
 from hessfast.gradients.ray import Ray, again, failing
 from hessfast.gradients.ripples import FAR, FARTHEST, NEAR, Sight, is_broken_near, look_far, plateau
@@ -64,7 +65,8 @@ class Scan:
         d = sign * size
         if not d.any():
             return
-        ray = Ray(1.0, family(place.order, both), place.start, place.cap, lowest=DIGITS, policy=policy)
+        climb = Climb(place.order, place.start, place.cap, DIGITS, leap=policy.leap, moves=policy.moves)
+        ray = Ray(1.0, family(place.order, both), climb, policy=policy)
         yield from self._climb(ray, d)
         for _ in range(2 if both else 0):
             if (yield from self._follows(ray, d)) or ray.best is None:
@@ -121,8 +123,8 @@ class Scan:
     def _climb(self, ray: Ray, d: Array) -> Search[None]:
         going = True
         while going:
-            yield from self._sample(ray, d, ray.missing(ray.level))
-            going = ray.advance(direction_errors(self._judge(ray, ray.level), self.place.policy))
+            yield from self._sample(ray, d, ray.missing(ray.climb.level))
+            going = ray.climb.advance(direction_errors(self._judge(ray, ray.climb.level), self.place.policy))
 
     def _sample(self, ray: Ray, d: Array, levels: Sequence[int]) -> Search[None]:
         if not levels:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hessfast.calls.points import Search
 from hessfast.gradients.columns import differences, family
 from hessfast.gradients.judgement import column_errors
+from hessfast.gradients.levels import Climb
 from hessfast.gradients.matrix import LEVELS, Matrix
 from hessfast.gradients.ray import Ray, again, failing
 
@@ -48,15 +49,10 @@ def _climb(matrix: Matrix, rays: list[Ray]) -> Search[None]:
     place, policy = matrix.place, matrix.place.policy
     active = rays
     while active:
-        yield from _sample(matrix, [(ray, k) for ray in active for k in ray.missing(ray.level)])
-        active = [
-            ray
-            for ray in active
-            if ray.advance(
-                column_errors(ray.judge(ray.level, place.noise, matrix.scale), matrix.scale, policy),
-                policy.short * place.attainable,
-            )
-        ]
+        yield from _sample(matrix, [(ray, k) for ray in active for k in ray.missing(ray.climb.level)])
+        judged = [(ray, ray.judge(ray.climb.level, place.noise, matrix.scale)) for ray in active]
+        errors = [(ray, column_errors(j, matrix.scale, policy)) for ray, j in judged]
+        active = [ray for ray, seen in errors if ray.climb.advance(seen, policy.short * place.attainable)]
 
 
 def _reconsider(matrix: Matrix, rays: list[Ray]) -> Search[None]:
@@ -75,10 +71,10 @@ def _reconsider(matrix: Matrix, rays: list[Ray]) -> Search[None]:
         failed = yield from _unverified(matrix, list(fresh.values()))
     one = family(place.order, False)
     for r, ray in enumerate(rays):
-        if not ray.walled:
+        if not ray.climb.walled:
             continue
         matrix.walled.add(ray.axis)
-        if ray.relative > policy.far_from_reachable * place.attainable:
+        if ray.climb.relative > policy.far_from_reachable * place.attainable:
             start = place.start if ray.best is None else ray.best
             unit, tops = float(place.unit[ray.axis]), (place.above[ray.axis], place.below[ray.axis])
             sides = []
@@ -86,9 +82,12 @@ def _reconsider(matrix: Matrix, rays: list[Ray]) -> Search[None]:
                 if room > 0:
                     fits = np.floor(np.log2(room / max(one.nodes[-1], 2.0)) - np.log2(unit))
                     top = int(min(max(fits, -LEVELS), place.cap))
-                    sides.append(Ray(sign * unit, one, min(max(start, place.start), top), top, ray.axis))
+                    climb = Climb(
+                        one.order, min(max(start, place.start), top), top, leap=policy.leap, moves=policy.moves
+                    )
+                    sides.append(Ray(sign * unit, one, climb, ray.axis, policy=policy))
             yield from _climb(matrix, sides)
-            rays[r] = min([ray, *sides], key=lambda candidate: candidate.error)
+            rays[r] = min([ray, *sides], key=lambda candidate: candidate.climb.error)
 
 
 def _sample(matrix: Matrix, requests: Sequence[tuple[Ray, int]]) -> Search[None]:
@@ -138,7 +137,7 @@ def _adopt(matrix: Matrix, ray: Ray) -> None:
     """Take over what a ray found where it is better than what was there."""
     place = matrix.place
     i = ray.axis
-    if ray.best is None or not ray.error < matrix.errors[i]:
+    if ray.best is None or not ray.climb.error < matrix.errors[i]:
         return
     j = ray.judge(ray.best, place.noise, matrix.scale)
     matrix.value[i], matrix.truncation[i], matrix.rate[i] = (
@@ -146,7 +145,7 @@ def _adopt(matrix: Matrix, ray: Ray) -> None:
         np.fmax(j.truncation, ray.course(place.noise)),
         j.rate,
     )
-    matrix.level[i], matrix.errors[i], matrix.relative[i] = ray.best, ray.error, ray.relative
+    matrix.level[i], matrix.errors[i], matrix.relative[i] = ray.best, ray.climb.error, ray.climb.relative
     matrix.symmetric[i], matrix.side[i] = ray.nodes.symmetric, np.sign(ray.unit)
     if ray.best in ray.bends:
         matrix.unsettled[i] = min(matrix.unsettled[i], *(turned for _, turned in ray.bends.values()))
@@ -163,8 +162,9 @@ def search_below(matrix: Matrix, which: NDArray[np.intp]) -> Search[None]:
         some = which[first : first + count].tolist()
         rays = [matrix.ray(i, int(k)) for i, k in zip(some, starts[first : first + count], strict=True)]
         for ray in rays:
-            ray.leap, ray.beyond = policy.small_leap, 0
-            ray.ceiling = min(ray.ceiling, max(int(matrix.level[ray.axis]) - 2, ray.level))
+            climb = ray.climb
+            climb.leap, climb.beyond = policy.small_leap, 0
+            climb.ceiling = min(climb.ceiling, max(int(matrix.level[ray.axis]) - 2, climb.level))
             matrix.errors[ray.axis] = matrix.relative[ray.axis] = np.inf
         yield from _search_along(matrix, rays)
     matrix.searched.update(which.tolist())

@@ -99,7 +99,7 @@ def doubtful(matrix: Matrix) -> dict[int, float]:
         if not errors.finite:
             moves[i] = -2.0
             continue
-        move = errors.move(place.order)
+        move = errors.move(place.order, policy.moves)
         if errors.truncation < errors.condition or errors.condition > 0.1:
             top = matrix.ceiling[i] + matrix.beyond[i]
             if errors.condition > policy.short * place.attainable and matrix.level[i] < top:

@@ -22,24 +22,13 @@ from numpy.typing import NDArray
 from hessfast.arguments import not_analytic
 from hessfast.calls.points import Rows, Search
 from hessfast.complexsteps.analytic import IMAGINARY, Array, Axes, Complex, check_analytic
-from hessfast.gradients.levels import Errors
+from hessfast.complexsteps.policy import ORDER, POLICY, Policy
+from hessfast.gradients.levels import Climb, Errors
 from hessfast.gradients.norms import equilibrate
 from hessfast.scale import EPS, TINY, farthest, unit_of
 
-_ORDER = 4
-_MIXED = 16.0  # truncation error of a pair over that of a diagonal entry: up to (2^6 - 2) / 2 where all couple
-_VERIFY = 6  # levels to go down where a step is beyond the natural length
-_LOW = (-6, -8)  # levels below at which an axis is verified and its noise measured
-_ROUNDS = 8
-_MOST_LEVELS = 24
-_SMALL_LEAP = 4  # levels that a search from short steps goes up at once
-_SHORTEST = 2.0**-30  # share of |x_i| below which the bounds leave no room for a search
-_GLANCE = -38  # level at which f is looked at once more: short enough to see where all other steps are too long
-_FARTHER = 7  # octaves by which a size must be less than those it is tried up to, to have a higher ceiling
 _BLOCK_BYTES = 1 << 20
-_NEARBY = 16.0  # roundings of x over which the Hessian is looked at once more
-_CONDITION_BAR = 4.5
-_TRUNCATION_BAR = 4.0
+"""Memory of the points asked for at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +61,9 @@ def room_inside(x: Array, lower: Array, upper: Array) -> Array:
     return np.asarray((1 - 2 * EPS) * np.minimum(np.minimum(x - lower, upper - x), limit))
 
 
-def from_gradient(x: Array, axes: Axes, room: Array, x_scale: Array | None = None) -> Search[ComplexHessian]:
+def from_gradient(
+    x: Array, axes: Axes, room: Array, policy: Policy = POLICY, /, x_scale: Array | None = None
+) -> Search[ComplexHessian]:
     """Return the Hessian from n complex gradients, and one more for its error bar."""
     g0, size = yield from check_analytic(x, "jac", axes, room, x_scale)
     g0 = g0[axes]
@@ -90,10 +81,10 @@ def from_gradient(x: Array, axes: Axes, room: Array, x_scale: Array | None = Non
     v = signs[1] * size * random.uniform(0.5, 1.0, axes.size)
     point = x.astype(np.complex128)
     # Uneven, for signs alone may cancel; so far that lengths between points, rounded themselves, change too.
-    nearby = _NEARBY * EPS * np.abs(point[axes].real) * random.uniform(1.0, 3.0, axes.size)
+    nearby = policy.nearby * EPS * np.abs(point[axes].real) * random.uniform(1.0, 3.0, axes.size)
     point[axes] += np.where(nearby < room, signs[0] * nearby, 0.0) + 1j * IMAGINARY * v
     product = (yield Rows(point[None, :], "calibration"))[0].imag[axes] / IMAGINARY
-    missed = size / _NEARBY * np.abs(product - v @ G)
+    missed = size / policy.nearby * np.abs(product - v @ G)
     change = size * (np.abs(v) @ np.abs(G))
     asymmetry = np.abs(G - G.T)
     s = equilibrate(G)
@@ -118,14 +109,16 @@ def _middle(a: Array) -> float:
     return float(np.median(finite)) if finite.size else 0.0
 
 
-def start_search(x: Array, axes: Axes, room: Array, x_scale: Array | None = None) -> Search[ComplexSearch]:
+def start_search(
+    x: Array, axes: Axes, room: Array, policy: Policy = POLICY, /, x_scale: Array | None = None
+) -> Search[ComplexSearch]:
     """Return the search of an f that is made sure to be analytic."""
-    tight = (room < _SHORTEST * np.abs(x[axes])) | (room <= 0)
+    tight = (room < policy.shortest * np.abs(x[axes])) | (room <= 0)
     if tight.any():
         i = axes[np.argmax(tight)]
         raise ValueError(f'bounds: method "cs" needs room on both sides of x0[{i}] = {x[i]!r}')
     f0, size = yield from check_analytic(x, "fun", axes, room, x_scale)
-    return ComplexSearch(x, axes, room, float(f0), size)
+    return ComplexSearch(x, axes, room, float(f0), size, policy)
 
 
 class ComplexSearch:
@@ -139,16 +132,18 @@ class ComplexSearch:
         How far each coordinate can go to both sides, and its natural size.
     f0 : float
         f(x).
+    policy : Policy
     """
 
-    def __init__(self, x: Array, axes: Axes, room: Array, f0: float, size: Array) -> None:
+    def __init__(self, x: Array, axes: Axes, room: Array, f0: float, size: Array, policy: Policy = POLICY) -> None:
+        self.policy = policy
         self.x, self.axes, self.m = x, axes, axes.size
         self.room, self.f0, self.size = room, f0, size
         self.unit = np.minimum(unit_of(size), np.exp2(np.floor(np.log2(room))))
         fits = np.floor(np.log2(room) - np.log2(self.unit)) - 1
         self.ceiling = np.minimum(fits, -1.0).astype(np.intp)
         farther = np.maximum(np.ceil(np.log2(farthest(size) / self.unit)), 0.0)
-        farther = np.where(farther < _FARTHER, 0.0, farther)
+        farther = np.where(farther < self.policy.farther, 0.0, farther)
         self.beyond = np.clip(fits - self.ceiling, 0, farther).astype(np.intp)
         # Values at +-(1 + i) 2^k u_i e_i by (axis, k).
         self.seen: dict[tuple[int, int], Complex] = {}
@@ -231,14 +226,15 @@ class ComplexSearch:
         size = np.fmax(abs(near), TINY)
         N = np.fmin(np.fmax(self.spread[i] / (self.unit[i] * 2.0**k) / size, EPS / 4), 1 / TINY)
         T = np.fmin(np.fmax(abs(near - far) / 15 / size, 0.0), 1 / TINY)
-        return Errors(float(N), float(_MIXED * T), bool(T < 0.3 * N), bool(np.isfinite(near + far)), float(size))
+        hidden, finite = bool(self.policy.hidden * N > T), bool(np.isfinite(near + far))
+        return Errors(float(N), float(self.policy.mixed * T), hidden, finite, float(size))
 
     def _search(self) -> Search[NDArray[np.intp]]:
         """Choose a level for each axis."""
-        start = round(np.log2(EPS) / (_ORDER + 1))
+        start = round(np.log2(EPS) / (ORDER + 1))
         level = yield from self._verified(np.minimum(start, self.ceiling))
         first = level.copy()
-        best, seen = yield from self._climb(range(self.m), level, self.ceiling, _MOST_LEVELS)
+        best, seen = yield from self._climb(range(self.m), level, self.ceiling, self.policy.leap)
         self.shows = seen
         # Where no level shows a curvature above its noise, the pairs are best served by an ordinary step.
         return np.where(seen, best, np.minimum(level, first))
@@ -246,30 +242,29 @@ class ComplexSearch:
     def _climb(
         self, axes: Iterable[int], level: NDArray[np.intp], ceiling: NDArray[np.intp], leap: int
     ) -> Search[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
-        """Move the level of each axis to where its errors balance; return the best one, and whether curvature shows.
-
-        Above its ceiling an axis goes as long as its curvature does not show.
-        """
-        attainable = EPS ** (_ORDER / (_ORDER + 1))
-        best, least, seen = level.copy(), np.full(self.m, np.inf), np.zeros(self.m, dtype=np.bool_)
-        active = list(axes)
-        for _ in range(_ROUNDS):
-            yield from self._sample([(i, int(level[i]) + up) for i in active for up in (0, 1)])
-            going = []
-            for i in active:
-                errors = self._errors(i, int(level[i]))
-                if errors.absolute < least[i]:
-                    least[i], best[i], seen[i] = errors.absolute, level[i], errors.total < 0.3
-                if errors.finite and errors.hidden and errors.condition < 2 * attainable:
-                    continue
-                move = errors.move(_ORDER) if errors.finite else -3.0
-                if errors.hidden:
-                    move = max(move, min(6.0, float(np.log2(errors.condition / attainable))))
-                top = ceiling[i] + (self.beyond[i] if errors.condition > 0.3 else 0)
-                if not -0.6 <= move <= 1.25 and not (move > 0 and level[i] >= top):
-                    level[i] = min(level[i] + min(int(np.floor(move + 0.4)), leap), top)
-                    going.append(i)
-            active = going
+        """Move the level of each axis to where its errors balance; return the best one, and whether curvature shows."""
+        policy, beyond = self.policy, self.beyond.tolist()
+        climbs = {
+            i: Climb(
+                ORDER,
+                int(level[i]),
+                int(ceiling[i]),
+                beyond=beyond[i],
+                leap=leap,
+                moves=policy.moves,
+                attainable=policy.attainable,
+            )
+            for i in axes
+        }
+        active = climbs
+        while active:
+            yield from self._sample([(i, climb.level + up) for i, climb in active.items() for up in (0, 1)])
+            active = {i: climb for i, climb in active.items() if climb.advance(self._errors(i, climb.level))}
+        best, seen = level.copy(), np.zeros(self.m, dtype=np.bool_)
+        for i, climb in climbs.items():
+            level[i] = climb.level
+            if climb.best is not None:
+                best[i], seen[i] = climb.best, climb.relative < policy.shows
         return best, seen
 
     # ---- one more look
@@ -282,7 +277,7 @@ class ComplexSearch:
         alike at twice the step.
         """
         x = self.x
-        short = 2.0**_GLANCE * unit_of(np.maximum(np.abs(x[self.axes]), self.size))
+        short = 2.0**self.policy.glance * unit_of(np.maximum(np.abs(x[self.axes]), self.size))
         signs = np.random.default_rng(20080305).choice((-1.0, 1.0), self.m)
         told = 0.0
         for longer in (1.0, 2.0):
@@ -293,29 +288,29 @@ class ComplexSearch:
             d = d[self.axes] / longer
             curved, known = float(ends.imag.sum()) / 2 / longer**2, float(d @ H @ d)
             noise = 20 * EPS * float(np.abs(ends.imag).sum()) / longer**2
-            if not abs(curved - known) > noise + 1e-2 * float(np.abs(d) @ np.abs(H) @ np.abs(d)):
+            if not abs(curved - known) > noise + self.policy.refuted * float(np.abs(d) @ np.abs(H) @ np.abs(d)):
                 return []
-            if longer > 1 and not abs(curved - told) < 0.1 * abs(curved - known):
+            if longer > 1 and not abs(curved - told) < self.policy.alike * abs(curved - known):
                 return []
             told = curved
         levels = self._glances()
         yield from self._sample([(i, k + up) for i, k in enumerate(levels) for up in (0, 1)])
         near, far = (np.array([self._curvature(i, k + up) for i, k in enumerate(levels)]) for up in (0, 1))
         missed = np.abs(near - np.diag(H))
-        clear = (missed > 1e-2 * np.abs(near)) & (np.abs(near - far) < 0.1 * missed)
+        clear = (missed > self.policy.refuted * np.abs(near)) & (np.abs(near - far) < self.policy.alike * missed)
         return [int(i) for i in np.flatnonzero(clear)]
 
     def _glances(self) -> list[int]:
         """Level of a glance at each axis."""
         size = np.maximum(np.abs(self.x[self.axes]), self.size)
-        return [int(k) for k in _GLANCE + np.round(np.log2(size) - np.log2(self.unit))]
+        return [int(k) for k in self.policy.glance + np.round(np.log2(size) - np.log2(self.unit))]
 
     def _search_below(self, axes: list[int], level: NDArray[np.intp]) -> Search[NDArray[np.intp]]:
         """Search these axes anew from the glance up, in small leaps."""
         ceiling, below = self.ceiling.copy(), level.copy()
         ceiling[axes] = level[axes] - 2
         below[axes] = np.minimum(np.array(self._glances())[axes], ceiling[axes])
-        best, _ = yield from self._climb(axes, below, ceiling, _SMALL_LEAP)
+        best, _ = yield from self._climb(axes, below, ceiling, self.policy.small_leap)
         return best[axes]
 
     def _verified(self, level: NDArray[np.intp]) -> Search[NDArray[np.intp]]:
@@ -325,17 +320,18 @@ class ComplexSearch:
         the search begins below. A noise far smaller than that of other axes, in units of rounding or scaled by the
         curvature, is two lucky draws, and raised.
         """
+        lows = self.policy.verify
         for _ in range(4):
-            yield from self._sample([(i, int(k) + up) for i, k in enumerate(level) for up in (0, 1, *_LOW)])
+            yield from self._sample([(i, int(k) + up) for i, k in enumerate(level) for up in (0, 1, *lows)])
             floor, scale, below = np.zeros(self.m), np.ones(self.m), []
             for i, k in enumerate(level.tolist()):
                 value = (16 * self._curvature(i, k) - self._curvature(i, k + 1)) / 15
-                missed = np.array([self._curvature(i, k + low) - value for low in _LOW])
-                self.spread[i] = np.sqrt(np.mean((missed * self.unit[i] * np.exp2(k + np.array(_LOW))) ** 2))
-                floor[i] = self._floor(i, k + _LOW[0])
+                missed = np.array([self._curvature(i, k + low) - value for low in lows])
+                self.spread[i] = np.sqrt(np.mean((missed * self.unit[i] * np.exp2(k + np.array(lows))) ** 2))
+                floor[i] = self._floor(i, k + lows[0])
                 scale[i] = np.sqrt(abs(value)) if value != 0 else np.nan
-                common = abs(missed[1] - missed[0]) < 0.25 * abs(missed[0])
-                if not np.isfinite(value) or (common and self.spread[i] > 1e3 * floor[i]):
+                common = abs(missed[1] - missed[0]) < self.policy.common * abs(missed[0])
+                if not np.isfinite(value) or (common and self.spread[i] > self.policy.disproved * floor[i]):
                     below.append(i)
             usual = max(_middle(self.spread / floor), 1.0) * floor
             scaled = _middle(self.spread / scale) * scale
@@ -343,7 +339,7 @@ class ComplexSearch:
             if not below:
                 break
             level = level.copy()
-            level[below] -= _VERIFY
+            level[below] -= self.policy.down
         return level
 
     # ---- pairs
@@ -363,7 +359,7 @@ class ComplexSearch:
         np.fill_diagonal(N, spread / step)
         turned = yield from self._pairs(H, T, N, k, 2 * spread * step, sixth, step)
         unsettled = np.sqrt(EPS * turned)
-        condition = _CONDITION_BAR * N + 4 * EPS * np.abs(H)
+        condition = self.policy.condition_bar * N + 4 * EPS * np.abs(H)
         condition += np.tril(np.multiply.outer(unsettled, unsettled))
         for matrix in (H, T, condition):
             matrix += np.tril(matrix, -1).T
@@ -371,13 +367,14 @@ class ComplexSearch:
         jac_error += 4 * EPS * (np.abs(H) @ np.abs(self.x[self.axes]))
         noise = float(np.median(spread * step))
         sizes = np.maximum(self.size, step)
-        return ComplexHessian(H, _TRUNCATION_BAR * T, condition, jac, jac_error, step, noise, sizes)
+        return ComplexHessian(H, self.policy.truncation_bar * T, condition, jac, jac_error, step, noise, sizes)
 
     def _refuse_growth(self, level: list[int]) -> None:
         """Refuse a real part that grows like h^2, as that of |z|^2 does: in an analytic f it grows like h^4."""
         for i, k in enumerate(level):
-            if (i, k + _LOW[0]) in self.seen:
-                low, near, far = [self._bend(i, k + up) for up in (_LOW[0], 0, 1)]
+            deep = self.policy.verify[0]
+            if (i, k + deep) in self.seen:
+                low, near, far = [self._bend(i, k + up) for up in (deep, 0, 1)]
                 if far > 1e5 * EPS * self._magnitude(i, k + 1) and far > 1e3 * low and far < 8 * near:
                     raise not_analytic("fun", f"has a real part that grows like h^2 beside x0[{self.axes[i]}]")
 
@@ -433,4 +430,5 @@ class ComplexSearch:
         jac = (4 * near - far) / 3
         # The h^4 term is 2/15 of the h^2 term |near - far| times h^2 T_5 / T_3, for which T_6 / T_4 stands.
         truncation = np.abs(near - far) * np.minimum(1.0, sixth)
-        return jac, _CONDITION_BAR * (2 * spread + EPS * np.abs(jac)) + _TRUNCATION_BAR * truncation
+        condition = 2 * spread + EPS * np.abs(jac)
+        return jac, self.policy.condition_bar * condition + self.policy.truncation_bar * truncation

@@ -34,8 +34,14 @@ class Moves:
     hidden: float = 2.0
     """Up at least by so much where the truncation error is hidden in the condition error."""
 
+    short: float = 50.0
+    """Times that the condition error must exceed what a balanced level attains, to be worth longer steps."""
+
     in_doubt: float = 3.0
-    """Up at least by so much where the condition error is above what is reachable and truncation may be noise."""
+    """Where it does, and truncation may be noise: up to what attains it, by so much at most."""
+
+    enough: float = 0.0
+    """Times that it may exceed that where the truncation error is hidden, for the search to end there."""
 
     doubtful: float = 4.0
     """Condition errors up to which the truncation error may be noise."""
@@ -126,6 +132,8 @@ class Climb:
     leap : int
         Levels that it goes up at once, at most.
     moves : Moves
+    attainable : float
+        Relative error of a balanced level, in an ordinary function; infinite where that is not asked for.
     tried : set of int
     best : int or None
         Level of the least error so far.
@@ -144,6 +152,7 @@ class Climb:
     beyond: int = 0
     leap: int = 12
     moves: Moves = MOVES
+    attainable: float = np.inf
     tried: set[int] = field(default_factory=set)
     best: int | None = None
     error: float = np.inf
@@ -153,15 +162,18 @@ class Climb:
 
     def again(self, level: int, ceiling: int) -> Climb:
         """Return a search anew from that level, which knows of walls alone."""
-        return Climb(self.order, level, ceiling, self.lowest, 0, self.leap, self.moves, walled=self.walled)
+        return Climb(
+            self.order, level, ceiling, self.lowest, 0, self.leap, self.moves, self.attainable, walled=self.walled
+        )
 
-    def advance(self, errors: Errors, reachable: float = np.inf) -> bool:
+    def advance(self, errors: Errors) -> bool:
         """Take the errors of the present level and go to the next one; False where the search ends.
 
-        Where the condition error is above what is `reachable`, a truncation error no larger may be noise, and up is
+        Where the condition error is far above what is attainable, a truncation error no larger may be noise, and up is
         tried, above the ceiling too. What shows nothing yet is no miss.
         """
         moves = self.moves
+        is_short = errors.condition > moves.short * self.attainable
         self.tried.add(self.level)
         if not errors.finite:
             self.walled = True
@@ -172,12 +184,14 @@ class Climb:
                 self.error, self.relative, self.best = errors.absolute, errors.total, self.level
             elif errors.condition < moves.blind:
                 self.misses += 1
+            if errors.hidden and errors.condition < moves.enough * self.attainable:
+                return False
             move = errors.move(self.order, moves)
-            if errors.condition > reachable and errors.truncation < moves.doubtful * errors.condition:
-                move = max(move, moves.in_doubt)
+            if is_short and errors.truncation < moves.doubtful * errors.condition:
+                move = max(move, min(moves.in_doubt, _log2(errors.condition / self.attainable)))
             if moves.balanced[0] <= move <= moves.balanced[1] or self.misses > moves.misses:
                 return False
-        above = self.beyond if errors.condition > reachable else 0
+        above = self.beyond if is_short else 0
         if self.level >= self.ceiling and errors.condition >= moves.blind:  # far from any size in sight
             move, self.leap = float(self.leap), 2 * self.leap
         wanted = min(self.level + min(int(np.floor(move + moves.upwards)), self.leap), self.ceiling + above)

@@ -95,9 +95,14 @@ class Matrix:
         nodes = family(place.order, bool(self.symmetric[axis]))
         ceiling, beyond = int(self.ceiling[axis]), int(self.beyond[axis])
         unit = float(self.side[axis] * place.unit[axis])
-        lowest, leap, moves = self._lowest(axis), place.policy.leap, place.policy.moves
-        climb = Climb(nodes.order, min(level, ceiling), ceiling, lowest, beyond, leap, moves)
+        climb = self.climb(min(level, ceiling), ceiling, self._lowest(axis), beyond)
         return Ray(unit, nodes, climb, axis, policy=place.policy)
+
+    def climb(self, level: int, ceiling: int, lowest: int = -int(LEVELS), beyond: int = 0) -> Climb:
+        """Return a search by levels of one column, from that level on."""
+        place = self.place
+        leap, moves = place.policy.leap, place.policy.moves
+        return Climb(place.order, level, ceiling, lowest, beyond, leap, moves, place.attainable)
 
     def _lowest(self, axis: int) -> int:
         """Level of the shortest steps that still move a coordinate by some of its roundings."""

@@ -101,10 +101,6 @@ class Policy:
     worth: float = 20.0
     """A column leaves the common level if a balanced level promises to divide its error by this."""
 
-    short: float = 50.0
-    """A column also leaves it, upwards, if its condition error exceeds this many times what a balanced level reaches
-    in an ordinary function."""
-
     verify: int = 6
     """Levels below the chosen one at which it is verified."""
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from hessfast.calls.points import Search
 from hessfast.gradients.columns import differences, family
 from hessfast.gradients.judgement import column_errors
-from hessfast.gradients.levels import Climb
 from hessfast.gradients.matrix import LEVELS, Matrix
 from hessfast.gradients.ray import Ray, again, failing
 
@@ -52,7 +51,7 @@ def _climb(matrix: Matrix, rays: list[Ray]) -> Search[None]:
         yield from _sample(matrix, [(ray, k) for ray in active for k in ray.missing(ray.climb.level)])
         judged = [(ray, ray.judge(ray.climb.level, place.noise, matrix.scale)) for ray in active]
         errors = [(ray, column_errors(j, matrix.scale, policy)) for ray, j in judged]
-        active = [ray for ray, seen in errors if ray.climb.advance(seen, policy.short * place.attainable)]
+        active = [ray for ray, seen in errors if ray.climb.advance(seen)]
 
 
 def _reconsider(matrix: Matrix, rays: list[Ray]) -> Search[None]:
@@ -82,9 +81,7 @@ def _reconsider(matrix: Matrix, rays: list[Ray]) -> Search[None]:
                 if room > 0:
                     fits = np.floor(np.log2(room / max(one.nodes[-1], 2.0)) - np.log2(unit))
                     top = int(min(max(fits, -LEVELS), place.cap))
-                    climb = Climb(
-                        one.order, min(max(start, place.start), top), top, leap=policy.leap, moves=policy.moves
-                    )
+                    climb = matrix.climb(min(max(start, place.start), top), top)
                     sides.append(Ray(sign * unit, one, climb, ray.axis, policy=policy))
             yield from _climb(matrix, sides)
             rays[r] = min([ray, *sides], key=lambda candidate: candidate.climb.error)

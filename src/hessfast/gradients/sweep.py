@@ -102,7 +102,7 @@ def doubtful(matrix: Matrix) -> dict[int, float]:
         move = errors.move(place.order, policy.moves)
         if errors.truncation < errors.condition or errors.condition > 0.1:
             top = matrix.ceiling[i] + matrix.beyond[i]
-            if errors.condition > policy.short * place.attainable and matrix.level[i] < top:
+            if errors.condition > policy.moves.short * place.attainable and matrix.level[i] < top:
                 moves[i] = max(move, 3.0)
         elif errors.gain(place.order) > policy.worth:
             moves[i] = move

@@ -15,7 +15,7 @@ def climbed(climb, condition, truncation, *, hidden_below=0.8, broken_from=math.
         visited.append(climb.level)
         N, T = condition * 2.0**-climb.level, truncation * 2.0 ** (climb.order * climb.level)
         finite = climb.level < broken_from
-        going = climb.advance(Errors(N, T, T < hidden_below * N, finite) if finite else Errors(1.0, 1.0, False, False))
+        going = climb.advance(Errors(N, T, hidden_below * N > T, finite) if finite else Errors(1.0, 1.0, False, False))
     return visited
 
 

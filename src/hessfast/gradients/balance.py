@@ -20,6 +20,7 @@ import numpy as np
 
 from hessfast.algebra import vectors
 from hessfast.calls.points import Search
+from hessfast.gradients.levels import Climb, Errors, Moves
 from hessfast.gradients.line import TINY, Differences, Floats, T, extension, richardson
 from hessfast.gradients.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
 from hessfast.scale import EPS
@@ -54,15 +55,30 @@ _SAME_JUMP = 0.1
 _ENOUGH = 64 * EPS
 """Relative error at which nothing is left to gain."""
 
-_SLACK = 1.5
-"""Levels off balance that are not worth a correction."""
-
 _CONVERGENCE = 0.005
 """Part of the change from order 2q to 2q + 2 that the error of the latter is, at least; it is that times the
 convergence seen one order earlier."""
 
-_ROUNDS, _DESPERATE_ROUNDS = 2, 7
-"""Corrections where the value has some digits, and where it has none yet."""
+_ROUNDS, _SOME_DIGITS = 2, 1e-6
+"""Values after which the best one is good enough, where its bar is less than this share of it."""
+
+_LEAST = 2.0**-19
+"""Share of the condition error that the truncation error is, at least: no less is seen."""
+
+_MOVES = Moves(
+    balanced=(-1.5, 1.5),
+    alike=True,
+    upwards=0.5,
+    short=2.0**_LEAP,
+    in_doubt=_LEAP,
+    doubtful=1.0,
+    blind=math.inf,
+    off_walls=(-_LEAP, -_LEAP),
+    halves=True,
+    most=7,
+)
+"""How a line goes from level to level: it begins near the balance that its first look has foretold, and each move costs
+gradients at several levels."""
 
 _CONFIRM = 3
 """Levels down from the shorter of two values that contradict each other, where a third one is to confirm it."""
@@ -267,10 +283,12 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
     best: Found[T] | None = None
     refuted: tuple[Found[T], float, int] | None = None  # by a value at shorter steps, by how much, and at which level
     own = best_size = math.inf  # error of the best value, but for contradictions, and its size
-    wall = _HIGHEST + 1  # lowest level known to be of no use
-    tried: set[int] = set()
-    for turn in range(_DESPERATE_ROUNDS):
-        tried.add(level)
+    climb = Climb(
+        2 * q + 2, level, look.top - q, _LOWEST, _HIGHEST - look.top, moves=_MOVES, attainable=_FEW_DIGITS / 2.0**_LEAP
+    )
+    going = True
+    while going:
+        level = climb.level
         differences.narrow(level, q + 1)
         yield from differences.see(range(level, level + q + 1))
         value = differences.combine(level, richardson(q + 1))
@@ -282,12 +300,12 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
         doubted = not finite or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation
         contradicted = False
         if doubted:
-            wall = min(wall, level)
+            climb.refuse(level)
         if best is None:
             best, own = Found(value, error, level), error
         elif (apart := differences.distance(value, best.value)) > own + error:
             contradicted = True
-            wall = min(wall, max(level, best.level))
+            climb.refuse(max(level, best.level))
             if level < best.level:
                 if refuted is not None and _grows(differences, refuted[1], apart, refuted[2] - level):
                     noise = refuted[1] * 2.0 ** (refuted[2] - refuted[0].level)
@@ -300,31 +318,23 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
         elif best.error > own and level < best.level:
             best = Found(best.value, own + apart, best.level)  # confirmed
         elif level > best.level and apart > own:
-            wall = min(wall, level)
+            climb.refuse(level)
         if error < best.error and not contradicted:
             best, own = Found(value, error, level), error
         if best.level == level:
             best_size = size
         del value
+        climb.best = best.level
+        climb.tried.add(level)
+        some_digits = best.error < _SOME_DIGITS * min(size, best_size)
         if best.error > own:
-            level = best.level - _CONFIRM
-        elif finite and (error <= _ENOUGH * size or (turn + 1 >= _ROUNDS and best.error < 1e-6 * min(size, best_size))):
+            going = climb.turn_to(best.level - _CONFIRM)
+        elif finite and (error <= _ENOUGH * size or (len(climb.tried) >= _ROUNDS and some_digits)):
             break
         else:
-            top = look.top
-            if doubted:
-                move = -_LEAP
-            elif condition > _FEW_DIGITS * size and truncation < condition:
-                move, top = _LEAP, _HIGHEST
-            else:
-                ratio = max(condition, TINY) / max(truncation, condition * 2.0**-20, TINY)
-                gap = math.log2(ratio) / (2 * q + 3)
-                move = round(gap) if abs(gap) >= _SLACK else 0
-            level = min(level + move, top - q)
-            if wall > best.level and (level >= wall or (level in tried and wall == max(tried))):
-                level = (best.level + wall) // 2
-        if level in tried or level < _LOWEST:
-            break
+            size = max(size, TINY)
+            truncation = max(truncation, condition * _LEAST)
+            going = climb.go(Errors(condition / size, truncation / size, hidden=False, finite=not doubted, size=size))
     assert best is not None
     return best
 

@@ -52,6 +52,12 @@ class Moves:
     off_walls: tuple[float, float] = (-2.0, -6.0)
     """Away from a level that is not finite, at first and from the fourth level on."""
 
+    halves: bool = False
+    """Whether it goes half the way from the best level to one that is of no use, instead of staying off that."""
+
+    alike: bool = False
+    """Whether a level is balanced where both errors are alike, and not where their sum is least: p times apart."""
+
     misses: int = 2
     """Levels tried for nothing before a search ends."""
 
@@ -96,18 +102,18 @@ class Errors:
         """Levels from here to the balance; up by a guess where the truncation error cannot be seen."""
         if self.hidden and self.condition > moves.unseen:
             return moves.farthest
-        levels = self._balance(order)
+        levels = self._balance(order, 1 if moves.alike else order)
         return float(np.clip(max(levels, moves.hidden) if self.hidden else levels, -moves.farthest, moves.farthest))
 
     def gain(self, order: int) -> float:
         """Error here over the error at the balance."""
         if not (self.truncation > 0 and self.condition > 0):
             return np.inf
-        h = 2.0 ** self._balance(order)
+        h = 2.0 ** self._balance(order, order)
         return float(self.total / (self.condition / h + self.truncation * h**order))
 
-    def _balance(self, order: int) -> float:
-        return (_log2(self.condition) - _log2(order * self.truncation)) / (order + 1)
+    def _balance(self, order: int, apart: int) -> float:
+        return (_log2(self.condition) - _log2(apart * self.truncation)) / (order + 1)
 
 
 def _log2(a: float) -> float:
@@ -143,6 +149,8 @@ class Climb:
         Levels that were no better than those before.
     walled : bool
         Whether a level was not finite.
+    wall : float
+        Lowest level known to be of no use.
     """
 
     order: int
@@ -159,6 +167,7 @@ class Climb:
     relative: float = np.inf
     misses: int = 0
     walled: bool = False
+    wall: float = np.inf
 
     def again(self, level: int, ceiling: int) -> Climb:
         """Return a search anew from that level, which knows of walls alone."""
@@ -167,35 +176,53 @@ class Climb:
         )
 
     def advance(self, errors: Errors) -> bool:
-        """Take the errors of the present level and go to the next one; False where the search ends.
+        """Take the errors of the present level and go to the next one; False where the search ends."""
+        if errors.finite and errors.absolute < self.error:
+            self.error, self.relative, self.best = errors.absolute, errors.total, self.level
+        elif errors.finite and errors.condition < self.moves.blind:
+            self.misses += 1
+        return self.go(errors)
+
+    def go(self, errors: Errors) -> bool:
+        """Go to where these errors of the present level lead; False where they lead nowhere else.
 
         Where the condition error is far above what is attainable, a truncation error no larger may be noise, and up is
         tried, above the ceiling too. What shows nothing yet is no miss.
         """
         moves = self.moves
-        is_short = errors.condition > moves.short * self.attainable
+        is_short = errors.finite and errors.condition > moves.short * self.attainable
         self.tried.add(self.level)
         if not errors.finite:
-            self.walled = True
-            self.ceiling, self.beyond = self.level - 1, 0
+            self.refuse(self.level)
             move = moves.off_walls[len(self.tried) > 3]
         else:
-            if errors.absolute < self.error:
-                self.error, self.relative, self.best = errors.absolute, errors.total, self.level
-            elif errors.condition < moves.blind:
-                self.misses += 1
-            if errors.hidden and errors.condition < moves.enough * self.attainable:
+            if self.misses > moves.misses or (errors.hidden and errors.condition < moves.enough * self.attainable):
                 return False
             move = errors.move(self.order, moves)
             if is_short and errors.truncation < moves.doubtful * errors.condition:
                 move = max(move, min(moves.in_doubt, _log2(errors.condition / self.attainable)))
-            if moves.balanced[0] <= move <= moves.balanced[1] or self.misses > moves.misses:
-                return False
-        above = self.beyond if is_short else 0
+            if moves.balanced[0] <= move <= moves.balanced[1]:
+                return self.turn_to(self.level)
         if self.level >= self.ceiling and errors.condition >= moves.blind:  # far from any size in sight
             move, self.leap = float(self.leap), 2 * self.leap
-        wanted = min(self.level + min(int(np.floor(move + moves.upwards)), self.leap), self.ceiling + above)
+        wanted = self.level + min(int(np.floor(move + moves.upwards)), self.leap)
+        wanted = min(wanted, self.ceiling + (self.beyond if is_short else 0))
         while wanted in self.tried and self.best is None:
             wanted -= 1
-        self.level = wanted = max(wanted, min(self.lowest, self.ceiling))
-        return wanted not in self.tried and len(self.tried) < moves.most
+        return self.turn_to(max(wanted, min(self.lowest, self.ceiling)))
+
+    def refuse(self, level: int) -> None:
+        """Know a level, and all above it, for useless."""
+        self.walled = True
+        self.wall = min(self.wall, level)
+        if not self.moves.halves:
+            self.ceiling, self.beyond = level - 1, 0
+
+    def turn_to(self, level: int) -> bool:
+        """Go to a level, or half the way between the best one and a wall below it; False where that was seen."""
+        if self.moves.halves and self.best is not None and self.wall > self.best:
+            is_back = level in self.tried and self.wall == max(self.tried)
+            level = int(self.best + self.wall) // 2 if level >= self.wall or is_back else level
+        self.level = level
+        is_new = level not in self.tried and level >= min(self.lowest, self.ceiling)
+        return is_new and len(self.tried) < self.moves.most

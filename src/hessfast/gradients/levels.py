@@ -202,14 +202,14 @@ class Climb:
             if is_short and errors.truncation < moves.doubtful * errors.condition:
                 move = max(move, min(moves.in_doubt, _log2(errors.condition / self.attainable)))
             if moves.balanced[0] <= move <= moves.balanced[1]:
-                return self.turn_to(self.level)
-        if self.level >= self.ceiling and errors.condition >= moves.blind:  # far from any size in sight
+                return self.turn_to(self._off_wall(self.level))
+        if errors.finite and self.level >= self.ceiling and errors.condition >= moves.blind:  # far from any size in sight
             move, self.leap = float(self.leap), 2 * self.leap
         wanted = self.level + min(int(np.floor(move + moves.upwards)), self.leap)
         wanted = min(wanted, self.ceiling + (self.beyond if is_short else 0))
         while wanted in self.tried and self.best is None:
             wanted -= 1
-        return self.turn_to(max(wanted, min(self.lowest, self.ceiling)))
+        return self.turn_to(self._off_wall(max(wanted, min(self.lowest, self.ceiling))))
 
     def refuse(self, level: int) -> None:
         """Know a level, and all above it, for useless."""
@@ -218,11 +218,15 @@ class Climb:
         if not self.moves.halves:
             self.ceiling, self.beyond = level - 1, 0
 
+    def _off_wall(self, level: int) -> int:
+        """Return the level, or half the way from the best one to a wall that keeps it from going there."""
+        if not self.moves.halves or self.best is None or self.wall <= self.best:
+            return level
+        is_back = level in self.tried and self.wall == max(self.tried)
+        return int(self.best + self.wall) // 2 if level >= self.wall or is_back else level
+
     def turn_to(self, level: int) -> bool:
-        """Go to a level, or half the way between the best one and a wall below it; False where that was seen."""
-        if self.moves.halves and self.best is not None and self.wall > self.best:
-            is_back = level in self.tried and self.wall == max(self.tried)
-            level = int(self.best + self.wall) // 2 if level >= self.wall or is_back else level
+        """Go to a level; False where it was seen, or there is none."""
         self.level = level
         is_new = level not in self.tried and level >= min(self.lowest, self.ceiling)
         return is_new and len(self.tried) < self.moves.most

@@ -21,9 +21,10 @@ import numpy as np
 from hessfast.algebra import vectors
 from hessfast.calls.points import Search
 from hessfast.gradients.levels import Climb, Errors, Moves
-from hessfast.gradients.line import TINY, Differences, Floats, T, extension, richardson
+from hessfast.gradients.line import Differences, Floats, T, extension, richardson
+from hessfast.gradients.policy import POLICY
 from hessfast.gradients.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
-from hessfast.scale import EPS
+from hessfast.scale import EPS, TINY
 
 _CLEAR = 8.0
 """Noise levels by which the values at the wide and the deep level must differ to disprove the wide one."""
@@ -88,9 +89,6 @@ _AS_NOISE = 0.25
 
 _SUSPECT = 1e-12
 """Noise, in units of the gradient and its change over a unit of the line, from which chance is looked for."""
-
-_RANDOM = 6.0
-"""Noise levels by which two answers at one point must differ to be called random."""
 
 _LONGEST_RANDOM = -1
 """Level above which noise that is random says nothing any more: it grows with the distance, as random curvatures do."""
@@ -349,7 +347,7 @@ def without_chance(differences: Differences[T], q: int, look: Look, found: Found
 
     The levels of the value found are seen a second time: their mean is taken, and what differs is the noise there.
     """
-    random = spread > _RANDOM * look.noise
+    random = spread > POLICY.random * look.noise
     levels = range(found.level, found.level + q + 1)
     missing = [level for level in levels if level not in differences.D]
     differences.narrow(found.level, q + 1)

@@ -203,7 +203,7 @@ class Climb:
                 move = max(move, min(moves.in_doubt, _log2(errors.condition / self.attainable)))
             if moves.balanced[0] <= move <= moves.balanced[1]:
                 return self.turn_to(self._off_wall(self.level))
-        if errors.finite and self.level >= self.ceiling and errors.condition >= moves.blind:  # far from any size in sight
+        if errors.finite and errors.condition >= moves.blind and self.level >= self.ceiling:  # far from any size
             move, self.leap = float(self.leap), 2 * self.leap
         wanted = self.level + min(int(np.floor(move + moves.upwards)), self.leap)
         wanted = min(wanted, self.ceiling + (self.beyond if is_short else 0))

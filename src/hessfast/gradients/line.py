@@ -29,8 +29,6 @@ from hessfast.values.noise import ROUNDING
 Floats = NDArray[np.float64]
 T = TypeVar("T", float, Floats)
 
-TINY = 1e-300
-
 _DISPLACED = 0.5 * EPS
 """Noise of g from the rounding of the points x + h v themselves, in units of its change over one unit of the line."""
 

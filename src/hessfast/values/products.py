@@ -18,9 +18,8 @@ from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
 from hessfast.arguments import Box
 from hessfast.calls.points import Nodes, Purpose, Rows, Search
-from hessfast.gradients.line import TINY
 from hessfast.lines import Lines
-from hessfast.scale import EPS
+from hessfast.scale import EPS, TINY
 from hessfast.values.axes import StepSearch
 from hessfast.values.layout import chosen_steps
 from hessfast.values.line import Line, curvature_along

@@ -6,6 +6,7 @@ import pytest
 
 from hessfast.complexsteps.policy import MOVES as AT_COMPLEX_POINTS
 from hessfast.gradients.levels import MOVES, Climb, Errors
+from hessfast.gradients.policy import LINE_MOVES
 
 
 def climbed(climb, condition, truncation, *, hidden_below=0.8, broken_from=math.inf):
@@ -74,3 +75,19 @@ def test_a_search_anew_knows_of_walls_alone():
     again = climb.again(-9, -4)
     assert (again.level, again.ceiling, again.walled, again.best, again.beyond) == (-9, -4, True, None, 0)
     assert not again.tried
+
+
+def test_a_line_goes_half_the_way_from_its_best_level_to_a_wall():
+    climb = Climb(6, -12, 0, moves=LINE_MOVES, attainable=3e-8)
+    climb.best = -12
+    climb.refuse(-8)
+    assert climb.go(Errors(1e-3, 1e-9, False))  # up by five, were it not for the wall at four
+    assert climb.level == -10
+    assert climb.ceiling == 0
+
+
+def test_a_line_near_its_balance_ends():
+    climb = Climb(6, -8, 0, moves=LINE_MOVES, attainable=3e-8)
+    climb.best = -8
+    assert not climb.go(Errors(1e-12, 1e-14, False))
+    assert not climb.turn_to(-8)

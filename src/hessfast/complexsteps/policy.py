@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hessfast.gradients.levels import Moves
+from hessfast.gradients.levels import MovePolicy
 from hessfast.scale import EPS
 
 ORDER = 4
 """Of the truncation error at one level, in h."""
 
 
-MOVES = Moves(short=2.0, enough=2.0, in_doubt=6.0, doubtful=4.8)
+MOVES = MovePolicy(short=2.0, enough=2.0, in_doubt=6.0, doubtful=4.8)
 """Noise is rounding here: an axis goes up to what is attainable, and no further. Truncation is in doubt where it is
 hidden: 4.8 is `Policy.hidden` times `Policy.mixed`."""
 
@@ -40,7 +40,7 @@ class Policy:
     attainable: float = EPS ** (ORDER / (ORDER + 1))
     """Relative error of a balanced level, in an ordinary function."""
 
-    moves: Moves = MOVES
+    moves: MovePolicy = MOVES
     """How a search goes from level to level."""
 
     leap: int = 12

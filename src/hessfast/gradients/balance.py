@@ -20,78 +20,11 @@ import numpy as np
 
 from hessfast.algebra import vectors
 from hessfast.calls.points import Search
-from hessfast.gradients.levels import Climb, Errors, Moves
+from hessfast.gradients.levels import Climb, Errors
 from hessfast.gradients.line import Differences, Floats, T, extension, richardson
-from hessfast.gradients.policy import POLICY
+from hessfast.gradients.policy import LINE
 from hessfast.gradients.ripples import FAR, FARTHEST, Foretold, Sight, asks_for_look, foretell, look_far, plateau
 from hessfast.scale import EPS, TINY
-
-_CLEAR = 8.0
-"""Noise levels by which the values at the wide and the deep level must differ to disprove the wide one."""
-
-_BENT = 30.0
-"""Even part of the slopes at the deep levels against the odd one: above this it is f's third derivative, not noise."""
-
-_EARLY = 2.0
-"""Levels below the predicted balance: a step too short costs 2^p a level, one too long 4^(q + 1)."""
-
-_CONDITION_BAR, _TRUNCATION_BAR = 6.0, 5.0
-"""Factors of the two parts in an error bar."""
-
-_INVISIBLE = 30.0
-"""Condition errors below which a difference tells nothing of the curvature."""
-
-_FEW_DIGITS = 1e-6
-"""Relative condition error above which a truncation error lost in it is taken for none."""
-
-_SHIFTS, _RISE, _LEAP = 3, 6, 5
-"""Times that the first look may go down; levels by which it goes up, and by which the search moves at a loss."""
-
-_HIGHEST, _LOWEST = 20, -45
-"""Levels ever visited."""
-
-_SAME_JUMP = 0.1
-"""Relative difference between the changes of a gradient over two steps, up to which they are the same jump."""
-
-_ENOUGH = 64 * EPS
-"""Relative error at which nothing is left to gain."""
-
-_CONVERGENCE = 0.005
-"""Part of the change from order 2q to 2q + 2 that the error of the latter is, at least; it is that times the
-convergence seen one order earlier."""
-
-_ROUNDS, _SOME_DIGITS = 2, 1e-6
-"""Values after which the best one is good enough, where its bar is less than this share of it."""
-
-_LEAST = 2.0**-19
-"""Share of the condition error that the truncation error is, at least: no less is seen."""
-
-_MOVES = Moves(
-    balanced=(-1.5, 1.5),
-    alike=True,
-    upwards=0.5,
-    short=2.0**_LEAP,
-    in_doubt=_LEAP,
-    doubtful=1.0,
-    blind=math.inf,
-    off_walls=(-_LEAP, -_LEAP),
-    halves=True,
-    most=7,
-)
-"""How a line goes from level to level: it begins near the balance that its first look has foretold, and each move costs
-gradients at several levels."""
-
-_CONFIRM = 3
-"""Levels down from the shorter of two values that contradict each other, where a third one is to confirm it."""
-
-_AS_NOISE = 0.25
-"""Growth of contradictions, in units of that of the condition error, from which noise is behind them."""
-
-_SUSPECT = 1e-12
-"""Noise, in units of the gradient and its change over a unit of the line, from which chance is looked for."""
-
-_LONGEST_RANDOM = -1
-"""Level above which noise that is random says nothing any more: it grows with the distance, as random curvatures do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +74,7 @@ class Balance:
 
     def level(self, order: int, top: int = 0) -> int:
         """Return the level at which an error h^order and the condition error balance, at most top."""
-        return round(min(max(self.length + self.noise / (order + 1) - _EARLY, _LOWEST), top))
+        return round(min(max(self.length + self.noise / (order + 1) - LINE.early, LINE.lowest), top))
 
 
 def search_from(differences: Differences[T], order: int, look: Look, balance: Balance | None) -> Search[Found[T]]:
@@ -178,20 +111,20 @@ class Look:
 def first_look(differences: Differences[T]) -> Search[tuple[Look, Balance | None]]:
     """Go down until the wide level lies within the natural length; None where that is not known."""
     wide, deep, size = differences.wide, differences.deep, differences.size
-    for shift in range(_SHIFTS + 1):
+    for shift in range(LINE.shifts + 1):
         noise, bend = yield from differences.look(wide, deep)
         if shift == 0 and size(differences.D[wide]) == size(differences.D[deep]) == 0.0:
             noise, bend, wide, deep = yield from _nothing_moved(differences)
         gap = differences.distance(differences.D[wide], differences.D[deep])
         unseen = differences.condition(deep, 1, noise)
-        clear = gap > 0.1 * size(differences.D[deep]) and gap > _CLEAR * unseen
-        settled = math.isfinite(gap) and not clear and bend <= _BENT * noise
+        clear = gap > 0.1 * size(differences.D[deep]) and gap > LINE.clear * unseen
+        settled = math.isfinite(gap) and not clear and bend <= LINE.bent * noise
         jumps = _jumps(differences, wide, deep)
-        if shift == _SHIFTS or (settled and not jumps):
+        if shift == LINE.shifts or (settled and not jumps):
             break
         wide, deep = wide - differences.wide_shift, deep - differences.deep_shift
     noise, deep_size = max(noise, bend), size(differences.D[deep])
-    if size(differences.D[wide]) <= _INVISIBLE * differences.condition(wide, 1, noise):
+    if size(differences.D[wide]) <= LINE.invisible * differences.condition(wide, 1, noise):
         beneath = yield from _beneath(differences, wide, deep)
         if beneath is not None:
             noise, bend, wide, deep = beneath
@@ -217,7 +150,7 @@ def _jumps(differences: Differences[T], wide: int, deep: int) -> bool:
     long, short = differences.step(wide), differences.step(deep)
     change = short * differences.size(differences.D[deep])
     ratio = short / long
-    return 0.0 < change < math.inf and long * differences.apart(wide, deep, ratio) < _SAME_JUMP * change
+    return 0.0 < change < math.inf and long * differences.apart(wide, deep, ratio) < LINE.same_jump * change
 
 
 def _beneath(differences: Differences[T], wide: int, deep: int) -> Search[tuple[float, float, int, int] | None]:
@@ -225,14 +158,14 @@ def _beneath(differences: Differences[T], wide: int, deep: int) -> Search[tuple[
 
     Around a peak that is narrow for the size of its place, gradients vanish wherever the levels above reach.
     """
-    low_wide, low_deep = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
-    if low_deep < _LOWEST or wide < differences.wide:
+    low_wide, low_deep = wide - LINE.shifts * differences.wide_shift, deep - LINE.shifts * differences.deep_shift
+    if low_deep < LINE.lowest or wide < differences.wide:
         return None
     differences.narrow(wide, 1)
     above = differences.D
     noise, bend = yield from differences.look(low_wide, low_deep)
     size = min(differences.size(differences.D[low_wide]), differences.size(differences.D[low_deep]))
-    if size > _INVISIBLE * differences.condition(low_deep, 1, max(noise, bend)):
+    if size > LINE.invisible * differences.condition(low_deep, 1, max(noise, bend)):
         return noise, bend, low_wide, low_deep
     differences.D = above
     return None
@@ -244,7 +177,7 @@ def _nothing_moved(differences: Differences[T]) -> Search[tuple[float, float, in
     The levels stay as they were where it is the same there too.
     """
     wide, deep = differences.wide, differences.deep
-    low_wide, low_deep = wide - _SHIFTS * differences.wide_shift, deep - _SHIFTS * differences.deep_shift
+    low_wide, low_deep = wide - LINE.shifts * differences.wide_shift, deep - LINE.shifts * differences.deep_shift
     noise, bend = yield from differences.look(low_wide, low_deep)
     if differences.size(differences.D[low_wide]) == differences.size(differences.D[low_deep]) == 0.0:
         differences.D = dict.fromkeys((wide, deep), differences.D[low_wide])
@@ -257,14 +190,14 @@ def _raised(differences: Differences[T], wide: int, noise: float) -> Search[tupl
 
     A wider level must not contradict what is seen below it.
     """
-    rise, blocked = _RISE, False
-    while rise and wide + rise <= _HIGHEST:
+    rise, blocked = LINE.rise, False
+    while rise and wide + rise <= LINE.highest:
         unseen = differences.condition(wide, 1, noise)
-        if differences.size(differences.D[wide]) > _INVISIBLE * unseen:
+        if differences.size(differences.D[wide]) > LINE.invisible * unseen:
             break
         yield from differences.see((wide + rise,))
-        above = differences.D[wide + rise]
-        if differences.distance(above, differences.D[wide]) <= _CLEAR * unseen + differences.size(differences.D[wide]):
+        above, allowed = differences.D[wide + rise], LINE.clear * unseen + differences.size(differences.D[wide])
+        if differences.distance(above, differences.D[wide]) <= allowed:
             wide += rise
         else:
             blocked = True
@@ -282,7 +215,13 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
     refuted: tuple[Found[T], float, int] | None = None  # by a value at shorter steps, by how much, and at which level
     own = best_size = math.inf  # error of the best value, but for contradictions, and its size
     climb = Climb(
-        2 * q + 2, level, look.top - q, _LOWEST, _HIGHEST - look.top, moves=_MOVES, attainable=_FEW_DIGITS / 2.0**_LEAP
+        2 * q + 2,
+        level,
+        look.top - q,
+        LINE.lowest,
+        LINE.highest - look.top,
+        moves=LINE.moves,
+        attainable=LINE.few_digits / LINE.moves.short,
     )
     going = True
     while going:
@@ -292,10 +231,10 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
         value = differences.combine(level, richardson(q + 1))
         condition, truncation, doubt = _parts(differences, q, level, look, value)
         size = differences.size(value)
-        error = _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation + doubt + 4.0 * EPS * size + look.jump
+        error = LINE.condition_bar * condition + LINE.truncation_bar * truncation + doubt + 4.0 * EPS * size + look.jump
         finite = math.isfinite(error)
         error = error if finite else math.inf
-        doubted = not finite or doubt > _CONDITION_BAR * condition + _TRUNCATION_BAR * truncation
+        doubted = not finite or doubt > LINE.condition_bar * condition + LINE.truncation_bar * truncation
         contradicted = False
         if doubted:
             climb.refuse(level)
@@ -307,7 +246,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
             if level < best.level:
                 if refuted is not None and _grows(differences, refuted[1], apart, refuted[2] - level):
                     noise = refuted[1] * 2.0 ** (refuted[2] - refuted[0].level)
-                    best = replace(refuted[0], error=refuted[0].error + _CONDITION_BAR * noise)
+                    best = replace(refuted[0], error=refuted[0].error + LINE.condition_bar * noise)
                     break
                 refuted = (best, apart, level) if refuted is None else refuted
                 best, own = Found(value, max(error, apart), level), error
@@ -324,14 +263,14 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
         del value
         climb.best = best.level
         climb.tried.add(level)
-        some_digits = best.error < _SOME_DIGITS * min(size, best_size)
+        some_digits = best.error < LINE.some_digits * min(size, best_size)
         if best.error > own:
-            going = climb.turn_to(best.level - _CONFIRM)
-        elif finite and (error <= _ENOUGH * size or (len(climb.tried) >= _ROUNDS and some_digits)):
+            going = climb.turn_to(best.level - LINE.confirm)
+        elif finite and (error <= LINE.enough * size or (len(climb.tried) >= LINE.rounds and some_digits)):
             break
         else:
             size = max(size, TINY)
-            truncation = max(truncation, condition * _LEAST)
+            truncation = max(truncation, condition * LINE.least)
             going = climb.go(Errors(condition / size, truncation / size, hidden=False, finite=not doubted, size=size))
     assert best is not None
     return best
@@ -339,7 +278,7 @@ def _corrected(differences: Differences[T], q: int, level: int, look: Look) -> S
 
 def _grows(differences: Differences[T], earlier: float, later: float, levels: int) -> bool:
     """Whether contradictions grow towards short steps as noise does: what is refuted is then its measure."""
-    return later > _AS_NOISE * earlier * 2.0**levels
+    return later > LINE.as_noise * earlier * 2.0**levels
 
 
 def without_chance(differences: Differences[T], q: int, look: Look, found: Found[T], spread: float) -> Search[Found[T]]:
@@ -347,7 +286,7 @@ def without_chance(differences: Differences[T], q: int, look: Look, found: Found
 
     The levels of the value found are seen a second time: their mean is taken, and what differs is the noise there.
     """
-    random = spread > POLICY.random * look.noise
+    random = spread > LINE.random * look.noise
     levels = range(found.level, found.level + q + 1)
     missing = [level for level in levels if level not in differences.D]
     differences.narrow(found.level, q + 1)
@@ -358,19 +297,15 @@ def without_chance(differences: Differences[T], q: int, look: Look, found: Found
     noise = max(look.noise, spread / math.sqrt(2.0), math.hypot(*seen) / math.sqrt(len(seen)))
     value = differences.combine(found.level, richardson(q + 1))
     condition = differences.condition(found.level, q + 1, noise)
-    condition *= 2.0 ** max(0, found.level - _LONGEST_RANDOM)
-    error = max(found.error, _CONDITION_BAR * condition + _TRUNCATION_BAR * change(differences, found.level, q))
+    condition *= 2.0 ** max(0, found.level - LINE.longest_random)
+    error = max(found.error, LINE.condition_bar * condition + LINE.truncation_bar * change(differences, found.level, q))
     return Found(value, error if math.isfinite(error) else math.inf, found.level, random)
 
 
 def is_suspect(differences: Differences[T], noise: float, value: T) -> bool:
     """Whether noise is so much larger than rounding that chance may be in it: only repetition shows that."""
     size = differences.size(value) * differences.unit
-    return noise > _SUSPECT * max(differences.floor / differences.rounding, size)
-
-
-_SHORT_OF_LENGTH = 0.03
-"""Part of a difference by which it changes from step to step, at most, where these are short."""
+    return noise > LINE.suspect * max(differences.floor / differences.rounding, size)
 
 
 def roughness(differences: Differences[T], look: Look, found: Found[T]) -> Search[tuple[float, float]]:
@@ -387,7 +322,7 @@ def roughness(differences: Differences[T], look: Look, found: Found[T]) -> Searc
     if found.level not in seen:
         return 0.0, 0.0
     here = seen[found.level]
-    short = [k for k in sorted(seen) if abs(seen[k] - here) <= _SHORT_OF_LENGTH * abs(here)]
+    short = [k for k in sorted(seen) if abs(seen[k] - here) <= LINE.short_of_length * abs(here)]
     length = vectors.norm(differences.v, differences.lines.threads) if isinstance(found.value, np.ndarray) else 1.0
     noise = length * look.noise
 
@@ -435,7 +370,7 @@ def _parts(differences: Differences[T], q: int, level: int, look: Look, value: T
     if q > 1 and level + q <= 0:  # above that, steps are longer than x itself and no convergence is taken for granted
         earlier = change(differences, level, q - 1)
         if earlier > 0.0:
-            truncation *= max(min(1.0, 4.0 * truncation / earlier), _CONVERGENCE)
+            truncation *= max(min(1.0, 4.0 * truncation / earlier), LINE.convergence)
     doubt = 0.0
     residual = differences.residual(deep, level, value) if deep < level else None
     if residual is not None:

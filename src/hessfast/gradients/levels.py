@@ -16,7 +16,7 @@ from hessfast.gradients.norms import MOST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moves:
+class MovePolicy:
     """The numbers that decide where a search goes next: levels, unless they say otherwise."""
 
     balanced: tuple[float, float] = (-0.6, 1.25)
@@ -65,7 +65,7 @@ class Moves:
     """Levels tried at most."""
 
 
-MOVES = Moves()
+MOVES = MovePolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Errors:
         """The same in units of what is sought: what is zero in truth has no relative error."""
         return self.total * self.size if self.finite else np.inf
 
-    def move(self, order: int, moves: Moves = MOVES) -> float:
+    def move(self, order: int, moves: MovePolicy = MOVES) -> float:
         """Levels from here to the balance; up by a guess where the truncation error cannot be seen."""
         if self.hidden and self.condition > moves.unseen:
             return moves.farthest
@@ -137,7 +137,7 @@ class Climb:
         Levels that it may go above its ceiling while nothing is seen.
     leap : int
         Levels that it goes up at once, at most.
-    moves : Moves
+    moves : MovePolicy
     attainable : float
         Relative error of a balanced level, in an ordinary function; infinite where that is not asked for.
     tried : set of int
@@ -159,7 +159,7 @@ class Climb:
     lowest: int = -2000
     beyond: int = 0
     leap: int = 12
-    moves: Moves = MOVES
+    moves: MovePolicy = MOVES
     attainable: float = np.inf
     tried: set[int] = field(default_factory=set)
     best: int | None = None

@@ -1,4 +1,4 @@
-"""Every constant of the search for columns from gradients that decides something, in one place.
+"""Every constant of the searches from gradients that decides something, in one place: of columns, and of lines.
 
 A `Policy` is handed to the search, so that a bench can put another in its place. A level is a step of 2^level units of
 a coordinate, a unit the power of two nearest to its size; errors are relative to the norm of a column, and noise levels
@@ -7,11 +7,13 @@ are standard deviations of the components of g, as far as they are known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from hessfast.gradients.levels import MOVES, Moves
+from hessfast.gradients.levels import MOVES, MovePolicy
+from hessfast.scale import EPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ class Policy:
 
     # ---- where a column may go
 
-    moves: Moves = MOVES
+    moves: MovePolicy = MOVES
     """How a search goes from level to level."""
 
     leap: int = 12
@@ -157,4 +159,115 @@ class Policy:
 
 
 POLICY = Policy()
-"""The policy of every public function."""
+"""How every public function searches columns."""
+
+_LEAP = 5
+"""Levels by which the search of a line moves at a loss."""
+
+LINE_MOVES = MovePolicy(
+    balanced=(-1.5, 1.5),
+    alike=True,
+    upwards=0.5,
+    short=2.0**_LEAP,
+    in_doubt=_LEAP,
+    doubtful=1.0,
+    blind=math.inf,
+    off_walls=(-_LEAP, -_LEAP),
+    halves=True,
+    most=7,
+)
+"""How a line goes from level to level: it begins near the balance that its first look has foretold, and each move costs
+gradients at several levels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinePolicy:
+    """How the level of a line is foretold, corrected and confirmed; its level 0 is the unit of the line."""
+
+    # ---- the first look
+
+    shifts: int = 3
+    """Times that it may go down."""
+
+    clear: float = 8.0
+    """Noise levels by which the values at the wide and the deep level must differ to disprove the wide one."""
+
+    bent: float = 30.0
+    """If the even part exceeds this many times the noise read from the odd part, it is the third derivative of f, and
+    the level must go down."""
+
+    invisible: float = 30.0
+    """A difference below this many condition errors tells nothing of the curvature. (100, as along axes, leaves twice
+    as many random gradients outside their bars.)"""
+
+    rise: int = 6
+    """Levels by which it goes up where a curvature is invisible."""
+
+    highest: int = 20
+    """Highest level ever visited."""
+
+    lowest: int = -45
+    """Lowest level ever visited."""
+
+    same_jump: float = 0.1
+    """Relative difference between the changes of a gradient over two steps, up to which they are the same jump."""
+
+    early: float = 2.0
+    """Levels below the predicted balance: a step too short costs 2 a level, one too long 4^(q + 1)."""
+
+    # ---- corrections
+
+    moves: MovePolicy = LINE_MOVES
+    """How it goes from level to level."""
+
+    few_digits: float = 1e-6
+    """Relative condition error above which a truncation error lost in it is taken for none."""
+
+    least: float = 2.0**-19
+    """Share of the condition error that the truncation error is, at least: no less is seen."""
+
+    convergence: float = 0.005
+    """error(2q + 2) = change(q) * max(4 change(q) / change(q - 1), this), change(q) being that from order 2q to
+    2q + 2; at most change(q)."""
+
+    enough: float = 64.0 * EPS
+    """Relative error at which nothing is left to gain."""
+
+    rounds: int = 2
+    """Values after which the best one is good enough, if it has"""
+
+    some_digits: float = 1e-6
+    """a relative error of no more than this."""
+
+    confirm: int = 3
+    """Levels down from the shorter of two values that contradict each other, where a third one is to confirm it."""
+
+    as_noise: float = 0.25
+    """Growth of contradictions, in units of that of the condition error, from which noise is behind them."""
+
+    # ---- chance, and roughness
+
+    suspect: float = 1e-12
+    """Noise, in units of the gradient and its change over a unit of the line, from which chance is looked for."""
+
+    random: float = POLICY.random
+    """Noise levels by which two answers at one point must differ to be called random."""
+
+    longest_random: int = -1
+    """Level above which noise that is random says nothing any more: it grows with the distance, as random curvatures
+    do."""
+
+    short_of_length: float = 0.03
+    """Part of a difference by which it changes from step to step, at most, where these are short."""
+
+    # ---- bars
+
+    condition_bar: float = 6.0
+    """Condition errors in an error bar: of one number, where columns have many that tell their noise."""
+
+    truncation_bar: float = 5.0
+    """Truncation errors in an error bar."""
+
+
+LINE = LinePolicy()
+"""How every public function searches lines."""

@@ -31,13 +31,14 @@ def test_the_best_level_is_within_a_level_and_a_quarter_of_the_balance(order, st
     assert len(visited) <= 6
 
 
-def test_a_level_that_is_not_finite_becomes_a_ceiling():
+def test_a_level_that_is_not_finite_becomes_a_wall():
     climb = Climb(4, -2, 0)
     visited = climbed(climb, 1e-6, 1e-12, broken_from=-3)
     assert climb.walled
     assert visited[0] == -2
     assert climb.best < -3
-    assert climb.ceiling < -2
+    assert climb.wall == -3
+    assert max(visited[1:]) < -2
 
 
 def test_a_search_that_finds_a_wall_everywhere_ends_without_a_level():

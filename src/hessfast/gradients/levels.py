@@ -52,9 +52,6 @@ class MovePolicy:
     off_walls: tuple[float, float] = (-2.0, -6.0)
     """Away from a level that is not finite, at first and from the fourth level on."""
 
-    halves: bool = False
-    """Whether it goes half the way from the best level to one that is of no use, instead of staying off that."""
-
     alike: bool = False
     """Whether a level is balanced where both errors are alike, and not where their sum is least: p times apart."""
 
@@ -215,12 +212,10 @@ class Climb:
         """Know a level, and all above it, for useless."""
         self.walled = True
         self.wall = min(self.wall, level)
-        if not self.moves.halves:
-            self.ceiling, self.beyond = level - 1, 0
 
     def _off_wall(self, level: int) -> int:
         """Return the level, or half the way from the best one to a wall that keeps it from going there."""
-        if not self.moves.halves or self.best is None or self.wall <= self.best:
+        if self.best is None or self.wall <= self.best:
             return level
         is_back = level in self.tried and self.wall == max(self.tried)
         return int(self.best + self.wall) // 2 if level >= self.wall or is_back else level

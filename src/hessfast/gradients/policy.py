@@ -173,7 +173,6 @@ LINE_MOVES = MovePolicy(
     doubtful=1.0,
     blind=math.inf,
     off_walls=(-_LEAP, -_LEAP),
-    halves=True,
     most=7,
 )
 """How a line goes from level to level: it begins near the balance that its first look has foretold, and each move costs

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,6 @@ CLEAR = 20.0  # a residual this many times its noise is no noise
 VERIFY = 6  # levels below the chosen one at which it is verified
 DEEPER = 3  # levels below that at which a failed verification is looked into
 
-_FOLLOW = {1: 1.0, 2: 2.2, 3: 6.0, 4: 18.0}
-"""Truncation error over (last correction x relative h^2 term), by number of levels: the geometric mean of what the
-exponential and the geometric series give (1.2 and 4, 2.3 and 16, 5.3 and 64)."""
 _FOLLOW_ONE_SIDED = 2.5
 _BENT = 2 / 3
 """c_2 h^2 / H over the square of c_1 h / H: as for the exponential."""
@@ -38,6 +36,16 @@ _MOST = 1e300
 _RUN = 1 << 14  # entries of a matrix worked on at once
 _LUCKY = 0.1  # share of the rounding of values on a grid below which their scatter is chance
 _BLIND = 1.0  # relative condition error above which a column was not seen at all
+
+
+@cache
+def _following(levels: int) -> float:
+    """Truncation error over (last correction x relative h^2 term) at so many levels, to two digits.
+
+    The geometric mean of what the exponential and the geometric series give: 1.2 and 4 at two levels, 2.3 and 16 at
+    three. Their coefficients of h^2k are 1 / (2k + 1)! and 1, and the last node is 2^(levels - 1).
+    """
+    return float(f"{4.0 ** (levels - 1) * math.sqrt(6.0 / (2 * levels * (2 * levels + 1))):.2g}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,12 +122,12 @@ def follows(nodes: Family, rate: Array | float) -> Array:
 
 def _chain(levels: int) -> float:
     """Product of what follows at each number of levels up to this one."""
-    return float(np.prod([_FOLLOW[k] for k in range(2, levels + 1)]))
+    return float(np.prod([_following(k) for k in range(2, levels + 1)]))
 
 
 def follow(nodes: Family, ratio: Array | float) -> Array:
     """Truncation error over the last correction, from the relative h^2 (one-sided: h) term."""
-    factor = _FOLLOW[len(nodes.nodes)] if nodes.symmetric else _FOLLOW_ONE_SIDED
+    factor = _following(len(nodes.nodes)) if nodes.symmetric else _FOLLOW_ONE_SIDED
     return np.minimum(1.0, factor * ratio)
 
 

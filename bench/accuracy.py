@@ -34,7 +34,9 @@ from problems.states import ROUTES  # noqa: E402
 from states import RIVALS as STATE_RIVALS  # noqa: E402
 from states import compare, fresh_seed  # noqa: E402
 
-ORDERS = ("1", "2", "4", "6", "8", "auto")
+from hessfast.values import stencils  # noqa: E402
+
+ORDERS = (*map(str, stencils.ORDERS), "auto")
 FLOOR, CEILING = 1e-16, 1e2  # of the errors drawn
 COLUMNS = (
     "problems  evaluations/n²   median      p95    worst  >1e-6  lost  failed  late  coverage    least  over-estimate"

@@ -21,6 +21,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 from problems import Problem, problems  # noqa: E402
 from problems.outcome import Counted  # noqa: E402
 
+from hessfast.values.stencils import ORDERS  # noqa: E402
+
 Method = Callable[[Any, Problem], tuple[np.ndarray, np.ndarray | None]]
 
 
@@ -65,7 +67,7 @@ def scipy_fprime(fun: Any, p: Problem) -> tuple[np.ndarray, None]:
 
 
 METHODS: dict[str, Method] = {
-    **{f"gradient {order}": own_call(order) for order in (1, 2, 4, 6, 8, "auto")},
+    **{f"gradient {order}": own_call(order) for order in (*ORDERS, "auto")},
     **{f"hessian {order}": by_product(order) for order in (2, 4, 6)},
     "numdifftools": numdifftools,
     "scipy jacobian": scipy_jacobian,

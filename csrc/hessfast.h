@@ -123,7 +123,7 @@ void hf_assemble_axes(const hf_axis_formula *formula, double f0, size_t n, const
 void hf_mirror_lower(size_t n, double *H, size_t ldh);
 
 /* ---- Error parts of pair entries (csrc/bars.c) ---------------------------------------------------------------------*/
-enum { HF_MAX_ORDER = 8 };
+enum { HF_MAX_ORDER = 16 };  /* room for the coefficients of a pair; more than any formula of doubles is worth */
 
 typedef struct {
     size_t m;                   /* order, at most HF_MAX_ORDER */

@@ -11,8 +11,7 @@ from labelled import Labelled
 import hessfast.resolution
 from hessfast import AccuracyWarning, HessianStatus, check_hessian, gradient, hessian, hessian_diag
 from hessfast.dense import HessianResult
-
-ORDERS = [1, 2, 4, 6, 8]
+from hessfast.values.stencils import ORDERS
 
 
 def drawn(kind, seed):

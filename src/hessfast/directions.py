@@ -133,7 +133,7 @@ def curvature(
     >>> round(float(cheap), 6), cheap.njev
     (1175.569465, 2)
     """
-    order = checked_order(order, (1, 2, 4, 6, 8))
+    order = checked_order(order)
     given = given_step(rel_step, abs_step)
     if order == 1 and (jac is None or jac is False or given[0] is None):
         raise ValueError("order: 1 is the forward difference of gradients at a given step; it needs jac and a step")

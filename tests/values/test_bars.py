@@ -8,9 +8,10 @@ from reference_bars import pair_parts
 
 from hessfast.values import _pairs
 from hessfast.values.bars import pair_formula
-from hessfast.values.stencils import stencil
+from hessfast.values.stencils import ORDERS, stencil
 
-FORMULAS = [(1, True), (2, False), (4, False), (6, False), (8, False), (2, True), (4, True), (8, True)]
+EVEN = [order for order in ORDERS if order > 1]
+FORMULAS = [(1, True), *((order, one_sided) for one_sided in (False, True) for order in EVEN)]
 
 
 @pytest.mark.parametrize(("order", "one_sided"), FORMULAS)
@@ -25,6 +26,11 @@ def test_kernel_equals_its_slow_twin(order, one_sided):
     expected = np.array([pair_parts(of, *row) for row in zip(s, rate, noise, strict=True)]).T
     for part, twin in zip(found, expected, strict=True):
         np.testing.assert_allclose(part, twin, rtol=1e-9, atol=1e-12 * np.nanmax(np.abs(s)))
+
+
+def test_a_formula_for_which_the_kernels_have_no_room_is_refused():
+    with pytest.raises(ValueError, match="order: the kernels have room for 16"):
+        pair_formula(stencil(18))
 
 
 @given(st.integers(2, 9), st.sampled_from(FORMULAS), st.integers(0, 10**6), st.integers(1, 40))

@@ -6,8 +6,10 @@ removed, and from how fast they fall from one power of h^2 to the next.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -88,7 +90,7 @@ def falling(
     if nodes.symmetric:
         found = np.fmax(found, np.fmin(policy.bent * np.square(np.fmin(bend, 1.0)), 1.0))
         if (levels := len(nodes.nodes)) > 2:
-            found = np.fmax(found, (last / _chain(levels - 1, policy)) ** (1.0 / (levels - 1)))
+            found = np.fmax(found, (last / _chain(levels - 1)) ** (1.0 / (levels - 1)))
     return found
 
 
@@ -97,17 +99,27 @@ def follows(nodes: Family, rate: Array | float, policy: Policy = POLICY) -> Arra
     levels = len(nodes.nodes)
     if not nodes.symmetric:
         return np.zeros_like(np.asarray(rate))
-    return np.asarray(np.fmin(_chain(levels, policy) * np.fmin(rate, 1.0) ** levels, 1.0))
+    return np.asarray(np.fmin(_chain(levels) * np.fmin(rate, 1.0) ** levels, 1.0))
 
 
-def _chain(levels: int, policy: Policy) -> float:
+@cache
+def following(levels: int) -> float:
+    """Truncation error over (last correction x relative h^2 term) at so many levels, to two digits.
+
+    The geometric mean of what the exponential and the geometric series give: 1.2 and 4 at two levels, 2.3 and 16 at
+    three. Their coefficients of h^2k are 1 / (2k + 1)! and 1, and the last node is 2^(levels - 1).
+    """
+    return float(f"{4.0 ** (levels - 1) * math.sqrt(6.0 / (2 * levels * (2 * levels + 1))):.2g}")
+
+
+def _chain(levels: int) -> float:
     """Product of what follows at each number of levels up to this one."""
-    return float(np.prod([policy.following[k] for k in range(2, levels + 1)]))
+    return float(np.prod([following(k) for k in range(2, levels + 1)]))
 
 
 def follow(nodes: Family, ratio: Array | float, policy: Policy = POLICY) -> Array:
     """Truncation error over the last correction, from the relative h^2 (one-sided: h) term."""
-    factor = policy.following[len(nodes.nodes)] if nodes.symmetric else policy.following_one_sided
+    factor = following(len(nodes.nodes)) if nodes.symmetric else policy.following_one_sided
     return np.minimum(1.0, factor * ratio)
 
 

@@ -8,9 +8,7 @@ are standard deviations of the components of g, as far as they are known.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from hessfast.gradients.levels import MOVES, MovePolicy
 from hessfast.scale import EPS
@@ -75,12 +73,8 @@ class Policy:
     hidden_in_noise: float = 4.0
     """What `hidden` is in a column that is mostly noise: there the h^2 term must stand out by more."""
 
-    following: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({1: 1.0, 2: 2.2, 3: 6.0, 4: 18.0}))
-    """Truncation error over (last correction x relative h^2 term), by number of nodes on a side: the geometric mean of
-    what the series of exp(h) and of 1 / (1 - h) give, 1.2 and 4, 2.3 and 16, 5.3 and 64."""
-
     following_one_sided: float = 2.5
-    """The same where the nodes are on one side."""
+    """Truncation error over (last correction x relative h term) where the nodes are on one side."""
 
     bent: float = 2 / 3
     """c_2 h^2 / H over the square of c_1 h / H: as for the exponential."""

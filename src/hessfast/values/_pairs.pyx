@@ -26,6 +26,8 @@ cdef extern from "hessfast.h":
     void hf_assemble_axes(const hf_axis_formula *formula, double f0, size_t n, const double *values,
                           const double *steps, double *slope, double *curvature) noexcept nogil
     void hf_mirror_lower(size_t n, double *H, size_t ldh) noexcept nogil
+    enum:
+        HF_MAX_ORDER
     ctypedef struct hf_pair_formula:
         size_t m
         const double *weights
@@ -95,6 +97,8 @@ cdef class PairFormula:
     cdef const double[:, ::1] coefficients
 
     def __init__(self, const double[::1] weights, const double[:, ::1] coefficients, double product, double noise):
+        if weights.shape[0] > HF_MAX_ORDER:
+            raise ValueError(f"order: the kernels have room for {HF_MAX_ORDER} nodes a pair, got {weights.shape[0]}")
         self.weights = weights
         self.coefficients = coefficients
         self.formula.m = <size_t>weights.shape[0]

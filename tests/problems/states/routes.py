@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import hessfast
+from hessfast.values.stencils import ORDERS
 from problems.states.state import EPS, Floats, State
 
 LIMIT = 1e-3
@@ -231,7 +232,7 @@ def _diagonal(s: State, fun: Counted) -> Iterator[Answer]:
 ROUTES: dict[str, Route] = {
     route.name: route
     for route in (
-        *map(_values, (1, 2, 4, 6, 8)),
+        *map(_values, ORDERS),
         *map(_jac, (1, 2, 4, 6)),
         _complex(False),
         _complex(True),

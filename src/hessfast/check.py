@@ -20,7 +20,7 @@ from hessfast.listing import Listed
 from hessfast.problem import Fun, Jac, bind
 from hessfast.resolution import hessian_scale, natural_sizes, places
 from hessfast.results import HessianResult
-from hessfast.values import noise as noise_level
+from hessfast.values import tables
 from hessfast.values.axes import make_axes
 
 Array = NDArray[np.float64]
@@ -351,4 +351,4 @@ def estimate_noise(
         everywhere = box(None, problem.x)
         axes = make_axes(problem.x, problem.axes, everywhere.lower, everywhere.upper)
         random = None if rng is None else _generator(rng)
-        return drive(noise_level.measure(problem.x, value_at(team), axes, rng=random), team).level
+        return drive(tables.measure(problem.x, value_at(team), axes, rng=random), team).level

@@ -5,7 +5,8 @@ import pytest
 
 from hessfast import estimate_noise, hessian
 from hessfast.scale import EPS
-from hessfast.values.noise import ROUNDING, NoiseModel, difference_table
+from hessfast.values.noise import ROUNDING, NoiseModel
+from hessfast.values.tables import difference_table
 
 X = np.array([1.3, -0.7, 2.1, 0.4])
 

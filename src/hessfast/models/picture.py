@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,10 @@ import numpy.typing as npt
 from hessfast.calls.points import Rows, asked
 from hessfast.calls.run import drive
 from hessfast.problem import bind
-from hessfast.results import StepStatus
+from hessfast.results import StepResult, StepStatus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from hessfast.models.taylor import TaylorModel
 
 __all__ = ["draw"]
 
@@ -27,7 +25,21 @@ Floats = npt.NDArray[np.float64]
 INK, MODEL, UPHILL = "#1b1f24", "#1f6feb", "#d1495b"
 
 
-def draw(model: TaylorModel, fun: Callable[[Floats], float] | None, ax: Axes | None) -> Axes:
+class Drawn(Protocol):
+    """What is drawn: a Taylor model, of which the slice along -g is taken."""
+
+    x0: npt.NDArray[Any]
+    f0: float
+    g: npt.NDArray[Any]
+
+    @property
+    def curvature_error(self) -> float: ...
+    def step(self) -> StepResult: ...
+    def along(self, step_length: npt.ArrayLike) -> Any: ...
+    def terms(self, step_length: npt.ArrayLike) -> Any: ...
+
+
+def draw(model: Drawn, fun: Callable[[Floats], float] | None, ax: Axes | None) -> Axes:
     """Draw `model` on `ax`, with f where `fun` is given; see `TaylorModel.plot`."""
     if ax is None:
         import matplotlib.pyplot as plt
@@ -61,7 +73,7 @@ def draw(model: TaylorModel, fun: Callable[[Floats], float] | None, ax: Axes | N
     return ax
 
 
-def _natural_length(model: TaylorModel) -> float:
+def _natural_length(model: Drawn) -> float:
     """Return the length where slope and curvature are level; without either, that of a step as long as x0."""
     terms = model.terms(1.0)
     slope, curvature = -float(terms.direction), 2.0 * abs(float(terms.curvature))
@@ -71,7 +83,7 @@ def _natural_length(model: TaylorModel) -> float:
     return (float(np.linalg.norm(model.x0)) or 1.0) / (math.sqrt(slope) or 1.0)
 
 
-def _draw_band(model: TaylorModel, lengths: Floats, ax: Axes) -> None:
+def _draw_band(model: Drawn, lengths: Floats, ax: Axes) -> None:
     """Shade what the error bar of gᵀHg leaves open."""
     half = 0.5 * lengths**2 * model.curvature_error
     if np.isfinite(half).all() and half.any():
@@ -79,7 +91,7 @@ def _draw_band(model: TaylorModel, lengths: Floats, ax: Axes) -> None:
         ax.fill_between(lengths, values - half, values + half, color=MODEL, alpha=0.18, lw=0, zorder=2)
 
 
-def _mark_minimum(model: TaylorModel, minimiser: float, ax: Axes) -> None:
+def _mark_minimum(model: Drawn, minimiser: float, ax: Axes) -> None:
     """Mark the minimiser, the decrease it promises, and where the model lies above f0."""
     lowest, edge = model.along(minimiser), ax.get_xlim()[1]
     ax.axhline(model.f0, color=INK, lw=0.7, alpha=0.4, zorder=1)

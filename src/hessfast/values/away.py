@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hessfast.calls.points import Search, spent_on
-from hessfast.values import noise as noise_level
+from hessfast.values import tables
 from hessfast.values.axes import StepSearch
 from hessfast.values.checks import settle_again
 from hessfast.values.ladder import Axis, Request, advance
@@ -64,8 +64,8 @@ def measure_away(
     axis = search.axes[number]
     away = search.x.copy()
     away[axis.index] += displacement
-    widest = abs(displacement) / (4.0 * (noise_level.POINTS - 1) * axis.unit)
-    table = noise_level.measure(
+    widest = abs(displacement) / (4.0 * (tables.POINTS - 1) * axis.unit)
+    table = tables.measure(
         away, axis.values[displacement], search.axes, (axis, displacement), widest=widest, policy=policy
     )
     there = (yield from spent_on("noise", table)).level

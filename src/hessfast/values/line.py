@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from hessfast.calls.points import Nodes, OnLine, Points, Rows, Search, T
 from hessfast.scale import EPS
-from hessfast.values import noise as noise_level
-from hessfast.values import one_axis
+from hessfast.values import one_axis, tables
 from hessfast.values.away import measure_away, outer_node, stairs
 from hessfast.values.axes import StepSearch
 from hessfast.values.checks import pool, search_below, unalias, verify
@@ -212,7 +211,7 @@ def learn_noise(search: LineSearch) -> Search[None]:
                 return
             break
         k, h = k - policy.verify_depth, low
-    search.know((yield from noise_level.measure(search.x, f0, search.axes, policy=policy)))
+    search.know((yield from tables.measure(search.x, f0, search.axes, policy=policy)))
 
 
 def ask_again(search: LineSearch) -> Search[None]:

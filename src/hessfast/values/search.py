@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hessfast.calls.points import Rows, Search
 from hessfast.scale import EPS, ORDINARY, Sizes, clusters, find_sizes
-from hessfast.values import noise as noise_level
+from hessfast.values import tables
 from hessfast.values.away import glance, look_again, look_beside, stairs
 from hessfast.values.axes import Array, StepSearch, make_axes
 from hessfast.values.checks import pool, search_below, unalias, verify
@@ -131,7 +131,7 @@ def start_search(
     sizes = found.of(x[coordinates]) if x_scale is None else x_scale
     axes = make_axes(x, coordinates, lower, upper, sizes, policy)
     if model is None:
-        model = yield from noise_level.measure(x, f0, axes, policy=policy)
+        model = yield from tables.measure(x, f0, axes, policy=policy)
     is_random = False
     if noise is not None or model.level > policy.rounding_level * EPS * abs(f0):
         # Only repetition shows chance: a rounded f has the same noise at each call.
@@ -162,7 +162,7 @@ def _sizes(
     parted, _ = clusters(x)
     if noise is None and parted and (large := np.abs(x) >= parted[-1][0]).any() and not large.all():
         axes = make_axes(point, coordinates[large], lower, upper)
-        noise = yield from noise_level.measure(point, f0, axes, policy=policy)
+        noise = yield from tables.measure(point, f0, axes, policy=policy)
     level = ROUNDING * abs(f0) if noise is None else noise.level
     low, high = lower[coordinates], upper[coordinates]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from test_exceptions import ROUTES, slope, value
 
-from hessfast import hessian, optimal_step, quadratic_form
-from hessfast.arithmetic import callers_state, quiet
+from hessfast import arithmetic, hessian, optimal_step, quadratic_form
+from hessfast.arithmetic import aside, callers_state, quiet
 
 
 class Asking:
@@ -50,6 +50,48 @@ def test_state_within_f_is_that_of_f():
     with np.errstate(all="raise"):
         hessian(outer, np.array([0.1, 0.2, 0.3]), abs_step=1e-2)
     assert inner.states == {("warn", "print", "warn", "warn")}
+
+
+@pytest.mark.parametrize("route", ["values", "gradients", "complex", "curvature from gradients"])
+def test_state_within_f_is_that_of_f_far_from_x_too(route):
+    inner = Asking(value)
+
+    def asking(fun):
+        def outer(x):
+            with np.errstate(all="warn", over="print"):
+                hessian(inner, [0.1, 0.2, 0.3], abs_step=1e-2)
+            return fun(x)
+
+        return outer
+
+    ROUTES[route](asking(value), asking(slope))
+    assert inner.states == {("warn", "print", "warn", "warn")}
+
+
+class Interrupted:
+    """A context variable whose first change is the last thing done before Ctrl-C is answered."""
+
+    def __init__(self, variable):
+        self.variable, self.get, self.reset = variable, variable.get, variable.reset
+        self.changes = 0
+
+    def set(self, state):
+        token = self.variable.set(state)
+        self.changes += 1
+        if self.changes == 1:
+            raise KeyboardInterrupt
+        return token
+
+
+@pytest.mark.parametrize(("name", "changed"), [("_CALLERS", quiet(lambda: None)), ("_ASIDE", aside().__enter__)])
+def test_interrupt_as_a_state_changes_leaves_none_behind(monkeypatch, name, changed):
+    variable = getattr(arithmetic, name)
+    before = variable.get()
+    with monkeypatch.context() as patch:
+        patch.setattr(arithmetic, name, Interrupted(variable))
+        with pytest.raises(KeyboardInterrupt):
+            changed()
+    assert variable.get() == before
 
 
 def test_state_is_put_back_where_f_raises():

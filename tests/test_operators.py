@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, eigsh, minres
 
-from hessfast import AccuracyWarning, HessianOperator, curvature, hvp
+from hessfast import AccuracyWarning, HessianOperator, HessianStatus, curvature, hvp
 
 
 class Problem:
@@ -299,6 +299,30 @@ def test_product_that_is_not_finite_warns(order):
     operator = HessianOperator(None, np.ones(3), jac=lambda x: x * np.nan, order=order)
     with pytest.warns(RuntimeWarning, match="product is not finite; jac"):
         assert np.isnan(operator @ np.ones(3)).all()
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("room", [0.0, 1e-9, 1e-3])
+def test_column_whose_kept_step_meets_a_wall(order, room):
+    """Where shorter steps have room it is known all the same; the other columns are known in any case."""
+    x = np.array([30.0, 1.0, 1.0])
+    bounds = np.array([[-np.inf, np.inf], [1.0 - room, 1.0 + 1e-2], [0.0, np.inf]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        result = hvp(None, x, np.eye(3), jac=np.cos, order=order, bounds=bounds, full_output=True)
+        moved = HessianOperator(None, [30.0, 1.001, 1.0], jac=np.cos, order=max(order, 2), bounds=bounds)
+        moved @ np.eye(3)[0]
+        moved.move(x)
+        again = moved @ np.eye(3)[1]
+    exact = np.diag(-np.sin(x))
+    for column in (0, 2):
+        np.testing.assert_allclose(result.value[:, column], exact[:, column], atol=1e-5)
+    assert result.status is HessianStatus.NOT_FINITE or not np.isnan(result.value).any()
+    if room == 1e-3:
+        np.testing.assert_allclose(result.value[:, 1], exact[:, 1], atol=1e-5)
+        np.testing.assert_allclose(again, exact[:, 1], atol=1e-5)
+    if room == 0.0:
+        assert np.isnan(again).all()
 
 
 def test_gradient_of_an_operator_without_one():

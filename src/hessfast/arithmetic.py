@@ -31,11 +31,12 @@ _ASIDE: ContextVar[dict[str, Any]] = ContextVar("hessfast aside", default={})  #
 @contextmanager
 def aside() -> Iterator[None]:
     """Context in which f is asked far from x, out of curiosity: what overflows there is no matter of the caller's."""
-    token = _ASIDE.set(_IGNORED)
-    try:
+    before = _ASIDE.get()
+    try:  # begins before the state changes: an interrupt may come as soon as it has
+        _ASIDE.set(_IGNORED)
         yield
     finally:
-        _ASIDE.reset(token)
+        _ASIDE.set(before)
 
 
 def quiet(public: F) -> F:
@@ -45,12 +46,15 @@ def quiet(public: F) -> F:
     def silent(*args: Any, **kwargs: Any) -> Any:
         if _CALLERS.get() is not None:  # called by another public function
             return public(*args, **kwargs)
-        token = _CALLERS.set(dict(np.geterr()))
-        try:
+        asked_aside = _ASIDE.get()
+        try:  # begins before the states change: an interrupt may come as soon as they have
+            _CALLERS.set(dict(np.geterr()))
+            _ASIDE.set({})  # what f itself has us ask is not far from anywhere
             with np.errstate(all="ignore"):
                 return public(*args, **kwargs)
         finally:
-            _CALLERS.reset(token)
+            _CALLERS.set(None)
+            _ASIDE.set(asked_aside)
 
     return silent  # type: ignore[return-value]
 

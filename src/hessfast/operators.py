@@ -593,6 +593,8 @@ class HessianOperator:
         A kink or a wall within the longer steps shows, as far as it lies beyond the short one.
         """
         self._looked_at = True
+        if not math.isfinite(size):  # a wall within these steps may leave room for shorter ones
+            return True
         unseen = differences.condition(level, self._q, self._noise)
         digits = math.log2(max(0.1 * _AMISS * size / unseen, 1.0)) if 0.0 < unseen < math.inf else _GLANCE
         below = level - max(1, min(_GLANCE, int(digits)))

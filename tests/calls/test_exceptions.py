@@ -89,7 +89,6 @@ ROUTES = {
     "model without matrix": lambda f, g: TaylorModel.fit(f, X, jac=g, dense=False).step(),
     "descent": lambda f, g: minimize_taylor(f, X, jac=g),
 }
-UNNOTED = ("descent",)  # SciPy's method: it calls f itself
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -108,8 +107,21 @@ def test_any_exception_at_any_evaluation(route):
                 with pytest.raises(kind) as caught:
                     ROUTES[route](*functions)
                 assert type(caught.value) is kind
-                if kind in TAKES_NOTES and route not in UNNOTED:
+                if kind in TAKES_NOTES:
                     assert any("raised at evaluation" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("last", [0, 2])
+def test_any_exception_of_the_users_own_hessian(kind, last):
+    for name in ("hess", "hessp"):
+        raising = Raising(lambda x: np.diag(1.0 + x * x), kind, last)
+        given = raising if name == "hess" else lambda x, v, H=raising: H(x) @ v
+        with pytest.raises(kind) as caught:
+            minimize_taylor(value, X, jac=slope, variant="cauchy", **{name: given})
+        assert type(caught.value) is kind
+        if kind in TAKES_NOTES:
+            assert any(f"raised at evaluation {last}," in note for note in caught.value.__notes__)
 
 
 @pytest.mark.parametrize("kind", [ValueError, StopIteration, FrozenError, NotesRefusedError])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from hessfast.arguments import checked_real, plain
 from hessfast.arithmetic import callers_state
 from hessfast.calls.evaluator import note
+from hessfast.calls.points import Points, Product, Purpose
 
 Array = NDArray[np.float64]
 Function = Callable[..., Any]
@@ -31,7 +33,7 @@ class GivenHessian:
 
     Attributes
     ----------
-    nhev : int
+    nfev : int
         Calls so far.
     """
 
@@ -39,7 +41,14 @@ class GivenHessian:
         self, hess: Callable[..., Any] | None, hessp: Callable[..., Any] | None, args: tuple[Any, ...]
     ) -> None:
         self._hess, self._hessp, self._args = hess, hessp, args
-        self.nhev = 0
+        self.nfev = 0
+        self.spent: Counter[Purpose] = Counter()
+
+    def answer(self, points: Points) -> NDArray[Any]:
+        """Return the product that is asked for."""
+        if not isinstance(points, Product):
+            raise TypeError(f"points: {type(points).__name__} are not for a Hessian")
+        return self.product(points.x, points.v)
 
     def product(self, x: Array, v: Array) -> NDArray[Any]:
         """Return H(x) v; the product itself where there is a function for it.
@@ -59,8 +68,8 @@ class GivenHessian:
         return _vector("hess", H @ v, x)
 
     def _call(self, function: Function, x: Array, *further: Array) -> Any:
-        self.nhev += 1
-        return called(function, self.nhev - 1, x, *further, *self._args)
+        self.nfev += 1
+        return called(function, self.nfev - 1, x, *further, *self._args)
 
 
 def _vector(name: str, result: Any, x: Array) -> NDArray[Any]:

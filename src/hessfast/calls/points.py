@@ -124,7 +124,22 @@ class OnLine:
     curious: bool = False
 
 
-Points = Rows | Displaced | Nodes | PairRange | OnLine
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """H(x) v of the user's own Hessian; the value is (n,).
+
+    Attributes
+    ----------
+    x, v : ndarray, shape (n,)
+    purpose : str
+    """
+
+    x: Array
+    v: Array
+    purpose: Purpose = "axes"
+
+
+Points = Rows | Displaced | Nodes | PairRange | OnLine | Product
 
 Search = Generator[Points, Any, T]
 """What yields points, is sent their values, and returns a T."""

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from hessfast.calls.lanes import make_evaluator
-from hessfast.calls.points import Points, Purpose, Rows, Search, T, asked
+from hessfast.calls.points import Points, Product, Purpose, Rows, Search, T, asked
 from hessfast.calls.team import Team
 
 
 class Source(Protocol):
-    """What evaluates points: a Team, a line or an evaluator of complex points.
+    """What evaluates points: a Team, a line, an evaluator of complex points or the user's own Hessian.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Source(Protocol):
         ...
 
 
-def drive(search: Search[T], fun: Source | None, jac: Source | None = None) -> T:
+def drive(search: Search[T], fun: Source | None, jac: Source | None = None, hess: Source | None = None) -> T:
     """Run a search: all that calls f in its name is here.
 
     Whatever f raises comes out as itself, and ends the search. The search's own arithmetic runs quietly, what f does
@@ -46,6 +46,8 @@ def drive(search: Search[T], fun: Source | None, jac: Source | None = None) -> T
         What evaluates the points.
     jac : Source, optional
         What evaluates those that are asked of the gradient, where a search asks for both.
+    hess : Source, optional
+        What gives the products with the user's own Hessian.
     """
     with np.errstate(all="ignore"):
         try:
@@ -56,7 +58,10 @@ def drive(search: Search[T], fun: Source | None, jac: Source | None = None) -> T
                 except StopIteration as done:
                     result: T = done.value
                     return result
-                source = jac if isinstance(points, Rows) and points.of == "jac" else fun
+                if isinstance(points, Product):
+                    source = hess
+                else:
+                    source = jac if isinstance(points, Rows) and points.of == "jac" else fun
                 assert source is not None
                 values = None  # frees the last answer before the next is made
                 before = source.nfev

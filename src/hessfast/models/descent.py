@@ -19,7 +19,7 @@ from hessfast.algebra.vectors import dot, dot_difference, line_unit, norm
 from hessfast.arguments import checked_length, checked_real
 from hessfast.arithmetic import callers_state, quiet
 from hessfast.calls.hessians import GivenHessian
-from hessfast.calls.points import Rows, Search
+from hessfast.calls.points import Product, Rows, Search
 from hessfast.calls.run import drive
 from hessfast.models.step_length import ScaledGradient, certify
 from hessfast.problem import Problem, bind
@@ -170,7 +170,7 @@ def minimize_taylor(
     tolerance = _tolerance(gtol, "gtol") if tol is None else _tolerance(tol, "tol")
     search = descent.run(tolerance, 200 * x.size if steps is None else steps, _listener(callback))
     with problem:
-        status, reason = drive(search, problem.fun, problem.jac)
+        status, reason = drive(search, problem.fun, problem.jac, descent.hessian)
     result = descent.result(problem, status, reason)
     if disp:
         print(result.message)
@@ -274,7 +274,7 @@ class _Descent:
         """
         x, g = self.x, self.g
         if self.hessian is not None:
-            Hg = self.hessian.product(x, g)
+            Hg = yield Product(x, g)
             return float(g @ Hg), 4.0 * EPS * float(np.abs(g) @ np.abs(Hg))
         sizes = np.abs(x)
         h = math.sqrt(EPS) * line_unit(np.where(sizes > SPECK * sizes.max(), x, 0.0), g)
@@ -353,7 +353,7 @@ class _Descent:
             nit=self.nit,
             nfev=problem.nfev,
             njev=problem.njev,
-            nhev=0 if self.hessian is None else self.hessian.nhev,
+            nhev=0 if self.hessian is None else self.hessian.nfev,
             status=status,
             success=status == 0,
             message=reason + last,

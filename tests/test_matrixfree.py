@@ -8,6 +8,7 @@ import callbacks
 import numpy as np
 import pytest
 from numba import njit
+from problems.states import draw
 
 from hessfast import AccuracyWarning, CurvatureStatus, curvature, hessian, optimal_step
 
@@ -494,3 +495,16 @@ def test_directions_of_any_length(options):
     with pytest.warns(RuntimeWarning, match="not finite"):
         assert curvature(lambda x: np.exp(x).sum(), x, np.ldexp(v, 660), **options).value == np.inf
     assert curvature(lambda x: np.exp(x).sum(), x, np.ldexp(v, -660), **options).value == 0.0
+
+
+@pytest.mark.filterwarnings("ignore::hessfast.AccuracyWarning")
+def test_roughness_is_said_whatever_the_length_of_the_direction():
+    said = []
+    for seed in range(12):
+        s = draw("roughness", seed)
+        v = np.random.default_rng(seed).standard_normal(s.x0.size) * np.maximum(np.abs(s.x0), 1e-3)
+        for exponent in (0, 420, -420):
+            s.restart()
+            said.append(curvature(s.fun, s.x0, np.ldexp(v, exponent)).status)
+    assert said[1::3] == said[2::3] == said[::3]
+    assert CurvatureStatus.ROUGH in said

@@ -436,3 +436,11 @@ def test_a_coordinate_that_rounding_alone_notices():
     for order, accuracy in ((1, 5e-3), (2, 1e-5)):  # order 1 takes the step that the sizes say, unseen
         product = HessianOperator(None, x, jac=jac, order=order) @ np.array([0.0, 0.0, 1.0, -1.0])
         np.testing.assert_allclose(product[2:], (a - b) * np.array([a, b]), rtol=accuracy)
+
+
+def test_an_operator_keeps_no_bars_of_products_past():
+    operator = HessianOperator(None, np.linspace(0.5, 1.5, 6), jac=np.sinh)
+    random = np.random.default_rng(3)
+    for k in range(40):
+        operator.matvec(np.ldexp(random.standard_normal(6), random.choice([0, 900, -900])))
+        assert len(operator._bars) <= 1, k

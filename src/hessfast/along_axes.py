@@ -355,7 +355,8 @@ def _roughness(search: StepSearch, order: int, derivative: int, found: _Found) -
 def _smoothed(short: _Found, long: _Found, derivative: int) -> tuple[_Found, bool]:
     """Let bars cover what the search in the noise of f's roughness found; say whether it contradicts short steps.
 
-    As in `differences`: steps at which f shows no curvature, as in the cell of a table, are those of no derivative.
+    As in `hessfast.values.sweep.smoothed`: steps at which f shows no curvature, as in the cell of a table, are those of
+    no derivative.
     """
     with np.errstate(all="ignore"):
         between = [np.abs(one - other) for one, other in zip(short.values, long.values, strict=True)]

@@ -114,7 +114,8 @@ def hessian(
         Finite differences, or complex steps: `fun`, or `jac` where it is given, is then called with complex arrays and
         must be an analytic Python function; it is refused where it is not.
     order : {1, 2, 4, 6, 8, "auto"}
-        Order of the error in the step; "auto" is 6 where the noise of `fun` is at rounding level, else 4.
+        Order of the error in the step; "auto" is 6 where the noise of `fun` is at rounding level, else 4, and 4 with
+        given steps. Complex steps have order 4 and take no other.
     rel_step, abs_step : float or array_like, shape (n,), optional
         Step of each coordinate, exactly as it is used: the smallest node of the stencil; `rel_step` in units of
         |x_i|, or of 1 where x_i = 0. A negative step makes the stencil one-sided, downwards; a positive one whose

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -326,7 +326,7 @@ def _along_scaled(
     scaled: Vector = np.ldexp(v.astype(np.float64), exponent)
     found = yield from _along(lines, scaled, order, given, noise, f0)
     value, error = (float(number) for number in np.ldexp([found.value, found.error], -2 * exponent))
-    return _Along(value, error, float(np.ldexp(found.step, exponent)), found.resolved, found.random)
+    return replace(found, value=value, error=error, step=float(np.ldexp(found.step, exponent)))
 
 
 def _forward(lines: Lines, v: Vector, t: float) -> Search[float]:

@@ -369,6 +369,8 @@ class HessianOperator:
         return self._matvec(real_vector(array[:, 0] if column else array, "v", self.shape[0]), column)
 
     def _matvec(self, v: Vector, column: bool = False) -> Search[Floats]:
+        if not self._always:
+            self._bars.clear()
         product = yield from self._product(v)
         if not math.isfinite(vectors.norm(product)):
             self._lost(HessianStatus.NOT_FINITE, "a product is not finite")
@@ -511,9 +513,11 @@ class HessianOperator:
         if abs(exponent) > _LARGE_EXPONENT and self._step is None:
             exponent -= HEADROOM
             v = np.ldexp(v.astype(np.float64), exponent)
+            known = len(self._bars)
             product = yield from self._product(v)
-            bar, step = self._bars[-1]
-            self._bars[-1] = float(np.ldexp(bar, -exponent)), float(np.ldexp(step, exponent))
+            for place in range(known, len(self._bars)):
+                bar, step = self._bars[place]
+                self._bars[place] = float(np.ldexp(bar, -exponent)), float(np.ldexp(step, exponent))
             return np.asarray(np.ldexp(product, -exponent))
         self.products += 1
         if self._from_values:

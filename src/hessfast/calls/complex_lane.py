@@ -25,8 +25,6 @@ from hessfast.calls.python_lane import PythonEvaluator
 
 _BLOCK_BYTES = 262_144  # as for the real batched lane
 
-Complex = NDArray[np.complex128]
-
 
 class ComplexEvaluator:
     """One function at one x, evaluated at complex points.

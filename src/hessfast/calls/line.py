@@ -82,7 +82,7 @@ class Neighbourhood:
 
     def answer(self, points: Points) -> Any:
         """Return f at the points; a gradient is float64 or float32, contiguous, and the caller's own."""
-        if isinstance(points, Rows):
+        if isinstance(points, Rows) and not points.curious:
             return self.evaluator.dense(points.X)
         if not isinstance(points, OnLine):
             raise TypeError(f"points: {type(points).__name__} are not on a line")

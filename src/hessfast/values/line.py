@@ -41,7 +41,7 @@ class Line:
     unit : float
         Its natural unit of t, a power of two.
     rounded : float
-        The size of t of which points are rounded.
+        Typical |x_i / v_i|: rounding x + t v errs by about eps times this in t.
     far : float
         How far f may be asked while digits are few.
     up, down : float

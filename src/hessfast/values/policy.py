@@ -1,4 +1,4 @@
-"""Every constant and every switch of the searches from values, in one place.
+"""What decides in the searches from values: the constants and switches that a bench may change, in one place.
 
 A `Policy` is handed to the search, so that a bench can put another in its place: `bench/ablation.py` switches the rules
 off one by one and prints what each is worth. Standard deviations are those of the noise as it is known.
@@ -45,7 +45,7 @@ class Policy:
     """|f - f(x)| over |f(x)| from which the noise at x says nothing about the noise there."""
 
     little: float = 0.1
-    """Share of the change of f that the noise measured behind it may be at most."""
+    """Noise measured away from x is believed only below this share of the change of f."""
 
     outgrown: float = 3.0
     """If f changes by more than this factor of |f(x)| over the chosen steps, the noise is measured once more there."""

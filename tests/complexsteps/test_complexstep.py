@@ -321,6 +321,24 @@ def test_an_edge_is_refused():
         hessian(lambda z: np.sum(z**3), [0.0, 1.0], method="cs", bounds=(0.0, 5.0))
 
 
+@pytest.mark.parametrize("vectorized", [False, True])
+@pytest.mark.parametrize("beyond", ["raises", complex(np.nan, 0.0), complex(np.inf, 1.0), complex(1.0, np.nan)])
+def test_entries_that_depend_on_points_beyond_a_wall_are_nan(beyond, vectorized):
+    def walled(z):
+        out = z[0].real > 0.3
+        if beyond == "raises" and out.any():
+            raise ZeroDivisionError
+        there = beyond if beyond != "raises" and np.iscomplexobj(z) else np.nan
+        return np.where(out, there, np.exp(z[0] * z[1]) + z[2] ** 3)
+
+    x = np.array([0.3, -0.5, 0.7])
+    options = {"method": "cs", "on_error": ZeroDivisionError, "vectorized": vectorized}
+    with pytest.warns(AccuracyWarning):
+        given = hessian(walled, x, abs_step=1e-3, **options)
+    assert np.isnan(given[0]).all()
+    np.testing.assert_allclose(given[1:, 1:], [[0.09 * np.exp(-0.15), 0.0], [0.0, 4.2]], atol=1e-8)
+
+
 def test_a_wall_shortens_the_steps():
     def fun(z):
         return np.sum(np.log(z)) + z[0] * z[1] if (z.real > 0).all() else np.nan

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -79,10 +79,15 @@ class ComplexEvaluator:
         if self.confines is not None:
             inside = self.confines.hold_rows(points.real)
             if not inside.all():
-                values = np.full((len(points), self.n) if self.gradient else len(points), np.nan, dtype=points.dtype)
+                values = self._nowhere(points)
                 values[inside] = self._at(points[inside])
                 return values
         return self._at(points)
+
+    def _nowhere(self, points: NDArray[Any]) -> NDArray[Any]:
+        """Return the values of points outside: what is nan is so in both parts, for either may be read alone."""
+        shape = (len(points), self.n) if self.gradient else (len(points),)
+        return np.full(shape, complex(np.nan, np.nan) if np.iscomplexobj(points) else np.nan)
 
     def probe(self, points: NDArray[Any]) -> NDArray[Any]:
         """Evaluate the rows of points, far from x and out of curiosity: what the function raises counts as nan."""
@@ -90,17 +95,17 @@ class ComplexEvaluator:
             try:
                 return self.at(points)
             except Exception:
-                return np.full((len(points), self.n) if self.gradient else len(points), np.nan, dtype=points.dtype)
+                return self._nowhere(points)
 
     def _at(self, points: NDArray[Any]) -> NDArray[Any]:
-        values = np.empty((len(points), self.n) if self.gradient else len(points), dtype=points.dtype)
+        values = self._nowhere(points)
         if self.lane == "python":
             shape = (self.n,) if self.gradient else ()
             for row, point in enumerate(points):
                 try:
                     values[row] = self._checked(self._call(point.copy(), 1), shape, point.dtype)
                 except self._wall:
-                    values[row] = np.nan
+                    continue
             return values
         width = max(1, _BLOCK_BYTES // (points.itemsize * self.n))
         for first in range(0, len(points), width):
@@ -109,19 +114,14 @@ class ComplexEvaluator:
                 values[first : first + width] = self._columns(columns)
             except self._wall:
                 for row in range(first, min(first + width, len(points))):
-                    values[row] = self._alone(points[row])
+                    with suppress(*self._wall):
+                        values[row] = self._columns(points[row][:, None].copy())[0]
         return values
 
     def _columns(self, columns: NDArray[Any]) -> NDArray[Any]:
         count = columns.shape[1]
         shape = (self.n, count) if self.gradient else (count,)
         return self._checked(self._call(columns, count), shape, columns.dtype).T
-
-    def _alone(self, point: NDArray[Any]) -> Any:
-        try:
-            return self._columns(point[:, None].copy())[0]
-        except self._wall:
-            return np.nan
 
     def _call(self, points: NDArray[Any], count: int) -> Any:
         function = self._function
@@ -151,7 +151,9 @@ class ComplexEvaluator:
             raise not_analytic(self.name, f"returned {value.dtype} at a complex point")
         if value.dtype.kind not in "cfiub":
             raise TypeError(f"{self.name}: must return numbers, returned {value.dtype}")
-        if kind.kind != "c" and value.dtype.kind == "c":
+        if kind.kind == "c":
+            return np.where(np.isfinite(value), value, complex(np.nan, np.nan))
+        if value.dtype.kind == "c":
             if value.imag.any():
                 raise TypeError(f"{self.name}: must return real numbers at real points, returned {value.dtype}")
             return value.real

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -28,6 +28,9 @@ At = Callable[[float, Sequence[float]], Search[list[float]]]
 
 POINTS = 7
 """Values in a difference table, f(x) among them."""
+
+FEW = 64
+"""Axes up to which the signs of a table are kept from one call to the next."""
 
 
 def difference_table(values: Sequence[float]) -> tuple[float, bool]:
@@ -62,10 +65,17 @@ def difference_table(values: Sequence[float]) -> tuple[float, bool]:
     return min(levels[-3:]), False
 
 
-@lru_cache(maxsize=4)
-def _usual(count: int) -> list[float]:
-    """Numbers in [0, 1) by which the irregular signs are fixed: making a generator costs more than a table of few."""
-    draws: list[float] = np.random.default_rng(20110).random(count).tolist()
+@cache
+def _of_few(count: int) -> list[float]:
+    """The numbers in [0, 1) that fix the irregular signs of few axes: to make a generator costs more than their table.
+
+    They are kept, those of many axes are not.
+    """
+    return _draws(count)
+
+
+def _draws(count: int, rng: np.random.Generator | int | None = None) -> list[float]:
+    draws: list[float] = np.random.default_rng(20110 if rng is None else rng).random(count).tolist()
     return draws
 
 
@@ -74,7 +84,8 @@ def direction(axes: Sequence[Axis], n: int, spacing: float, rng: np.random.Gener
 
     A coordinate without room for the whole table is left in place.
     """
-    draws = _usual(len(axes)) if rng is None else np.random.default_rng(rng).random(len(axes)).tolist()
+    count = len(axes)
+    draws = _of_few(count) if rng is None and count <= FEW else _draws(count, rng)
     steps = np.zeros(n)
     for axis, draw in zip(axes, draws, strict=True):
         step = spacing * axis.unit

@@ -290,7 +290,7 @@ def _from_gradients(
     if step is None:
         f0 = value_at(problem.fun) if problem.fun else np.nan
         lower, upper = within.lower[axes], within.upper[axes]
-        search = GradientSearch(gradient, order, lower=lower, upper=upper, noise=noise, **problem.sizes_given)
+        search = GradientSearch(gradient, order, lower=lower, upper=upper, noise=noise, x_scale=problem.own_sizes)
         found = drive(_searched_columns(search), team)._replace(evaluations=EvaluationCounts.of(team.spent))
         return _result(problem, f0, found, "gradient", within)
     chosen = 4 if order == "auto" else int(order)
@@ -343,13 +343,13 @@ def _from_complex(problem: Problem, step: Array | None, within: Box) -> HessianR
     if problem.jac:
         evaluator = complex_twin(problem.jac.evaluator, "jac")
         f0 = value_at(problem.fun) if problem.fun else np.nan
-        columns = drive(from_gradient(problem.x, axes, room, **problem.sizes_given), evaluator)
+        columns = drive(from_gradient(problem.x, axes, room, x_scale=problem.own_sizes), evaluator)
     else:
         assert problem.fun is not None
         evaluator = complex_twin(problem.fun.evaluator, "fun")
         if step is not None:
             Plan.make(problem.x, axes, step, stencil(4))  # refuses steps that vanish or overflow
-        search = drive(start_search(problem.x, axes, room, **problem.sizes_given), evaluator)
+        search = drive(start_search(problem.x, axes, room, x_scale=problem.own_sizes), evaluator)
         f0 = search.f0
         columns = drive(search.run(step), evaluator)
     given = step is not None
@@ -399,7 +399,7 @@ def _result(problem: Problem, f0: float, found: Found, lane: str, within: Box) -
         lane=lane,
         status=HessianStatus.UNVERIFIED,
         missing=missing,
-        sizes=problem.sizes_given.get("x_scale") if found.sizes is None else found.sizes,
+        sizes=problem.own_sizes if found.sizes is None else found.sizes,
         lower=None if everywhere else within.lower[axes],
         upper=None if everywhere else within.upper[axes],
         labels=problem.labels,

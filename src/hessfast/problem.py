@@ -92,11 +92,6 @@ class Problem:
         """Sizes of the coordinates that are differentiated, where the caller knows them."""
         return None if self.x_scale is None else self.x_scale[self.axes]
 
-    @property
-    def sizes_given(self) -> dict[str, NDArray[np.float64]]:
-        """The argument `x_scale` of a search, for the coordinates that are differentiated; nothing where not given."""
-        return {} if self.x_scale is None else {"x_scale": self.x_scale[self.axes]}
-
 
 def bind(
     fun: Fun | None,

@@ -22,7 +22,7 @@ FRONT = {
         "complex_lane", "evaluator", "foreign", "functions", "hessians", "lanes", "line", "points", "run", "team"
     },
     "complexsteps": {"search"},
-    "gradients": {"balance", "columns", "levels", "line", "norms", "search"},
+    "gradients": {"balance", "columns", "levels", "line", "noise", "norms", "search"},
     "models": {"descent", "step_length", "taylor"},
     "values": {
         "axes", "bars", "ladder", "layout", "line", "noise", "plan", "plateaus", "policy", "products", "search",

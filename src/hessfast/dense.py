@@ -281,6 +281,7 @@ def _from_gradients(
     """Difference gradients along each coordinate, with the steps given or those that a search finds."""
     # Imported where gradients are at hand: the import of the library itself is to stay short.
     from hessfast.gradients.columns import Gradient, jacobian
+    from hessfast.gradients.noise import Place
     from hessfast.gradients.search import GradientSearch
 
     team, axes = problem.jac, problem.axes
@@ -290,7 +291,8 @@ def _from_gradients(
     if step is None:
         f0 = value_at(problem.fun) if problem.fun else np.nan
         lower, upper = within.lower[axes], within.upper[axes]
-        search = GradientSearch(gradient, order, lower=lower, upper=upper, noise=noise, x_scale=problem.own_sizes)
+        place = Place(gradient, order, lower=lower, upper=upper, noise=noise, x_scale=problem.own_sizes)
+        search = GradientSearch(place)
         found = drive(_searched_columns(search), team)._replace(evaluations=EvaluationCounts.of(team.spent))
         return _result(problem, f0, found, "gradient", within)
     chosen = 4 if order == "auto" else int(order)

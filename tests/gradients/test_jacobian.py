@@ -12,7 +12,7 @@ from problems import problems
 from hessfast import AccuracyWarning, hessian
 from hessfast.calls.run import drive
 from hessfast.gradients.columns import Gradient, differences, extrapolate, family
-from hessfast.gradients.noise import noise_level
+from hessfast.gradients.noise import Place, noise_level
 from hessfast.gradients.norms import equilibrate
 from hessfast.gradients.search import GradientSearch
 from hessfast.results import HessianStatus
@@ -200,7 +200,7 @@ def test_evaluations_are_counted_by_what_they_are_for():
     H = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, 4.0]])
     x = np.array([0.4, -1.2, 2.5])
     source = Formula(lambda z: H @ z, x)
-    found = drive(GradientSearch(Gradient(x, np.arange(3, dtype=np.int32)), 4).run(), source)
+    found = drive(GradientSearch(Place(Gradient(x, np.arange(3, dtype=np.int32)), 4)).run(), source)
     np.testing.assert_allclose(found.hess, H, atol=1e-12)
     assert (source.spent["noise"], source.spent["pairs"], source.spent["calibration"]) == (7, 4 * 3, 2)
     assert source.nfev == sum(source.spent.values()) == len(source.points)
@@ -210,7 +210,7 @@ def test_the_noise_is_that_of_the_first_table():
     x, table = np.array([0.7, 1.1]), np.full((7, 2), [3.0, -5.0])
     table[:, 0] += 1e-9 * np.array([0.0, 1.0, -1.0, 1.0, 1.0, -1.0, 0.5])
     table[:, 1] += 1e-6 * np.array([0.0, 1.0, 4.0, 9.0, 15.0, 20.0, 26.0])
-    search = GradientSearch(Gradient(x, np.arange(2, dtype=np.int32)), 4)
+    search = GradientSearch(Place(Gradient(x, np.arange(2, dtype=np.int32)), 4))
     asked, _ = sent(search.run(), table, table[:1])
     assert [points.purpose for points in asked[:2]] == ["noise", "noise"]  # so much noise is asked about once more
     assert asked[0].X[0].tolist() == asked[1].X[0].tolist() == x.tolist()
@@ -222,7 +222,7 @@ def test_the_noise_is_that_of_the_first_table():
 def test_a_gradient_that_is_nowhere_else_finite_ends_the_search():
     x = np.array([0.7, 1.1])
     source = Formula(lambda z: np.array([1.0, 2.0]) if (z == x).all() else np.full(2, np.nan), x)
-    found = drive(GradientSearch(Gradient(x, np.arange(2, dtype=np.int32)), 4).run(), source)
+    found = drive(GradientSearch(Place(Gradient(x, np.arange(2, dtype=np.int32)), 4)).run(), source)
     assert np.isnan(found.hess).all()
     assert found.walled.tolist() == [0, 1]
 
@@ -606,7 +606,7 @@ def test_no_search_leaves_a_random_box():
         A = rng.standard_normal((n, n))
         for order in (1, 2, 4, 6):
             gradient, source = Gradient(x, np.arange(n, dtype=np.int32)), Formula(lambda z, A=A: A.T @ (A @ z), x)
-            drive(GradientSearch(gradient, order, lower=lower, upper=upper).run(), source)
+            drive(GradientSearch(Place(gradient, order, lower=lower, upper=upper)).run(), source)
             points = np.array(source.points)
             assert ((points >= lower) & (points <= upper)).all(), (x, lower, upper, order)
 

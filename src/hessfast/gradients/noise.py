@@ -77,6 +77,18 @@ class Place:
         self._paces = 1.0 + np.random.default_rng(20110318).integers(-127, 128, x.size) / 256.0 + 2.0**-9
         self._sized = x_scale is not None
 
+    def again(self, noise: Array) -> Place:
+        """Return the same place, to be looked at once more in that noise; order and sizes are known by now."""
+        return Place(
+            self.gradient,
+            self.order,
+            self.policy,
+            lower=self.lower,
+            upper=self.upper,
+            noise=noise,
+            x_scale=self.size,
+        )
+
     @property
     def cap(self) -> int:
         """Level at which the outermost node displaces a coordinate by its own size."""

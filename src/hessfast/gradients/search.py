@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 from hessfast.calls.points import Search, spent_on
 from hessfast.gradients.bars import bars, blur
 from hessfast.gradients.certificate import certified, charge, refuted
-from hessfast.gradients.columns import Array, Gradient
+from hessfast.gradients.columns import Array
 from hessfast.gradients.matrix import Matrix
 from hessfast.gradients.noise import Place
-from hessfast.gradients.policy import POLICY, Policy
 from hessfast.gradients.scan import Scan
 from hessfast.gradients.single import search, search_below
 from hessfast.gradients.sweep import doubtful, sweep
@@ -76,20 +75,9 @@ class GradientSearch:
     By purpose the columns count as `pairs`, the certificate as `calibration`.
     """
 
-    def __init__(
-        self,
-        gradient: Gradient,
-        order: int | str,
-        policy: Policy = POLICY,
-        /,
-        *,
-        lower: Array | None = None,
-        upper: Array | None = None,
-        noise: float | Array | None = None,
-        x_scale: Array | None = None,
-    ) -> None:
-        self.place = Place(gradient, order, policy, lower=lower, upper=upper, noise=noise, x_scale=x_scale)
-        self.scan = Scan(self.place)
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.scan = Scan(place)
 
     def run(self) -> Search[GradientHessian]:
         """Search, and return the Hessian with its bars."""
@@ -132,16 +120,7 @@ class GradientSearch:
 
     def again(self, noise: Array) -> GradientSearch:
         """Return a search in that noise."""
-        place = self.place
-        return GradientSearch(
-            place.gradient,
-            place.order,
-            place.policy,
-            lower=place.lower,
-            upper=place.upper,
-            noise=noise,
-            x_scale=place.size,
-        )
+        return GradientSearch(self.place.again(noise))
 
     def _result(self, matrix: Matrix, drifted: bool) -> GradientHessian:
         place = self.place

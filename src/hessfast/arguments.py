@@ -30,6 +30,7 @@ __all__ = [
     "given_step",
     "given_steps",
     "labels",
+    "no_value",
     "noise_given",
     "norm_bar",
     "not_analytic",
@@ -75,6 +76,11 @@ def unmasked(value: Any) -> Any:
 def not_analytic(name: str, what: str) -> ValueError:
     """Return the refusal of a function that is not analytic, or not written for complex points."""
     return ValueError(f'method: "cs" needs {name} to be analytic and to take complex arrays, but {name} {what}')
+
+
+def no_value(f0: float) -> ValueError:
+    """Return the refusal of an x0 at which there is nothing to difference."""
+    return ValueError(f"fun: is {f0} at x0; it must be finite there")
 
 
 def require_finite(name: str, values: Any) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hessfast.alarms import alarm
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.arguments import checked_order, given_step, noise_given, plain, real_vector
+from hessfast.arguments import checked_order, given_step, no_value, noise_given, plain, real_vector
 from hessfast.arithmetic import quiet
 from hessfast.calls.line import Neighbourhood
 from hessfast.calls.points import OnLine, Search
@@ -194,7 +194,7 @@ def _each(
     lines: Lines, rows: npt.NDArray[Any], order: int, given: tuple[float | None, bool], noise: float | None
 ) -> Search[list[_Along]]:
     """Look along each of the rows; f(x) is asked for once."""
-    f0 = None if lines.gradient else (yield OnLine(lines.x, lines.x, (0.0,), "origin")).pop()
+    f0 = None if lines.gradient else (yield from lines.here())
     found = []
     for row in rows:
         found.append((yield from _along(lines, real_vector(row, "v", lines.x.size), order, given, noise, f0)))
@@ -233,11 +233,9 @@ def _along(
             value, error = yield from _at_given_step(differences, order // 2, noise)
             return _Along(value, error, unit)
         return (yield from _from_gradients(differences, order))
-    if f0 is None:
-        f0 = (yield OnLine(lines.x, v, (0.0,), "origin")).pop()
-        assert f0 is not None
+    f0 = float((yield from lines.here()) if f0 is None else f0)
     if not math.isfinite(f0):
-        raise ValueError(f"fun: is {f0} at x0; it must be finite there")
+        raise no_value(f0)
     line = Line(lines.x, v, unit, *lines.reaches(v), *lines.room(v))
     if step is not None:
         value, error = yield from at_given_step(line, f0, order, unit, noise)

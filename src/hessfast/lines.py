@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,10 @@ class Lines:
     def scratch(self) -> Floats:
         """Return n numbers of memory, free until f is called next."""
         return self._scratch(self.x.size)
+
+    def here(self) -> Search[Any]:
+        """Ask for f, or its gradient, at x itself."""
+        return (yield OnLine(self.x, self.x, (0.0,), "origin")).pop()
 
     def unit(self, v: Vector) -> Search[float]:
         """Return the natural unit of t along v, a power of two; 0.0 where v = 0. Refuse what is not finite."""

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from hessfast.alarms import alarm
 from hessfast.algebra import vectors
 from hessfast.algebra.vectors import Vector
-from hessfast.arguments import box, checked_order, flag, given_step, plain, real_vector
+from hessfast.arguments import box, checked_order, flag, given_step, no_value, plain, real_vector
 from hessfast.arithmetic import quiet
 from hessfast.calls.lanes import make_evaluator
 from hessfast.calls.line import Neighbourhood
-from hessfast.calls.points import OnLine, Rows, Search
+from hessfast.calls.points import OnLine, Rows, Search, asked
 from hessfast.calls.run import drive, walled
 from hessfast.calls.team import Team
 from hessfast.gradients.balance import change, first_look, is_known, is_suspect, roughness, search_from, without_chance
@@ -466,7 +466,7 @@ class HessianOperator:
         if self._from_values:
             raise TypeError("gradient: the operator was made without jac")
         x = real_vector(x, "x", self.shape[0])
-        g = drive(self._gradient_at(x), self._around)
+        g: Vector = drive(asked(OnLine(x, x, (0.0,), "origin")), self._around).pop()
         if self._order == 1:
             self._latest = x.copy(), g.copy()
         return g
@@ -488,10 +488,6 @@ class HessianOperator:
                 self._level = None  # what was found where nothing is known is of no use elsewhere
             self._looked_at = self._central = False
             self._status = HessianStatus.COMPLETE if self._step is None else HessianStatus.UNVERIFIED
-
-    def _gradient_at(self, x: Vector) -> Search[Vector]:
-        gradient: Vector = (yield OnLine(x, x, (0.0,), "origin")).pop()
-        return gradient
 
     @property
     def _q(self) -> int:
@@ -555,9 +551,9 @@ class HessianOperator:
         if self._crosses is None:
             assert self._team is not None
             x, within = self._team.x, self._lines.within
-            f0 = float((yield OnLine(x, x, (0.0,), "origin")).pop())
+            f0 = float((yield from self._lines.here()))
             if not math.isfinite(f0):
-                raise ValueError(f"fun: is {f0} at x0; it must be finite there") from walled(self._team)
+                raise no_value(f0) from walled(self._team)
             within = box(None, x) if within is None else within
             self._crosses = yield from start_products(x, f0, self._order, within, self._lines.x_scale)
         found = yield from self._crosses.product(v)
@@ -633,7 +629,7 @@ class HessianOperator:
     def _forward(self, v: Vector, unit: float, level: int) -> Search[Floats]:
         t = math.ldexp(unit, level)
         if self._g0 is None:
-            self._g0 = yield from self._gradient_at(self._lines.x)
+            self._g0 = yield from self._lines.here()
         product = yield from self._quotient(v, t)
         if self._step is not None:
             self._bars.append((math.nan, t))
@@ -674,7 +670,7 @@ class HessianOperator:
         if self._order == 1:
             nodes, weights = [1.0], [1.0]
             if self._g0 is None:
-                self._g0 = yield from self._gradient_at(self._lines.x)
+                self._g0 = yield from self._lines.here()
         else:
             nodes = [sign * 2.0**offset for offset in range(self._q) for sign in (1.0, -1.0)]
             weights = [0.5 * w / node for w, node in zip(np.repeat(richardson(self._q), 2), nodes, strict=True)]

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hessfast.arguments import no_value
 from hessfast.calls.lanes import make_evaluator
 from hessfast.calls.points import Points, Product, Purpose, Rows, Search, T, asked
 from hessfast.calls.team import Team
@@ -81,7 +82,7 @@ def value_at(team: Team) -> float:
     """
     f0 = float(drive(asked(Rows(team.x[None, :], "origin")), team)[0])
     if not np.isfinite(f0):
-        raise ValueError(f"fun: is {f0} at x0; it must be finite there") from walled(team)
+        raise no_value(f0) from walled(team)
     return f0
 
 

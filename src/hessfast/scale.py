@@ -32,6 +32,7 @@ __all__ = [
     "farthest",
     "find_sizes",
     "gaps",
+    "higher",
     "unit_of",
 ]
 
@@ -143,6 +144,12 @@ def farthest(size: Array) -> Array:
     for cluster in np.split(order, np.flatnonzero(np.diff(octave) > _GAP) + 1):
         found[cluster] = size[cluster[cluster.size // 2]]
     return np.fmax(np.fmax(found, size), 1.0)
+
+
+def higher(size: Array, unit: Array, least: int) -> Array:
+    """Return by how many octaves above its unit each coordinate may be tried, (m,); 0.0 where less than `least`."""
+    octaves = np.maximum(np.ceil(np.log2(farthest(size) / unit)), 0.0)
+    return np.where(octaves < least, 0.0, octaves)
 
 
 def gaps(octaves: list[int], has_zeros: bool) -> list[tuple[int, int]]:

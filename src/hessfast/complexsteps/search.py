@@ -25,7 +25,7 @@ from hessfast.complexsteps.analytic import IMAGINARY, Array, Axes, Complex, chec
 from hessfast.complexsteps.policy import ORDER, POLICY, Policy
 from hessfast.gradients.levels import Climb, Errors
 from hessfast.gradients.norms import equilibrate
-from hessfast.scale import EPS, TINY, farthest, unit_of
+from hessfast.scale import EPS, TINY, higher, unit_of
 
 _BLOCK_BYTES = 1 << 20
 """Memory of the points asked for at once."""
@@ -142,9 +142,7 @@ class ComplexSearch:
         self.unit = np.minimum(unit_of(size), np.exp2(np.floor(np.log2(room))))
         fits = np.floor(np.log2(room) - np.log2(self.unit)) - 1
         self.ceiling = np.minimum(fits, -1.0).astype(np.intp)
-        farther = np.maximum(np.ceil(np.log2(farthest(size) / self.unit)), 0.0)
-        farther = np.where(farther < self.policy.farther, 0.0, farther)
-        self.beyond = np.clip(fits - self.ceiling, 0, farther).astype(np.intp)
+        self.beyond = np.clip(fits - self.ceiling, 0, higher(size, self.unit, policy.farther)).astype(np.intp)
         # Values at +-(1 + i) 2^k u_i e_i by (axis, k).
         self.seen: dict[tuple[int, int], Complex] = {}
         self.spread = np.zeros(self.m)

@@ -12,7 +12,7 @@ from hessfast.gradients.noise import Place
 from hessfast.gradients.norms import equilibrate, norm, quotient, rows_of
 from hessfast.gradients.ray import Ray
 from hessfast.gradients.scan import DIGITS, Scan
-from hessfast.scale import EPS, TINY, farthest
+from hessfast.scale import EPS, TINY, higher
 
 LEVELS = 2000.0
 """No step in float64 is farther from its unit."""
@@ -83,8 +83,7 @@ class Matrix:
         room = np.where(self.symmetric, fits_both, fits_one)
         self.ceiling = np.minimum(room, place.cap).astype(np.intp)
         # To a size of 1, and as far above a size that was guessed.
-        farther = np.maximum(np.ceil(np.log2(farthest(place.size) / place.unit)), 0.0)
-        farther = np.where(farther < policy.farther, 0.0, farther)
+        farther = higher(place.size, place.unit, policy.farther)
         farther = np.where(place.size == np.abs(place.gradient.x), farther, np.maximum(farther, policy.beyond_a_guess))
         self.beyond = np.clip(room - self.ceiling, 0, farther).astype(np.intp)
         self.level = np.minimum(place.start, self.ceiling)

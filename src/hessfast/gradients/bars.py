@@ -44,7 +44,7 @@ def _expected(matrix: Matrix, seen: Array) -> tuple[Array, Array, Array]:
     sizes = np.sum(
         [np.abs(scan.along[0][run]) @ np.abs(matrix.value[run]) for run in rows_of(place.gradient.size)], axis=0
     )
-    both, one = (follows(family(place.order, symmetric), matrix.rate, policy) for symmetric in (True, False))
+    both, one = (follows(family(place.order, symmetric), matrix.rate) for symmetric in (True, False))
     of_columns = np.fmin(np.where(matrix.symmetric, both, one), policy.luck * seen)
     shorter = np.where(matrix.level <= place.start, np.exp2(place.order * (matrix.level - float(place.start))), 0.0)
     return of_columns, quotient(policy.course * scan.course, sizes), shorter

@@ -57,8 +57,7 @@ def judge(
     levels = len(nodes.nodes)
     value = extrapolate(D[:levels], nodes.weights)
     condition = np.hypot(nodes.noise * noise / abs(step), EPS * value)
-    # D(1) - D(2) is 3 c_2 h^2, or c_1 h one-sided.
-    drift = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
+    drift = first_term(D, nodes)
     if levels == 1:
         return Judgement(value, drift, condition, drift, np.zeros(value.shape[:-1]))
     last = np.abs(value - extrapolate(D[: levels - 1], nodes.shorter.weights))
@@ -72,6 +71,11 @@ def judge(
             # The last node crosses a kink.
             ratio = np.ones_like(ratio)
     return Judgement(value, last * follow(nodes, ratio, policy), condition, drift, rate)
+
+
+def first_term(D: Sequence[Array], nodes: Family) -> Array:
+    """Size of the h^2 term, one-sided of the h term: D(1) - D(2) is 3 c_2 h^2, or c_1 h."""
+    return np.asarray(np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0))
 
 
 def falling(
@@ -94,7 +98,7 @@ def falling(
     return found
 
 
-def follows(nodes: Family, rate: Array | float, policy: Policy = POLICY) -> Array:
+def follows(nodes: Family, rate: Array | float) -> Array:
     """Truncation error over the size of a column whose terms fall at that rate; 0 where one side shows too little."""
     levels = len(nodes.nodes)
     if not nodes.symmetric:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hessfast.calls.points import Search
 from hessfast.gradients.columns import Array, Family, blocks, differences, extrapolate, family
-from hessfast.gradients.judgement import falling, follow
+from hessfast.gradients.judgement import falling, first_term, follow
 from hessfast.gradients.levels import Errors
 from hessfast.gradients.matrix import Matrix
 from hessfast.gradients.norms import norm, quotient, rows_of
@@ -40,7 +40,7 @@ def _keep(matrix: Matrix, which: NDArray[np.intp], D: list[Array], bend: Array, 
     if len(D) == 1:
         drift[which] = matrix.truncation[which] = bend
     else:
-        drift[which] = np.abs(D[0] - D[1]) / (3.0 if nodes.symmetric else 1.0)
+        drift[which] = first_term(D, nodes)
         if nodes.symmetric and len(D) > 2:  # a kink that the last node crosses, as in a judgement
             rough = policy.clear * norm(nodes.noise / np.abs(matrix.step[which])[:, None] * place.noise)
             crossed = norm(D[-2] - D[-1]) > policy.kink ** (len(D) - 2) * norm(D[0] - D[1]) + rough

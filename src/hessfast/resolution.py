@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+T = TypeVar("T")
 
 TENTH = 0.1
 """Bar of a derivative that is known, in units of itself or of its natural scale."""
@@ -53,7 +55,12 @@ _BLOCK = 1 << 15
 
 def seen_at(order: int) -> float:
     """Return the change of f, in units of |f|, that is taken for known where nothing else is."""
-    return _SEEN[max(least for least in _SEEN if least <= order)]
+    return from_order_on(_SEEN, order)
+
+
+def from_order_on(table: Mapping[int, T], order: int) -> T:
+    """Return the row of a table by order that holds at this one: each holds up to the next."""
+    return table[max(least for least in table if least <= order)]
 
 
 class Worst(NamedTuple):

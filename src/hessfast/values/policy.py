@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from hessfast.resolution import from_order_on
 from hessfast.scale import EPS
 
 
@@ -254,7 +255,7 @@ class Policy:
 
     def factors_at(self, order: int) -> tuple[float, float]:
         """Return the factors of a pair's error parts in its bar."""
-        return self.factors[max(least for least in self.factors if least <= order)]
+        return from_order_on(self.factors, order)
 
 
 POLICY = Policy()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hessfast.arguments import not_analytic, unmasked
 from hessfast.arithmetic import aside, callers_state
 from hessfast.calls.batched_lane import BatchedEvaluator
-from hessfast.calls.evaluator import Confines, Evaluator, note
+from hessfast.calls.evaluator import Confines, Evaluator, element, note
 from hessfast.calls.functions import BatchedFunction, PythonFunction
 from hessfast.calls.points import Points, Purpose, Rows
 from hessfast.calls.python_lane import PythonEvaluator
@@ -135,11 +135,7 @@ class ComplexEvaluator:
                 more = "" if self.lane == "python" else f"in a block of {count} points that begins there"
                 note(error, ordinal, first, more)
             raise
-        if function.part is None:
-            return result
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise TypeError(f"jac: True means that fun returns (f, g); it returned {type(result).__name__}")
-        return result[function.part]
+        return element(result, function.part)
 
     def _checked(self, result: Any, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
         value = np.asarray(unmasked(result))

@@ -37,9 +37,7 @@ class GivenHessian:
         Calls so far.
     """
 
-    def __init__(
-        self, hess: Callable[..., Any] | None, hessp: Callable[..., Any] | None, args: tuple[Any, ...]
-    ) -> None:
+    def __init__(self, hess: Function | None, hessp: Function | None, args: tuple[Any, ...]) -> None:
         self._hess, self._hessp, self._args = hess, hessp, args
         self.nfev = 0
         self.spent: Counter[Purpose] = Counter()

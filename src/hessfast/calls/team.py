@@ -138,9 +138,7 @@ class Team:
         self._finish([self._pool.submit(pull, worker) for worker in self._workers()], stop)
 
     def displaced(self, index: NDArray[np.int32], value: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Evaluate points with at most two coordinates displaced, as `Evaluator.displaced`."""
-        if self._is_alone(len(index)):
-            return self.evaluator.displaced(index, value)
+        """Evaluate points with at most two coordinates displaced, as `Evaluator.displaced`, by all workers."""
         return self._shared(len(index), lambda worker, part: worker.displaced(index[part], value[part]))
 
     def _move(self, x: NDArray[np.float64]) -> None:
@@ -148,9 +146,7 @@ class Team:
             worker.move(x)
 
     def dense(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Evaluate the rows of X, as `Evaluator.dense`."""
-        if self._is_alone(len(X)):
-            return self.evaluator.dense(X)
+        """Evaluate the rows of X, as `Evaluator.dense`, by all workers."""
         return self._shared(len(X), lambda worker, part: worker.dense(X[part]))
 
     def _one_by_one(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
